@@ -1,0 +1,244 @@
+"""``vqcast corpus``: build one from real video, check one."""
+
+from __future__ import annotations
+
+import csv
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vqcast.cli import options, render
+from vqcast.errors import InputError
+
+app = typer.Typer(help="Build and check corpora of measured frames.", no_args_is_help=True)
+
+
+@app.command()
+def build(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Video files: any container, y4m or raw YUV.")
+    ],
+    encoder: Annotated[
+        list[str], typer.Option("--encoder", help="Encoder names: repeat, or a,b,c.")
+    ],
+    cq: Annotated[
+        list[str],
+        typer.Option(
+            "--cq", help="Qualities: repeat, or 20,26,32; libx264:20,26 for one encoder alone."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The corpus to write: .jsonl or .jsonl.gz.")],
+    preset: Annotated[
+        list[str] | None,
+        typer.Option("--preset", help="Preset of every encoder, or libx264:fast for one alone."),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option("--frames", min=1, help="First N frames. Default: all.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Cells at a time. Default: one a core.")
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            "--groups", help="TSV with the columns file and group: clips sharing content."
+        ),
+    ] = None,
+    v1: Annotated[bool, typer.Option("--v1/--no-v1", help="Also record VMAF v1.")] = True,
+    width: Annotated[int | None, typer.Option(min=1, help="Raw YUV: width.")] = None,
+    height: Annotated[int | None, typer.Option(min=1, help="Raw YUV: height.")] = None,
+    pix_fmt: Annotated[str, typer.Option(help="Raw YUV: pixel format.")] = "yuv420p",
+    fps: Annotated[str, typer.Option(help="Raw YUV: frame rate, such as 25 or 30000/1001.")] = "25",
+    json: options.Json = False,
+) -> None:
+    """Encode every source with every encoder at every quality, and score each frame.
+
+    Interrupted at any point and started again, it goes on with the next cell.
+    Exit code 1 where a cell failed; the rest is written all the same.
+    """
+    options.require_media()
+    from vqcast.corpus.build import build as build_corpus
+    from vqcast.corpus.build import cells_folder
+    from vqcast.corpus.plan import plan
+    from vqcast.media.source import RawFormat, probe
+    from vqcast.media.tool import find_ffmpeg
+
+    names = options.split(encoder)
+    qualities = _qualities(names, cq)
+    presets = _presets(names, preset or [])
+    _check_grid(qualities, presets)
+    raw = _raw(width, height, pix_fmt, fps)
+    group_of = _read_groups(groups) if groups else {}
+    tool = find_ffmpeg()
+    render.note(f"ffmpeg {tool.version}, sha256 {tool.sha256[:16]}…")
+    probed = []
+    with render.weighted_bar("reading sources", len(sources)) as advance:
+        for path in sources:
+            is_raw = raw if path.suffix.lower() in (".yuv", ".raw") else None
+            if is_raw is None and path.suffix.lower() in (".yuv", ".raw"):
+                raise InputError(
+                    f"{path}: is raw YUV", hint="say --width, --height, --pix-fmt and --fps"
+                )
+            fmt = RawFormat(*is_raw) if is_raw else None
+            probed.append(probe(path, tool, raw=fmt, frames=frames, group=group_of.get(path.name)))
+            advance(1, path.name)
+    cells = plan(probed, qualities, presets, v1=v1)
+    with render.weighted_bar("cells", sum(cell.weight for cell in cells)) as advance:
+        built = build_corpus(
+            cells,
+            out,
+            tool,
+            jobs=jobs,
+            on_cell=lambda cell, reused: advance(cell.weight, str(cell)),
+            on_failure=lambda cell, reason: render.note(f"failed: {cell}: {reason}"),
+        )
+    if json:
+        render.print_json(
+            {
+                "out": str(out),
+                "sha256": built.sha256,
+                "rows": built.rows,
+                "cells": len(cells),
+                "measured": built.measured,
+                "reused": built.reused,
+                "failed": [{"cell": str(cell), "reason": why} for cell, why in built.failures],
+            }
+        )
+    else:
+        render.say(
+            f"{out}: {built.rows} rows; {len(cells)} cells: {built.measured} measured, "
+            f"{built.reused} found finished, {len(built.failures)} failed"
+        )
+        render.note(f"finished cells are kept in {cells_folder(out)}; remove it when you are done")
+    if built.failures:
+        raise typer.Exit(1)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in options.split([text])]
+    except ValueError as error:
+        raise InputError(f"--cq: {text!r} is not a list of numbers") from error
+
+
+def _qualities(encoders: list[str], given: list[str]) -> dict[str, list[float]]:
+    """Each encoder's qualities: its own where named, else those for all."""
+    own: dict[str, list[float]] = {}
+    shared: list[float] = []
+    for value in given:
+        name, colon, rest = value.partition(":")
+        if colon:
+            if name not in encoders:
+                raise InputError(f"--cq {value}: {name!r} is not among the encoders given")
+            own.setdefault(name, []).extend(_numbers(rest))
+        else:
+            shared += _numbers(value)
+    missing = [name for name in encoders if name not in own and not shared]
+    if missing:
+        raise InputError(f"no quality for {', '.join(missing)}", hint="add --cq N or --cq NAME:N")
+    return {name: own.get(name, shared) for name in encoders}
+
+
+def _presets(encoders: list[str], given: list[str]) -> dict[str, str]:
+    presets: dict[str, str] = {}
+    for value in sorted(given, key=lambda text: ":" in text):
+        name, colon, rest = value.partition(":")
+        if colon and name not in encoders:
+            raise InputError(f"--preset {value}: {name!r} is not among the encoders given")
+        presets.update({name: rest} if colon else dict.fromkeys(encoders, value))
+    return presets
+
+
+def _check_grid(qualities: dict[str, list[float]], presets: dict[str, str]) -> None:
+    """Refuse a bad name or number before any source is read."""
+    from vqcast.media.encoders import encoder
+
+    for name, values in qualities.items():
+        entry = encoder(name)
+        for value in values:
+            entry.check(value, presets.get(name, entry.default_preset))
+
+
+def _raw(
+    width: int | None, height: int | None, pix_fmt: str, fps: str
+) -> tuple[int, int, str, Fraction] | None:
+    if width is None and height is None:
+        return None
+    if width is None or height is None:
+        raise InputError("raw YUV needs both --width and --height")
+    try:
+        rate = Fraction(fps)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"--fps {fps!r} is not a frame rate") from error
+    if rate <= 0:
+        raise InputError(f"--fps {fps!r} is not a frame rate")
+    return width, height, pix_fmt, rate
+
+
+def _read_groups(path: Path) -> dict[str, str]:
+    """File name -> group, from a tab-separated file with a header."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: can't be read: {error}") from error
+    if not rows or not {"file", "group"} <= set(rows[0]):
+        raise InputError(f"{path}: needs the columns file and group, separated by tabs")
+    return {row["file"]: row["group"] for row in rows if row["group"]}
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="The corpus: .jsonl or .jsonl.gz.")],
+    json: options.Json = False,
+) -> None:
+    """Say what a corpus holds and everything that is wrong with it.
+
+    Exit code 0 where it can be trained on and nothing is odd, 1 where
+    something is, 2 where it is refused.
+    """
+    from vqcast.corpus.check import describe, oddities
+    from vqcast.corpus.table import load
+
+    corpus = load(file)
+    facts, odd = describe(corpus), oddities(corpus)
+    if json:
+        render.print_json(facts | {"oddities": odd})
+    else:
+        render.say(
+            f"{file}: {facts['n_rows']} rows ({facts['shape']}), {facts['n_cells']} cells, "
+            f"{facts['n_sources']} sources in {facts['n_groups']} groups"
+        )
+        render.say(f"sha256 {facts['sha256']}")
+        vmaf = facts["vmaf"]
+        render.say(
+            f"vmaf {vmaf['min']:.2f}..{vmaf['max']:.2f}, mean {vmaf['mean']:.2f}; "
+            f"cq {facts['cq_min']:g}..{facts['cq_max']:g}"
+        )
+        render.table(
+            ("encoder", "rows", "presets", "qualities"),
+            [
+                (
+                    name,
+                    each["rows"],
+                    ", ".join(each["presets"]),
+                    ", ".join(f"{q:g}" for q in each["cq"]),
+                )
+                for name, each in facts["encoders"].items()
+            ],
+        )
+        render.table(
+            ("source", "group", "rows"),
+            [(name, each["group"], each["rows"]) for name, each in facts["sources"].items()],
+        )
+        render.table(
+            ("feature", "min", "max"),
+            [(name, each["min"], each["max"]) for name, each in facts["features"].items()],
+        )
+        for sentence in odd:
+            render.say(f"odd: {sentence}")
+        render.say("nothing odd" if not odd else f"{len(odd)} things to look at")
+    if odd:
+        raise typer.Exit(1)

@@ -1,0 +1,85 @@
+"""``vqcast gate``: PROMOTE or HOLD, from the evidence alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vqcast import evidence
+from vqcast.cli import options, render
+from vqcast.durable.documents import to_dict
+from vqcast.errors import EvidenceError
+from vqcast.families import family
+from vqcast.judge.gate import PROMOTE, judge
+from vqcast.schemas import Verdict
+
+
+def gate(
+    run_dir: Annotated[Path, typer.Argument(help="The run folder with loso_seed*.json.")],
+    check: Annotated[bool, typer.Option("--check", help="Judge only; write no verdict.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Apply the two-part gate and write PROMOTE.json or HOLD.json.
+
+    Exit code 0 on PROMOTE, 1 on HOLD, 2 where the evidence can't be judged.
+    """
+    verdict = run(run_dir, write=not check)
+    if json:
+        render.print_json(to_dict(verdict.gate))
+    else:
+        show(verdict)
+    if verdict.verdict != PROMOTE:
+        raise typer.Exit(1)
+
+
+def run(run_dir: Path, *, write: bool) -> Verdict:
+    """Judge a run folder's evidence, writing the verdict beside it if asked to."""
+    found = evidence.read(run_dir)
+    models = {report.model for report in found.reports.values()} - {""}
+    if len(models) > 1:
+        raise EvidenceError(f"{run_dir}: mixes evidence of {', '.join(sorted(models))}")
+    verdict = judge(
+        found.reports,
+        found.digests,
+        family(models.pop() if models else options.DEFAULT_MODEL),
+        generated_at_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    if write:
+        evidence.write_verdict(run_dir, verdict)
+    return verdict
+
+
+def show(verdict: Verdict) -> None:
+    """The gate's parts against their thresholds, and what to do."""
+    report = verdict.gate
+
+    def word(passed: bool) -> str:
+        return "pass" if passed else "FAIL"
+
+    render.table(
+        ("part", "measured", "threshold", ""),
+        [
+            (
+                "mean PLCC over seeds",
+                report.mean_plcc,
+                f">= {report.mean_plcc_threshold}",
+                word(report.mean_plcc_pass),
+            ),
+            (
+                "spread over seeds",
+                None if report.plcc_spread is None else f"{report.plcc_spread:.6f}",
+                f"<= {report.plcc_spread_max}",
+                word(report.plcc_spread_pass),
+            ),
+            (
+                "lowest seed",
+                report.per_seed_min,
+                f">= {report.mean_plcc_threshold}",
+                word(report.per_seed_pass),
+            ),
+        ],
+    )
+    render.say(f"{verdict.verdict}: {verdict.recommendation}")

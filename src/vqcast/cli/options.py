@@ -1,0 +1,67 @@
+"""Options that several commands share, and lists given as ``a,b`` or repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vqcast.errors import InputError, MissingDependency
+
+CorpusFile = Annotated[
+    Path, typer.Option("--corpus", help="The corpus: .jsonl or .jsonl.gz.", show_default=False)
+]
+RegistryFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--registry",
+        help="The registry folder. Default: the one that travels with vqcast.",
+        show_default=False,
+    ),
+]
+OutDir = Annotated[Path, typer.Option("--out-dir", help="The run folder for evidence and verdict.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Training threads. Default: one a usable core."),
+]
+Device = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
+ModelId = Annotated[str, typer.Option("--model", help="The model family.")]
+
+DEFAULT_MODEL = "fr_regressor_v2_ensemble_v1"
+
+
+def split(values: Sequence[str]) -> list[str]:
+    """``["a,b", "c"]`` as ``["a", "b", "c"]``."""
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def integers(text: str, what: str) -> tuple[int, ...]:
+    """``"0,1,2"`` as integers. Raises InputError naming ``what``."""
+    try:
+        return tuple(int(part) for part in split([text]))
+    except ValueError as error:
+        raise InputError(f"{what}: {text!r} is not a list of whole numbers") from error
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raise MissingDependency unless the modules of an extra can be imported."""
+    import importlib.util
+
+    absent = [name for name in modules if importlib.util.find_spec(name) is None]
+    if absent:
+        raise MissingDependency(
+            f"this command needs {', '.join(absent)}", hint=f"pip install 'vqcast[{extra}]'"
+        )
+
+
+def require_train() -> None:
+    """Training needs the compiler and the table library of ``[train]``."""
+    require("train", "numba", "scipy", "polars")
+
+
+def require_media() -> None:
+    """Measuring needs ffmpeg and PyAV of ``[media]``."""
+    require("media", "av")

@@ -1,0 +1,65 @@
+"""``vqcast promote``: the one way for weights, sidecars and rows to ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vqcast.cli import options, render
+from vqcast.corpus.table import Corpus, load
+from vqcast.durable.documents import to_dict
+
+Registry = Annotated[Path, typer.Option("--registry", help="The registry folder to promote into.")]
+
+
+def promote(
+    run_dir: Annotated[Path, typer.Argument(help="The run folder with evidence and PROMOTE.json.")],
+    corpus: options.CorpusFile,
+    registry: Registry,
+    workers: options.Workers = None,
+    device: options.Device = "cpu",
+    json: options.Json = False,
+) -> None:
+    """Fit the production models on the whole corpus and install them in one step.
+
+    Refuses without a PROMOTE verdict that matches evidence and corpus by
+    digest (exit code 1 on HOLD). All or nothing, whenever it is killed.
+    """
+    options.require_train()
+    run(run_dir, load(corpus), registry, workers=workers, device=device, json=json)
+
+
+def run(
+    run_dir: Path,
+    corpus: Corpus,
+    registry: Path,
+    *,
+    workers: int | None = None,
+    device: str = "cpu",
+    json: bool = False,
+) -> None:
+    """Promote with a progress bar and say what was installed."""
+    from vqcast.registry.promote import promote as promote_run
+
+    with render.training_bar("fitting the production models") as update:
+        done = promote_run(
+            run_dir, corpus, registry, workers=workers, device=device, on_progress=update
+        )
+    if json:
+        render.print_json(
+            {
+                "registry": str(registry),
+                "rows": [to_dict(row) for row in done.rows],
+                "files": done.files,
+                "max_abs_export_difference": done.worst_parity,
+            }
+        )
+        return
+    for row in done.rows:
+        render.say(f"promoted {row.id}  sha256 {row.sha256[:16]}…")
+    render.say(
+        f"{registry}: {done.files} files; the graphs differ from the trained networks by at most "
+        f"{done.worst_parity:.1e} VMAF"
+    )

@@ -1,0 +1,122 @@
+"""Tables, progress bars and JSON: how every command speaks.
+
+Results go to standard output, everything else to standard error. Bars are
+drawn on a terminal only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from vqcast.durable import jsontext
+from vqcast.errors import VqcastError
+
+_PIPED_WIDTH = 200
+"""Columns of a table that no terminal bounds."""
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _PIPED_WIDTH
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.buffer.write(jsontext.dump(value))
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """One line of result."""
+    out.print(escape(text))
+
+
+def note(text: str) -> None:
+    """One line beside the result, on standard error."""
+    err.print(escape(text))
+
+
+def refusal(error: VqcastError) -> None:
+    """One sentence, and the next step where there is one."""
+    err.print(f"[red]error:[/red] {escape(error.message)}")
+    if error.hint:
+        err.print(f"[dim]next:[/dim] {escape(error.hint)}")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
+    """A table on standard output; the first column is text, the others align right."""
+    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for index, name in enumerate(columns):
+        drawn.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(escape(figure(cell)) for cell in row))
+    out.print(drawn)
+
+
+def figure(value: object) -> str:
+    """A table cell: floats with four decimals, None as a dash."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _bar(*extra: Any) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        *extra,
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        console=err,
+        disable=not err.is_terminal,
+    )
+
+
+@contextmanager
+def weighted_bar(label: str, total: float) -> Iterator[Callable[[float, str], None]]:
+    """A bar over work of unequal pieces; call with (weight, what is done)."""
+    with _bar(TextColumn("{task.fields[now]}")) as progress:
+        task = progress.add_task(label, total=total, now="")
+        yield lambda weight, now: progress.update(task, advance=weight, now=escape(now))
+
+
+@contextmanager
+def training_bar(label: str) -> Iterator[Callable[[Any], None]]:
+    """A bar that follows `vqcast.learn.job.Progress` values."""
+    columns = TextColumn("epoch {task.fields[epochs]} of {task.fields[of]}, {task.fields[models]}")
+    with _bar(columns) as progress:
+        task = progress.add_task(label, total=1.0, epochs=0, of=0, models="")
+
+        def update(state: Any) -> None:
+            progress.update(
+                task,
+                completed=state.epochs_done,
+                total=state.epochs,
+                epochs=state.epochs_done,
+                of=state.epochs,
+                models=f"{state.models_done}/{state.models} networks",
+            )
+
+        yield update

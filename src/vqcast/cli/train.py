@@ -1,0 +1,130 @@
+"""``vqcast train``: leave-one-source-out evidence, one file a seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vqcast.cli import options, render
+from vqcast.corpus.table import Corpus, load
+from vqcast.errors import InputError
+from vqcast.families import Family, Recipe, family
+from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
+from vqcast.schemas import LosoReport
+
+
+def train(
+    corpus: options.CorpusFile,
+    out_dir: options.OutDir,
+    model: options.ModelId = options.DEFAULT_MODEL,
+    seeds: Annotated[str, typer.Option(help="Seeds to train. Default: all of the family.")] = "",
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each fit.")] = Recipe().epochs,
+    hold_out: Annotated[
+        str,
+        typer.Option(help="What a fold holds out: src, or group for sources that share content."),
+    ] = "src",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="One epoch, marked so that no gate accepts it.")
+    ] = False,
+    workers: options.Workers = None,
+    device: options.Device = "cpu",
+    json: options.Json = False,
+) -> None:
+    """Train every fold of every seed and write one loso_seed{N}.json each.
+
+    A killed run goes on where it stopped when the same command is run again.
+    """
+    options.require_train()
+    loaded = load(corpus)
+    chosen = family(model)
+    reports = run(
+        loaded,
+        chosen,
+        out_dir,
+        seeds=options.integers(seeds, "--seeds") if seeds else chosen.seeds,
+        recipe=replace(Recipe(), epochs=1 if dry_run else epochs),
+        hold_out=hold_out,
+        dry_run=dry_run,
+        workers=workers,
+        device=device,
+    )
+    if json:
+        from vqcast.durable.documents import to_dict
+
+        render.print_json([to_dict(report) for report in reports.values()])
+    else:
+        show(reports)
+        render.say(f"evidence in {out_dir}; next: vqcast gate {out_dir}")
+
+
+def run(
+    corpus: Corpus,
+    chosen: Family,
+    out_dir: Path,
+    *,
+    seeds: tuple[int, ...],
+    recipe: Recipe,
+    hold_out: str = "src",
+    dry_run: bool = False,
+    workers: int | None = None,
+    device: str = "cpu",
+) -> dict[int, LosoReport]:
+    """Cross-validate with a progress bar and a log file a seed."""
+    from vqcast.durable.files import write_atomic
+    from vqcast.learn.crossvalidate import Run, crossvalidate
+
+    foreign = [seed for seed in seeds if seed not in chosen.seeds]
+    if foreign or not seeds:
+        raise InputError(
+            f"{chosen.id} has no seed {', '.join(map(str, foreign)) or 'given'}",
+            hint=f"its seeds: {', '.join(map(str, chosen.seeds))}",
+        )
+    smoke_note = SMOKE_NOTE if corpus.synthetic else None
+
+    def log(report: LosoReport) -> None:
+        write_atomic(out_dir / f"train_seed{report.seed}.log", log_text(report).encode())
+
+    with render.training_bar(f"training {chosen.id}") as update:
+        return crossvalidate(
+            Run(corpus, chosen, recipe, hold_out, DRY_RUN_NOTE if dry_run else smoke_note),
+            out_dir,
+            seeds=seeds,
+            workers=workers,
+            device=device,
+            on_progress=update,
+            on_seed=log,
+        )
+
+
+def log_text(report: LosoReport) -> str:
+    """One seed's folds as lines a person reads."""
+    lines = [f"{report.model} seed {report.seed} on {report.corpus} ({report.corpus_sha256})"]
+    lines += [
+        f"{fold.held_out}: n {fold.n_val}, PLCC {render.figure(fold.plcc)}, "
+        f"SROCC {render.figure(fold.srocc)}, RMSE {render.figure(fold.rmse)}"
+        for fold in report.folds
+    ]
+    lines.append(f"mean PLCC {render.figure(report.mean_plcc)}, {report.wall_time_s:.1f} s")
+    return "\n".join(lines) + "\n"
+
+
+def show(reports: dict[int, LosoReport]) -> None:
+    """The seeds' means as a table."""
+    render.table(
+        ("seed", "folds", "mean PLCC", "min PLCC", "mean SROCC", "mean RMSE", "by group: PLCC"),
+        [
+            (
+                report.seed,
+                report.n_folds,
+                report.mean_plcc,
+                report.min_plcc,
+                report.mean_srocc,
+                report.mean_rmse,
+                report.groups.mean_plcc if report.groups else None,
+            )
+            for report in reports.values()
+        ],
+    )

@@ -1,0 +1,265 @@
+"""Load a corpus and refuse what can't be trained on.
+
+Both shapes of CONTRACT §1 are read: per-frame rows, and pooled rows
+(``schema_version`` 3, one a cell). Plain or gzip is told by the first bytes,
+not by the name::
+
+    corpus = load(Path("per_frame_canonical6.jsonl.gz"))
+    corpus.features.shape      # (rows, 6), float64
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.durable.files import MAX_READ_BYTES, read_regular, sha256_bytes
+from vqcast.errors import CorpusError, InputError
+from vqcast.vocab import FEATURES
+
+MIN_ROWS = 100
+SHAPE_FRAME = "per_frame"
+SHAPE_POOLED = "pooled"
+_GZIP_MAGIC = b"\x1f\x8b"
+_PIECE_BYTES = 1 << 24
+_MAX_FRAME_INDEX = 1 << 53
+_BUILD_HINT = "make one with: vqcast corpus build --help"
+
+_FRAME_KEYS = ("src", "encoder", "cq", "frame_index", "vmaf", *FEATURES)
+_POOLED_KEYS = ("src", "encoder", "crf", "vmaf_score", *(f"{name}_mean" for name in FEATURES))
+_TEXT_KEYS = ("src", "encoder")
+_OPTIONAL_TEXT = ("preset", "group")
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A checked corpus: one entry a row in every column, in file order."""
+
+    path: Path
+    sha256: str
+    shape: str
+    src: list[str]
+    encoder: list[str]
+    preset: list[str | None]
+    group: list[str | None]
+    cq: NDArray[np.float64]
+    frame_index: NDArray[np.int64]
+    vmaf: NDArray[np.float64]
+    features: NDArray[np.float64]
+    """Canonical-6, ``[rows, 6]``."""
+    dropped_nan_rows: int = 0
+    synthetic: bool = False
+    extra_columns: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.src)
+
+    @property
+    def sources(self) -> list[str]:
+        """Unique source names, sorted."""
+        return sorted(set(self.src))
+
+    @property
+    def cq_min(self) -> float:
+        """Smallest quality value observed."""
+        return float(self.cq.min())
+
+    @property
+    def cq_max(self) -> float:
+        """Largest quality value observed."""
+        return float(self.cq.max())
+
+    def group_of(self) -> dict[str, str]:
+        """Each source's group; a source without one is a group of its own."""
+        return {src: group or src for src, group in zip(self.src, self.group, strict=True)}
+
+
+def _lines(data: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _text(data: bytes, path: Path) -> bytes:
+    if not data.startswith(_GZIP_MAGIC):
+        return data
+    pieces, size = [], 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_READ_BYTES:
+                    raise CorpusError(f"{path}: unpacks to more than {MAX_READ_BYTES} bytes")
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorpusError(f"{path}: a damaged gzip file: {error}") from error
+    return b"".join(pieces)
+
+
+def _number(row: dict[str, Any], key: str, where: str) -> float:
+    value = row[key]
+    try:
+        if type(value) in (int, float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass
+    raise CorpusError(f"{where}: {key} is {value!r}, not a finite number")
+
+
+def _frame_number(row: dict[str, Any], where: str) -> float:
+    value = _number(row, "frame_index", where)
+    if not (value.is_integer() and 0 <= value < _MAX_FRAME_INDEX):
+        raise CorpusError(f"{where}: frame_index is {value:g}, not a frame number from 0")
+    return value
+
+
+def _score(row: dict[str, Any], key: str, where: str) -> float:
+    value = _number(row, key, where)
+    if not 0.0 <= value <= 100.0:
+        raise CorpusError(f"{where}: {key} is {value:g}, outside 0..100")
+    return value
+
+
+def _optional_text(row: dict[str, Any], key: str, where: str) -> str | None:
+    value = row.get(key)
+    if value is not None and not isinstance(value, str):
+        raise CorpusError(f"{where}: {key} is {value!r}, not text")
+    return value
+
+
+def _required(row: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
+    missing = [key for key in keys if key not in row]
+    if missing:
+        raise CorpusError(f"{where}: lacks {', '.join(missing)}", hint=_BUILD_HINT)
+    for key in _TEXT_KEYS:
+        if not isinstance(row[key], str) or not row[key]:
+            raise CorpusError(f"{where}: {key} is {row[key]!r}, not a name")
+
+
+def _is_nan_mean(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _decode_nan(line: bytes) -> Any:
+    # Python's writer puts a bare NaN where a pooled mean is undefined: it is read
+    # here, so that the row is dropped, or refused by the column's name.
+    row = json.loads(line.decode())
+    json.dumps(row, ensure_ascii=False).encode()
+    return row
+
+
+def _decode(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = (
+            _decode_nan(line)
+            if b"NaN" in line or b"Infinity" in line
+            else msgspec.json.decode(line)
+        )
+    except UnicodeError as error:
+        raise CorpusError(f"{where}: not UTF-8") from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise CorpusError(f"{where}: not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise CorpusError(f"{where}: not a JSON object")
+    return row
+
+
+def load(path: Path, *, min_rows: int = MIN_ROWS) -> Corpus:
+    """Read and check the corpus at ``path``.
+
+    Raises CorpusError, naming the row, for a missing or empty file, fewer than
+    ``min_rows`` rows, missing columns (all at once), a number that is not
+    finite, a score outside 0..100, or pooled rows without their means.
+    """
+    try:
+        if not path.exists():
+            raise CorpusError(f"{path}: no such corpus", hint=_BUILD_HINT)
+        data = read_regular(path)
+    except OSError as error:
+        raise CorpusError(f"{path}: {error.strerror}") from error
+    except InputError as error:
+        raise CorpusError(error.message, hint=error.hint) from error
+    text = _text(data, path)
+    src: list[str] = []
+    encoder: list[str] = []
+    preset: list[str | None] = []
+    group: list[str | None] = []
+    numbers: list[tuple[float, ...]] = []
+    shape: str | None = None
+    dropped = 0
+    synthetic = False
+    extra: set[str] = set()
+    for number, line in _lines(text, path):
+        where = f"{path}: row {number}"
+        row = _decode(line, where)
+        row_shape = SHAPE_POOLED if "schema_version" in row else SHAPE_FRAME
+        if shape is None:
+            shape = row_shape
+        elif shape != row_shape:
+            raise CorpusError(f"{where}: mixes per-frame and pooled rows")
+        if shape == SHAPE_POOLED:
+            if row["schema_version"] != 3:
+                raise CorpusError(
+                    f"{where}: pooled rows of schema {row['schema_version']!r}, not 3"
+                )
+            _required(row, _POOLED_KEYS, where)
+            means = [row[f"{name}_mean"] for name in FEATURES]
+            if any(_is_nan_mean(mean) for mean in means):
+                dropped += 1
+                continue
+            keys = ("crf", "vmaf_score", tuple(f"{name}_mean" for name in FEATURES))
+            index = 0.0
+        else:
+            _required(row, _FRAME_KEYS, where)
+            keys = ("cq", "vmaf", FEATURES)
+            index = _frame_number(row, where)
+        src.append(row["src"])
+        encoder.append(row["encoder"])
+        preset.append(_optional_text(row, "preset", where))
+        group.append(_optional_text(row, "group", where))
+        synthetic = synthetic or row.get("synthetic") is True
+        numbers.append(
+            (
+                _number(row, keys[0], where),
+                _score(row, keys[1], where),
+                index,
+                *(_number(row, name, where) for name in keys[2]),
+            )
+        )
+        if len(numbers) == 1:
+            extra = set(row) - set(_FRAME_KEYS) - set(_POOLED_KEYS)
+    if shape is None:
+        raise CorpusError(f"{path}: is empty", hint=_BUILD_HINT)
+    if len(numbers) < min_rows:
+        note = f" ({dropped} more were dropped for NaN means)" if dropped else ""
+        raise CorpusError(
+            f"{path}: {len(numbers)} rows{note}, at least {min_rows} are needed", hint=_BUILD_HINT
+        )
+    table = np.array(numbers, dtype=np.float64)
+    return Corpus(
+        path=path,
+        sha256=sha256_bytes(data),
+        shape=shape,
+        src=src,
+        encoder=encoder,
+        preset=preset,
+        group=group,
+        cq=table[:, 0],
+        frame_index=table[:, 2].astype(np.int64),
+        vmaf=table[:, 1],
+        features=np.ascontiguousarray(table[:, 3:]),
+        dropped_nan_rows=dropped,
+        synthetic=synthetic,
+        extra_columns=tuple(sorted(extra)),
+    )

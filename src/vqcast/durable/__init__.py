@@ -1,0 +1,5 @@
+"""The only code that writes files: atomic, synced, digested.
+
+``files`` writes one file, ``folder`` replaces a whole folder, ``jsontext``
+reads and writes JSON strictly, ``lock`` keeps two writers apart.
+"""

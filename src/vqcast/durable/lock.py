@@ -1,0 +1,35 @@
+"""One writer at a time: a lock file beside the thing that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vqcast.errors import Busy, InputError
+
+
+@contextmanager
+def locked(path: Path, *, what: str, timeout_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock ``.NAME.lock`` beside ``path``; it goes with the process.
+
+    Raises Busy where another process holds it for longer than ``timeout_s``,
+    InputError where the lock file can't be made.
+    """
+    lock_path = path.parent / f".{path.name}.lock"
+    try:
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_path, timeout=timeout_s)
+        lock.acquire()
+    except Timeout as error:
+        raise Busy(
+            f"{path}: another process is {what} it", hint="wait for it to end, then run this again"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{lock_path}: can't write: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,91 @@
+"""Every way vqcast can refuse, as one small tree of exceptions.
+
+Each class is one cause. It carries the exit status of the command line
+(1: it ran and the answer is no, or a tool failed; 2: the input is bad) and a
+hint that names what to do next::
+
+    >>> raise CorpusError("runs/x.jsonl: no rows", hint="vqcast corpus build --help")
+    Traceback (most recent call last):
+    vqcast.errors.CorpusError: runs/x.jsonl: no rows
+"""
+
+from __future__ import annotations
+
+
+class VqcastError(Exception):
+    """Root of all refusals. The message names the file, the field and the value."""
+
+    exit_status = 2
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(VqcastError):
+    """An argument or a file that the caller gave can't be used."""
+
+
+class DocumentError(InputError):
+    """A JSON document is malformed or does not fit its schema."""
+
+
+class CorpusError(InputError):
+    """A corpus is missing, empty, too small or holds an impossible row."""
+
+
+class EvidenceError(InputError):
+    """LOSO evidence is missing, incomplete, a dry run or of another corpus."""
+
+
+class UnknownEncoderError(InputError):
+    """A vocabulary without an ``unknown`` slot was asked for a foreign encoder."""
+
+
+class FeatureError(InputError):
+    """Features or codec block of the wrong shape, or not finite."""
+
+
+class ModelRefused(InputError):
+    """A model file fails the guard: digest, operators, external data, smoke."""
+
+
+class RegistryError(InputError):
+    """A registry breaks its law; the message names each violation."""
+
+
+class MissingDependency(InputError):
+    """An optional part of vqcast is not installed."""
+
+
+class ToolUnavailable(InputError):
+    """ffmpeg, one of its encoders or a VMAF model is not on this machine."""
+
+
+class MediaError(InputError):
+    """A video can't be read, or does not hold what was planned."""
+
+
+class ToolFailure(VqcastError):
+    """A tool ran and did not deliver; the message quotes its own words."""
+
+    exit_status = 1
+
+
+class GateHeld(VqcastError):
+    """The evidence does not support promotion."""
+
+    exit_status = 1
+
+
+class ParityError(VqcastError):
+    """An exported graph does not compute what the trained model computes."""
+
+    exit_status = 1
+
+
+class Busy(VqcastError):
+    """Another process holds the lock of this folder."""
+
+    exit_status = 1

@@ -1,0 +1,1 @@
+"""From trained weights to the shipped files: graph, sidecar, manifest, and their agreement."""

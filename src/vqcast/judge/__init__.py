@@ -1,0 +1,1 @@
+"""Evidence in, verdict out. Nothing here reads or writes a file."""

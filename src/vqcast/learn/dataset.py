@@ -1,0 +1,75 @@
+"""From a checked corpus to a family's training columns, with the coverage of its slots."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.corpus.table import Corpus
+from vqcast.families import Family
+from vqcast.learn.engine import Columns
+from vqcast.vocab import UNKNOWN, codec_block, slot_of
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Training rows per vocabulary slot, and who trained the ``unknown`` slot."""
+
+    slot_rows: dict[str, int]
+    unknown_encoders: dict[str, int]
+
+
+def columns_of(corpus: Corpus, family: Family) -> Columns:
+    """The corpus as float32 columns for ``family``; units are sources, sorted by name.
+
+    Raises UnknownEncoderError for an encoder that the vocabulary can't hold.
+    """
+    if family.vocabulary:
+        block = codec_block(
+            corpus.encoder,
+            corpus.preset,
+            corpus.cq.tolist(),
+            family.vocabulary,
+            corpus.cq_min,
+            corpus.cq_max,
+        )
+    else:
+        block = np.zeros((len(corpus), 0), dtype=np.float32)
+    return Columns(
+        features=corpus.features.astype(np.float32),
+        codec=block,
+        vmaf=corpus.vmaf.astype(np.float32),
+        unit=source_codes(corpus),
+    )
+
+
+def source_codes(corpus: Corpus) -> NDArray[np.int32]:
+    """Each row's source as its index in ``corpus.sources``."""
+    code = {name: index for index, name in enumerate(corpus.sources)}
+    return np.fromiter((code[name] for name in corpus.src), dtype=np.int32, count=len(corpus))
+
+
+def coverage_of(corpus: Corpus, family: Family) -> Coverage:
+    """Count the corpus's rows per slot of the family's vocabulary."""
+    slots = family.vocabulary
+    slot_rows = dict.fromkeys(slots, 0)
+    unknown: Counter[str] = Counter()
+    for encoder, rows in sorted(Counter(corpus.encoder).items()):
+        if not slots:
+            continue
+        slot = slots[slot_of(encoder, slots)]
+        slot_rows[slot] += rows
+        if slot == UNKNOWN and encoder != UNKNOWN:
+            unknown[encoder] += rows
+    return Coverage(slot_rows=slot_rows, unknown_encoders=dict(unknown))
+
+
+def multi_source_groups(corpus: Corpus) -> dict[str, list[str]]:
+    """Groups that hold several sources: only their folds need training beyond LOSO's."""
+    members: dict[str, list[str]] = {}
+    for src, group in sorted(corpus.group_of().items()):
+        members.setdefault(group, []).append(src)
+    return {group: names for group, names in members.items() if len(names) > 1}

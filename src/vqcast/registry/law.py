@@ -1,0 +1,181 @@
+"""The registry law (CONTRACTS §6): every violation found, in words.
+
+A registry is a trust root. Each ONNX file exists, is self-contained and has
+its pinned digest; each row that is not smoke has a sidecar that agrees and
+stands on a verdict whose evidence is there to be judged again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from vqcast import evidence
+from vqcast.durable import documents
+from vqcast.durable.files import sha256_bytes
+from vqcast.errors import VqcastError
+from vqcast.export.package import gate_block
+from vqcast.families import FAMILIES
+from vqcast.judge import gate
+from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
+from vqcast.schemas import Manifest, Registry, Row, Sidecar, Verdict
+from vqcast.serve import guard
+from vqcast.serve.folder import REGISTRY_NAME, Folder, sidecar_name
+
+EVIDENCE_FOLDER = "evidence"
+
+
+def verdict_name(ensemble_id: str) -> str:
+    """File name of the verdict that an ensemble's rows stand on."""
+    return f"{ensemble_id}_seed_flip_PROMOTE.json"
+
+
+def evidence_prefix(ensemble_id: str) -> str:
+    """Where an ensemble's evidence lies in a registry."""
+    return f"{EVIDENCE_FOLDER}/{ensemble_id}/"
+
+
+def verify(root: Path) -> list[str]:
+    """Every violation in the registry folder ``root``; empty where it is sound.
+
+    Raises RegistryError only where there is no registry at all.
+    """
+    folder = Folder(root)
+    return folder.problems + violations(folder.files)
+
+
+def violations(files: Mapping[str, bytes]) -> list[str]:
+    """Every violation among a registry's ``files``, checksums aside."""
+    try:
+        registry = documents.decode(Registry, files[REGISTRY_NAME], where=REGISTRY_NAME)
+    except (VqcastError, KeyError) as error:
+        return [str(error)]
+    problems = []
+    ids = [row.id for row in registry.models]
+    if ids != sorted(ids):
+        problems.append(f"{REGISTRY_NAME}: rows are not sorted by id")
+    problems += [
+        f"{REGISTRY_NAME}: id {name!r} stands {count} times"
+        for name, count in Counter(ids).items()
+        if count > 1
+    ]
+    for row in registry.models:
+        problems += _row_violations(row, files)
+    problems += _manifest_violations(registry, files)
+    return problems
+
+
+def _row_violations(row: Row, files: Mapping[str, bytes]) -> list[str]:
+    if row.onnx not in files:
+        return [f"{row.id}: {row.onnx} is missing"]
+    problems = []
+    data = files[row.onnx]
+    try:
+        guard.check_digest(data, row.sha256, where=row.onnx)
+        guard.parse(data, where=row.onnx)
+    except VqcastError as error:
+        problems.append(f"{row.id}: {error}")
+    name = sidecar_name(row)
+    if row.is_smoke and name not in files:
+        return problems
+    if name not in files:
+        return [*problems, f"{row.id}: has no sidecar {name}"]
+    try:
+        sidecar = documents.decode(Sidecar, files[name], where=name)
+    except VqcastError as error:
+        return [*problems, f"{row.id}: {error}"]
+    if sidecar.sha256 != row.sha256:
+        problems.append(f"{row.id}: sidecar and row pin different digests")
+    if sidecar.id != row.id or sidecar.onnx != row.onnx:
+        problems.append(f"{row.id}: its sidecar speaks for {sidecar.id} ({sidecar.onnx})")
+    if not row.is_smoke:
+        problems += [f"{row.id}: {problem}" for problem in _standing(sidecar, files)]
+    return problems
+
+
+def _standing(sidecar: Sidecar, files: Mapping[str, bytes]) -> list[str]:
+    """Why the sidecar's row does not stand on a verdict; empty where it does."""
+    name = verdict_name(sidecar.ensemble_id)
+    prefix = evidence_prefix(sidecar.ensemble_id)
+    if name not in files:
+        return [f"no verdict {name}"]
+    if sidecar.ensemble_id not in FAMILIES:
+        return [f"no model family {sidecar.ensemble_id!r} is known to judge it by"]
+    try:
+        verdict = documents.decode(Verdict, files[name], where=name)
+        found = evidence.parse(
+            {
+                path.removeprefix(prefix): data
+                for path, data in files.items()
+                if path.startswith(prefix)
+            },
+            where=prefix.rstrip("/"),
+        )
+        problems = verdict_problems(verdict, found, sidecar.corpus.sha256)
+    except VqcastError as error:
+        return [str(error)]
+    expected = gate_block(verdict.verdict, verdict.gate, sidecar.seed)
+    if sidecar.gate != expected:
+        problems.append("its gate block is not the verdict's")
+    if sidecar.seed not in found.reports:
+        problems.append(f"no evidence for its seed {sidecar.seed}")
+    elif sidecar.loso_mean_plcc != found.reports[sidecar.seed].mean_plcc:
+        problems.append("its loso_mean_plcc is not the evidence's")
+    return problems
+
+
+def verdict_problems(verdict: Verdict, found: evidence.Evidence, corpus_sha256: str) -> list[str]:
+    """Why ``verdict`` does not follow from the evidence on that corpus; empty where it does.
+
+    Raises EvidenceError where the evidence can't be judged together.
+    """
+    problems = []
+    if verdict.verdict != gate.PROMOTE:
+        problems.append(f"the verdict is {verdict.verdict}")
+    if verdict.corpus.sha256 != corpus_sha256:
+        problems.append("the verdict is on another corpus")
+    for seed, report in sorted(found.reports.items()):
+        if report.corpus_sha256 != corpus_sha256:
+            problems.append(f"the evidence of seed {seed} is of another corpus")
+        if report.note in (DRY_RUN_NOTE, SMOKE_NOTE):
+            problems.append(f"the evidence of seed {seed} is a {report.note} run")
+    if verdict.evidence != found.digests:
+        problems.append("the evidence differs from the digests that the verdict pins")
+    again = gate.judge(
+        found.reports,
+        found.digests,
+        FAMILIES[verdict.model],
+        generated_at_utc=verdict.generated_at_utc,
+    )
+    if again.gate != verdict.gate or again.verdict != verdict.verdict:
+        problems.append("the gate, computed again from the evidence, disagrees with the verdict")
+    return problems
+
+
+def _manifest_violations(registry: Registry, files: Mapping[str, bytes]) -> list[str]:
+    rows = {row.id: row for row in registry.models}
+    problems = []
+    for family in FAMILIES.values():
+        name = f"{family.id}.json"
+        if name not in files or family.id in rows:
+            continue
+        try:
+            manifest = documents.decode(Manifest, files[name], where=name)
+        except VqcastError as error:
+            problems.append(str(error))
+            continue
+        for member in manifest.members:
+            row = rows.get(member.id)
+            if row is None or (row.sha256, row.onnx) != (member.sha256, member.onnx):
+                problems.append(f"{name}: member {member.id} is not the registry's")
+            elif row.is_smoke and not manifest.smoke:
+                problems.append(f"{name}: is not smoke, its member {member.id} is")
+        if manifest.ensemble_size != len(manifest.members):
+            problems.append(f"{name}: ensemble_size is not the number of members")
+    return problems
+
+
+def digest_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """sha256 of every file but ``checksums.json``, names sorted: its content."""
+    return {name: sha256_bytes(files[name]) for name in sorted(files)}

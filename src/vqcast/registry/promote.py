@@ -1,0 +1,215 @@
+"""Promotion: the one way for weights, sidecars and registry rows to ship, together.
+
+It refuses without a PROMOTE verdict that follows from the evidence and the
+corpus at hand, fits the production networks on every row, checks what it
+exported against what it trained, and replaces the registry folder in one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from vqcast import evidence
+from vqcast.corpus.table import Corpus
+from vqcast.durable import documents, jsontext
+from vqcast.durable.folder import replace_folder
+from vqcast.durable.lock import locked
+from vqcast.errors import EvidenceError, GateHeld, ModelRefused, RegistryError
+from vqcast.export import parity
+from vqcast.export.package import Package, Provenance, Trained, package
+from vqcast.families import Family, Recipe, family
+from vqcast.judge.gate import PROMOTE
+from vqcast.learn.dataset import columns_of, coverage_of
+from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
+from vqcast.registry import law
+from vqcast.schemas import LosoReport, Registry, Row, SidecarCorpus, Verdict
+from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, Folder
+from vqcast.serve.guard import Session
+
+SCHEMA_NAME = "registry.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What a promotion installed, and how close the graphs are to the networks."""
+
+    rows: list[Row]
+    worst_parity: float
+    files: int
+
+
+def promote(
+    run_dir: Path,
+    corpus: Corpus,
+    registry: Path,
+    *,
+    workers: int | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Promoted:
+    """Fit, export and install the family that the run folder's verdict promotes.
+
+    Raises GateHeld where the verdict is HOLD, EvidenceError where it does not
+    follow from the evidence or the corpus, ParityError where an exported graph
+    differs. The registry is then as it was.
+    """
+    found = evidence.read(run_dir)
+    verdict, verdict_bytes = evidence.read_verdict(run_dir)
+    _require_promotable(run_dir, verdict, found, corpus)
+    model = family(verdict.model)
+    recipe = recipe_of(found.reports[model.seeds[0]])
+    made, worst = fit_and_package(
+        corpus, model, recipe, verdict, found.reports, smoke=False,
+        workers=workers, device=device, on_progress=on_progress,
+    )  # fmt: skip
+    prefix = law.evidence_prefix(model.id)
+    extra = {prefix + name: data for name, data in found.files.items()}
+    extra[law.verdict_name(model.id)] = verdict_bytes
+    files = install(registry, made, extra)
+    return Promoted(rows=made.rows, worst_parity=worst, files=files)
+
+
+def _require_promotable(
+    run_dir: Path, verdict: Verdict, found: evidence.Evidence, corpus: Corpus
+) -> None:
+    if verdict.verdict != PROMOTE:
+        raise GateHeld(
+            f"{run_dir}: the verdict is {verdict.verdict}: {verdict.recommendation}",
+            hint=f"vqcast gate {run_dir}",
+        )
+    if corpus.synthetic:
+        raise EvidenceError(f"{corpus.path}: is synthetic, and nothing of it is promoted")
+    problems = law.verdict_problems(verdict, found, corpus.sha256)
+    if problems:
+        raise EvidenceError(
+            f"{run_dir}: the verdict does not stand: {'; '.join(problems)}",
+            hint=f"vqcast gate {run_dir}, with the corpus that the evidence was made on",
+        )
+
+
+def recipe_of(report: LosoReport) -> Recipe:
+    """The recipe that a seed's evidence was made with."""
+    return Recipe(
+        epochs=report.epochs,
+        batch_size=report.batch_size,
+        lr=report.lr,
+        weight_decay=report.weight_decay,
+    )
+
+
+def fit_and_package(
+    corpus: Corpus,
+    model: Family,
+    recipe: Recipe,
+    verdict: Verdict,
+    reports: Mapping[int, LosoReport],
+    *,
+    smoke: bool,
+    workers: int | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[Progress], None] | None = None,
+) -> tuple[Package, float]:
+    """Train one network a seed on every row, export it, and check graph against network."""
+    columns = columns_of(corpus, model)
+    fits = [Fit(seed=seed, held_out=None, held_out_units=()) for seed in model.seeds]
+    fitted = list(
+        train(columns, fits, recipe, workers=workers, device=device, progress=on_progress)
+    )
+    coverage = coverage_of(corpus, model)
+    made = package(
+        [
+            Trained(each.fit.seed, each.weights, each.feature_mean, each.feature_std)
+            for each in fitted
+        ],
+        Provenance(
+            family=model,
+            recipe=recipe,
+            corpus=SidecarCorpus(
+                path=corpus.path.name,
+                sha256=corpus.sha256,
+                n_rows=len(corpus),
+                cq_min=corpus.cq_min,
+                cq_max=corpus.cq_max,
+            ),
+            slot_rows=coverage.slot_rows,
+            unknown_encoders=coverage.unknown_encoders,
+            verdict=verdict,
+            reports=reports,
+            smoke=smoke,
+        ),
+    )
+    return made, max(_parity(each, made, model, columns) for each in fitted)
+
+
+def _parity(fitted: Fitted, made: Package, model: Family, columns: Columns) -> float:
+    member_id = model.member_id(fitted.fit.seed)
+    row = next(row for row in made.rows if row.id == member_id)
+    inputs = [model.feature_input] + ([model.codec_input] if model.codec_input else [])
+    session = Session(
+        made.files[row.onnx],
+        sha256=row.sha256,
+        input_names=inputs,
+        output_names=[model.output],
+        where=row.onnx,
+    )
+    scaled = (columns.features.astype(np.float64) - fitted.feature_mean) / fitted.feature_std
+    arrays = [scaled.astype(np.float32)] + ([columns.codec] if model.codec_input else [])
+    expected = fitted.predict(columns.features, columns.codec)
+    return parity.check(session, arrays, expected, where=member_id)
+
+
+def install(registry: Path, made: Package, extra: Mapping[str, bytes]) -> int:
+    """Put a package into a registry folder in one step and return its number of files.
+
+    What other models the folder holds stays. Raises RegistryError where the
+    old folder is damaged or the new one would break the law, ModelRefused
+    where a scaffold would replace a row that passed.
+    """
+    with locked(registry, what="promoting into", timeout_s=60.0):
+        files, rows = _current(registry)
+        standing = {row.id: row for row in rows}
+        for row in made.rows:
+            held = standing.get(row.id)
+            if row.is_smoke and held is not None and not held.is_smoke:
+                raise ModelRefused(f"{row.id}: a scaffold never replaces a model that passed")
+            standing[row.id] = row
+        files.update(made.files)
+        files.update(extra)
+        document = Registry(models=[standing[name] for name in sorted(standing)])
+        files[REGISTRY_NAME] = documents.encode(document)
+        files[SCHEMA_NAME] = jsontext.dump(registry_schema())
+        files.pop(CHECKSUMS_NAME, None)
+        files[CHECKSUMS_NAME] = jsontext.dump(law.digest_of(files))
+        problems = law.violations(files)
+        if problems:
+            raise RegistryError(f"{registry}: would break the law: {'; '.join(problems)}")
+        replace_folder(registry, files)
+    return len(files)
+
+
+def _current(registry: Path) -> tuple[dict[str, bytes], list[Row]]:
+    if not registry.exists():
+        return {}, []
+    if registry.is_dir() and not any(registry.iterdir()):
+        return {}, []
+    folder = Folder(registry)
+    folder.require_whole()
+    return dict(folder.files), folder.registry().models
+
+
+def registry_schema() -> dict[str, object]:
+    """``registry.schema.json``: JSON Schema 2020-12 of ``registry.json``, from its type."""
+    (reference,), components = msgspec.json.schema_components(
+        [Registry], ref_template="#/$defs/{name}"
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "vqcast model registry",
+        **reference,
+        "$defs": dict(sorted(components.items())),
+    }

@@ -1,0 +1,158 @@
+"""A registry folder as a reader sees it: whole, checked, and of one moment.
+
+The folder is opened once and every file is read relative to that handle, so a
+promotion that swaps the folder meanwhile is not seen half. ``checksums.json``
+names every file; one that differs, is absent or is not listed is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from vqcast.durable import documents, jsontext
+from vqcast.durable.files import read_regular, sha256_bytes
+from vqcast.errors import InputError, RegistryError
+from vqcast.schemas import ModelInfo, Registry, Row
+
+REGISTRY_NAME = "registry.json"
+CHECKSUMS_NAME = "checksums.json"
+_MAX_FILE_BYTES = 256 << 20
+_MAX_DEPTH = 8
+_TRIES = 20
+"""A promotion swaps the folder at most once in the time that one reading takes."""
+
+
+def packaged_registry() -> Path:
+    """The registry that travels with vqcast: inside the wheel, else in the checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "model" / "tiny"
+    return inside if inside.is_dir() else package.parents[1] / "model" / "tiny"
+
+
+class Folder:
+    """All files of a registry folder, read once, with what is wrong with them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for _ in range(_TRIES):
+            self.files: dict[str, bytes] = {}
+            self.problems: list[str] = []
+            if self._read_all():
+                break
+        if REGISTRY_NAME not in self.files:
+            raise RegistryError(
+                f"{root}: holds no {REGISTRY_NAME}", hint="vqcast promote makes one"
+            )
+        self.problems += self._compare_checksums()
+
+    def _read_all(self) -> bool:
+        """Read every file; False where the folder was swapped meanwhile."""
+        try:
+            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise RegistryError(
+                f"{self.root}: no registry folder: {error.strerror}",
+                hint="vqcast promote makes one",
+            ) from error
+        try:
+            for name in self._walk(descriptor, ""):
+                try:
+                    self.files[name] = self._read(descriptor, name)
+                except InputError as error:
+                    self.problems.append(error.message)
+            return not self.problems or self._still_there(descriptor)
+        except FileNotFoundError:
+            return False
+        finally:
+            os.close(descriptor)
+
+    def _still_there(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self.root))
+        except OSError:
+            return False
+
+    def _walk(self, descriptor: int, prefix: str, depth: int = 0) -> Iterator[str]:
+        if depth > _MAX_DEPTH:
+            self.problems.append(f"{prefix}: nested deeper than {_MAX_DEPTH} folders")
+            return
+        inner = os.open(prefix or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
+        try:
+            names = sorted(os.listdir(inner))
+        finally:
+            os.close(inner)
+        for name in names:
+            path = f"{prefix}/{name}" if prefix else name
+            try:
+                mode = os.stat(path, dir_fd=descriptor, follow_symlinks=False).st_mode
+            except OSError as error:
+                self.problems.append(f"{path!r}: {error.strerror}")
+                continue
+            if stat.S_ISDIR(mode):
+                yield from self._walk(descriptor, path, depth + 1)
+            else:
+                yield path
+
+    def _read(self, descriptor: int, name: str) -> bytes:
+        if os.path.islink(self.root / name):
+            target = Path(os.path.realpath(self.root / name))
+            if not target.is_relative_to(self.root.resolve()):
+                raise InputError(f"{name}: is a link that leads out of the registry")
+        return read_regular(Path(name), max_bytes=_MAX_FILE_BYTES, dir_fd=descriptor)
+
+    def _compare_checksums(self) -> list[str]:
+        if CHECKSUMS_NAME not in self.files:
+            return [f"{CHECKSUMS_NAME}: is missing"]
+        listed = jsontext.parse(self.files[CHECKSUMS_NAME], where=CHECKSUMS_NAME)
+        if not isinstance(listed, dict):
+            return [f"{CHECKSUMS_NAME}: is not an object of file names"]
+        problems = []
+        for name in sorted(set(listed) | set(self.files)):
+            if name == CHECKSUMS_NAME:
+                continue
+            if name not in self.files:
+                problems.append(f"{name}: is in {CHECKSUMS_NAME} but not in the folder")
+            elif name not in listed:
+                problems.append(f"{name}: is not listed in {CHECKSUMS_NAME}")
+            elif sha256_bytes(self.files[name]) != listed[name]:
+                problems.append(f"{name}: differs from its digest in {CHECKSUMS_NAME}")
+        return problems
+
+    def require_whole(self) -> None:
+        """Raise RegistryError naming every file that differs, is absent or is extra."""
+        if self.problems:
+            raise RegistryError(
+                f"{self.root}: {'; '.join(self.problems[:5])}"
+                + (f"; and {len(self.problems) - 5} more" if len(self.problems) > 5 else ""),
+                hint=f"vqcast registry verify {self.root}",
+            )
+
+    def registry(self) -> Registry:
+        """The parsed ``registry.json``."""
+        return documents.decode(Registry, self.files[REGISTRY_NAME], where=REGISTRY_NAME)
+
+    def row(self, model_id: str) -> Row:
+        """The row of ``model_id``. Raises RegistryError naming those that are there."""
+        rows = self.registry().models
+        for row in rows:
+            if row.id == model_id:
+                return row
+        raise RegistryError(
+            f"{self.root}: has no model {model_id!r}",
+            hint=f"it has: {', '.join(row.id for row in rows) or 'none'}",
+        )
+
+    def info(self, row: Row) -> ModelInfo:
+        """The sidecar beside a row's ONNX file."""
+        name = sidecar_name(row)
+        if name not in self.files:
+            raise RegistryError(f"{self.root}: {row.id} has no sidecar {name}")
+        return documents.decode(ModelInfo, self.files[name], where=name)
+
+
+def sidecar_name(row: Row) -> str:
+    """File name of a row's sidecar: the ONNX file's stem with ``.json``."""
+    return row.onnx.removesuffix(".onnx") + ".json"

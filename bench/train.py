@@ -8,12 +8,14 @@ whole job; ``--full-job`` runs all of it once. Rows are generated from a fixed
 seed: the time does not depend on their values.
 """
 
+# ruff: noqa: E402 - thread counts are read when NumPy is imported
+
 from __future__ import annotations
 
 import os
 
 for _library in ("OPENBLAS", "MKL", "OMP", "VECLIB_MAXIMUM"):
-    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")  # read when NumPy is imported
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 import argparse
 import json
@@ -25,6 +27,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +97,7 @@ def step_flop() -> int:
     are not counted.
     """
     shape = net.widths(len(FEATURES) + ENSEMBLE.num_codecs, RECIPE.hidden, RECIPE.depth)
-    weights = [fan_in * fan_out for fan_in, fan_out in zip(shape, shape[1:], strict=False)]
+    weights = [fan_in * fan_out for fan_in, fan_out in pairwise(shape)]
     return 2 * RECIPE.batch_size * (3 * sum(weights) - weights[0])
 
 
@@ -228,7 +231,7 @@ def median(result: dict[str, Any], *path: str) -> float:
         value = turn
         for key in path:
             value = value[key]
-        values.append(float(value))  # type: ignore[arg-type]
+        values.append(float(value))
     return statistics.median(values)
 
 
@@ -264,6 +267,12 @@ def table(result: dict[str, Any]) -> str:
         "the first layer's; biases, GELU, dropout and Adam are not counted. The ceiling is "
         "a float32 product of 1024 x 1024 matrices, one BLAS thread a worker, in the same round.",
     ]
+    one = f"engine_{options['workers'][0]}"
+    lines.append(
+        "\nBy processor time, which other load on the machine hardly changes, a step takes "
+        f"{median(result, one, 'cpu_us_per_step'):.1f} us and one core does the work of "
+        f"{median(result, one, 'cpu_ratio'):.0f} plain loops."
+    )
     if "full_job" in result:
         full = result["full_job"]
         lines.append(

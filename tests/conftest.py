@@ -14,10 +14,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import vqcast
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
+
+# One run is like the next, and a busy machine is no failure.
+settings.register_profile(
+    "vqcast",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("vqcast")
 
 FRAMES = 8
 FFV1 = ("-c:v", "ffv1")

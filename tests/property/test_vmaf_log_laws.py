@@ -12,7 +12,13 @@ from vqcast.errors import ToolFailure
 from vqcast.media.measure import V06_METRICS, parse_log
 
 NUMBERS = st.floats() | st.integers(-(10**400), 10**400)
-VALUES = NUMBERS | st.none() | st.booleans() | st.text(max_size=3) | st.lists(st.none(), max_size=1)
+VALUES = (
+    NUMBERS
+    | st.none()
+    | st.booleans()
+    | st.text("a1", max_size=3)
+    | st.lists(st.none(), max_size=1)
+)
 
 
 def _parse(log: bytes, frames: int) -> dict[str, np.ndarray] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import csv
+import shlex
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
@@ -40,11 +41,17 @@ def build(
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Cells at a time. Default: one a core.")
     ] = None,
-    groups: Annotated[
+    manifest: Annotated[
         Path | None,
         typer.Option(
-            "--groups", help="TSV with the columns file and group: clips sharing content."
+            "--manifest",
+            help="TSV with columns file and group (clips that share content); origin and licence "
+            "are carried into the provenance.",
         ),
+    ] = None,
+    provenance_file: Annotated[
+        Path | None,
+        typer.Option("--provenance", help="Where it says how it was made. Default: beside OUT."),
     ] = None,
     v1: Annotated[bool, typer.Option("--v1/--no-v1", help="Also record VMAF v1.")] = True,
     width: Annotated[int | None, typer.Option(min=1, help="Raw YUV: width.")] = None,
@@ -62,6 +69,10 @@ def build(
     from vqcast.corpus.build import build as build_corpus
     from vqcast.corpus.build import cells_folder
     from vqcast.corpus.plan import plan
+    from vqcast.corpus.provenance import Manifest, provenance, read_manifest
+    from vqcast.durable import jsontext
+    from vqcast.durable.files import write_atomic
+    from vqcast.media.doctor import libvmaf_version
     from vqcast.media.source import RawFormat, probe
     from vqcast.media.tool import find_ffmpeg
 
@@ -70,7 +81,7 @@ def build(
     presets = _presets(names, preset or [])
     _check_grid(qualities, presets)
     raw = _raw(width, height, pix_fmt, fps)
-    group_of = _read_groups(groups) if groups else {}
+    known = read_manifest(manifest) if manifest else Manifest()
     tool = find_ffmpeg()
     render.note(f"ffmpeg {tool.version}, sha256 {tool.sha256[:16]}…")
     probed = []
@@ -82,7 +93,9 @@ def build(
                     f"{path}: is raw YUV", hint="say --width, --height, --pix-fmt and --fps"
                 )
             fmt = RawFormat(*is_raw) if is_raw else None
-            probed.append(probe(path, tool, raw=fmt, frames=frames, group=group_of.get(path.name)))
+            source = probe(path, tool, raw=fmt, frames=frames, group=known.group(path))
+            known.check(path, source.sha256)
+            probed.append(source)
             advance(1, path.name)
     cells = plan(probed, qualities, presets, v1=v1)
     with render.weighted_bar("cells", sum(cell.weight for cell in cells)) as advance:
@@ -94,6 +107,18 @@ def build(
             on_cell=lambda cell, reused: advance(cell.weight, str(cell)),
             on_failure=lambda cell, reason: render.note(f"failed: {cell}: {reason}"),
         )
+    if built.sha256 is not None:
+        origin = provenance(
+            cells,
+            tool,
+            libvmaf_version(tool),
+            known,
+            command=_command(sources, manifest),
+            corpus_name=out.name,
+            corpus_sha256=built.sha256,
+            n_rows=built.rows,
+        )
+        write_atomic(provenance_file or _default_provenance(out), jsontext.dump(origin))
     if json:
         render.print_json(
             {
@@ -177,16 +202,24 @@ def _raw(
     return width, height, pix_fmt, rate
 
 
-def _read_groups(path: Path) -> dict[str, str]:
-    """File name -> group, from a tab-separated file with a header."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: can't be read: {error}") from error
-    if not rows or not {"file", "group"} <= set(rows[0]):
-        raise InputError(f"{path}: needs the columns file and group, separated by tabs")
-    return {row["file"]: row["group"] for row in rows if row["group"]}
+def _default_provenance(out: Path) -> Path:
+    name = out.name.removesuffix(".gz").removesuffix(".jsonl")
+    return out.with_name(f"{name}.provenance.json")
+
+
+def _command(sources: list[Path], manifest: Path | None) -> str:
+    """The command line as it was typed, this machine's folders and long lists left out."""
+    words = sys.argv[1:]
+    given = [str(path) for path in sources]
+    first = sources[0]
+    everything = sorted(first.parent.glob(f"*{first.suffix}"))
+    if sorted(sources) == everything and given[0] in words:
+        start = words.index(given[0])
+        if words[start : start + len(given)] == given:
+            words[start : start + len(given)] = [f"CLIPS/*{first.suffix}"]
+    local = {str(path): f"CLIPS/{path.name}" for path in (*sources, *([manifest] if manifest else []))}
+    quoted = [local.get(word, word) for word in words]
+    return " ".join(["vqcast", *(word if "*" in word else shlex.quote(word) for word in quoted)])
 
 
 @app.command()
@@ -242,3 +275,46 @@ def check(
         render.say("nothing odd" if not odd else f"{len(odd)} things to look at")
     if odd:
         raise typer.Exit(1)
+
+
+@app.command()
+def select(
+    file: Annotated[Path, typer.Argument(help="The corpus to take from.")],
+    out: Annotated[Path, typer.Option("--out", help="The corpus to write.")],
+    group: Annotated[list[str] | None, typer.Option("--group", help="Groups to keep.")] = None,
+    source: Annotated[list[str] | None, typer.Option("--source", help="Sources to keep.")] = None,
+    encoder: Annotated[
+        list[str] | None, typer.Option("--encoder", help="Encoders to keep.")
+    ] = None,
+    cq: Annotated[list[str] | None, typer.Option("--cq", help="Qualities to keep.")] = None,
+) -> None:
+    """Write a slice of a corpus: some groups, sources, encoders or qualities."""
+    from vqcast.corpus.select import select as select_rows
+    from vqcast.corpus.table import load
+
+    rows, digest = select_rows(
+        load(file),
+        out,
+        groups=options.split(group or []),
+        sources=options.split(source or []),
+        encoders=options.split(encoder or []),
+        cqs=[number for text in cq or [] for number in _numbers(text)],
+    )
+    render.say(f"{out}: {rows} rows, sha256 {digest}")
+
+
+@app.command()
+def datasheet(
+    file: Annotated[Path, typer.Argument(help="The corpus.")],
+    provenance: Annotated[Path, typer.Option("--provenance", help="Its provenance file.")],
+    out: Annotated[Path, typer.Option("--out", help="The Markdown page to write.")],
+) -> None:
+    """Write a corpus's datasheet: content, making, licences, limits."""
+    from vqcast.corpus.provenance import datasheet as page
+    from vqcast.corpus.table import load
+    from vqcast.durable import jsontext
+    from vqcast.durable.files import read_regular, write_atomic
+
+    origin = jsontext.parse(read_regular(provenance), where=str(provenance))
+    write_atomic(out, page(load(file), origin).encode())
+    render.say(f"wrote {out}")

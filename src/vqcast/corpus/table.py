@@ -85,7 +85,7 @@ class Corpus:
         return {src: group or src for src, group in zip(self.src, self.group, strict=True)}
 
 
-def _lines(data: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
             yield number, line
@@ -105,6 +105,11 @@ def _text(data: bytes, path: Path) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise CorpusError(f"{path}: a damaged gzip file: {error}") from error
     return b"".join(pieces)
+
+
+def rows_text(path: Path) -> list[bytes]:
+    """The corpus's lines as they stand, blank ones left out."""
+    return [line for _, line in _lines(_text(read_regular(path), path))]
 
 
 def _number(row: dict[str, Any], key: str, where: str) -> float:
@@ -200,7 +205,7 @@ def load(path: Path, *, min_rows: int = MIN_ROWS) -> Corpus:
     dropped = 0
     synthetic = False
     extra: set[str] = set()
-    for number, line in _lines(text, path):
+    for number, line in _lines(text):
         where = f"{path}: row {number}"
         row = _decode(line, where)
         row_shape = SHAPE_POOLED if "schema_version" in row else SHAPE_FRAME

@@ -133,7 +133,7 @@ class Stack:
     def epoch(self) -> NDArray[np.float64]:
         """One pass of every network over its rows; mean loss of each ``[M]``."""
         batch, most = self.recipe.batch_size, max(self._steps)
-        order = np.zeros((len(self.fits), most * batch), np.int64)
+        order = np.zeros((len(self.fits), most * batch), np.int32)
         for model, rows in enumerate(self.rows):
             order[model, : len(rows)] = streams.shuffled(self._shuffle[model], rows)
         counts = np.array([len(rows) for rows in self.rows])
@@ -162,7 +162,7 @@ class Stack:
         return masks
 
     def _load(
-        self, order: NDArray[np.int64], sizes: NDArray[np.int64], keep: NDArray[np.bool_]
+        self, order: NDArray[np.int32], sizes: NDArray[np.int64], keep: NDArray[np.bool_]
     ) -> None:
         steps = len(order)
         self._order[:steps] = self._put(order)

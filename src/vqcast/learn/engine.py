@@ -61,8 +61,9 @@ def train(
         raise InputError(f"no device {device!r}", hint=f"choose one of: {', '.join(DEVICES)}")
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}; at least 1 is needed")
+    units = set(np.unique(columns.unit).tolist())
     for fit in fits:
-        if fit.held_out_units and np.isin(columns.unit, fit.held_out_units).all():
+        if units and units <= set(fit.held_out_units):
             raise InputError(f"holding out {fit.held_out!r} leaves no row to train on")
     if not len(columns.vmaf):
         raise InputError("no row to train on")

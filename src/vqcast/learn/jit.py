@@ -17,15 +17,16 @@ def compiled(*, inline: bool = False) -> Callable[[Callable[..., Any]], Callable
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        options = {
+        options: dict[str, Any] = {
             "nogil": True,
             "error_model": "numpy",
             "fastmath": {"contract"},
             "forceinline": inline,
         }
         try:
-            return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+            built: Callable[..., Any] = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # numba found no folder for its cache
-            return numba.njit(**options)(function)  # type: ignore[no-any-return]
+            built = numba.njit(**options)(function)
+        return built
 
     return decorate

@@ -31,13 +31,16 @@ class Columns:
 
     def __post_init__(self) -> None:
         rows = len(self.vmaf)
-        shapes = {"features": (self.features, 2), "codec": (self.codec, 2), "unit": (self.unit, 1)}
-        for name, (column, dimensions) in shapes.items():
+        kinds = {"features": (2, "float32"), "codec": (2, "float32"), "vmaf": (1, "float32")}
+        for name, (dimensions, kind) in {**kinds, "unit": (1, "int32")}.items():
+            column = getattr(self, name)
             if column.ndim != dimensions or len(column) != rows:
                 raise FeatureError(
                     f"column {name} has shape {column.shape}; {dimensions} dimensions with "
                     f"{rows} rows, as vmaf has, are needed"
                 )
+            if column.dtype != kind or not column.flags.c_contiguous:
+                raise FeatureError(f"column {name} is not a C-contiguous array of {kind}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Fit:
     def __post_init__(self) -> None:
         if (self.held_out is None) != (not self.held_out_units):
             raise InputError(f"{self}: held_out and held_out_units go together, or neither")
+        if self.seed < 0:
+            raise InputError(f"{self}: a seed is 0 or more")
 
 
 @dataclass(frozen=True, slots=True)

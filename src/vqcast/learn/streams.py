@@ -95,15 +95,12 @@ def uniform(stream: Stream, count: int, bound: float) -> NDArray[np.float32]:
 
 
 @compiled()
-def _shuffle(words: Any, items: Any) -> None:
+def _shuffle(words: Any, items: Any, bits: Any) -> None:
     """Durstenfeld's shuffle in place; item ``last`` swaps with one of ``0..last``.
 
-    The place is the top bits of a word times ``last + 1``, scaled down, so no
-    place is favoured by more than ``items.size**2 / 2**64``.
+    ``2**bits`` exceeds the number of items. The place is the top bits of a word times
+    ``last + 1``, scaled down, so no place is favoured by more than ``items.size**2 / 2**64``.
     """
-    bits = np.uint64(0)
-    while (items.size >> bits) > 0:
-        bits += np.uint64(1)
     keep = np.uint64(64) - bits
     for last in range(items.size - 1, 0, -1):
         place = ((words[last] >> bits) * np.uint64(last + 1)) >> keep
@@ -113,7 +110,7 @@ def _shuffle(words: Any, items: Any) -> None:
 def shuffled(stream: Stream, items: NDArray[np.int32]) -> NDArray[np.int32]:
     """A copy of ``items`` in a fresh order; takes one word per item."""
     order = items.copy()
-    _shuffle(stream.words(len(items)), order)
+    _shuffle(stream.words(len(items)), order, np.uint64(len(items).bit_length()))
     return order
 
 

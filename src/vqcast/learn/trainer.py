@@ -33,20 +33,37 @@ class Trainer:
         inputs = columns.features.shape[1] + columns.codec.shape[1]
         self.shape = net.widths(inputs, hidden, depth)
         self.params = net.pack(net.initial(fit.seed, self.shape))
-        self._columns = columns
-        self._moments = np.zeros((3, self.params.size), np.float32)
         self._shuffle = streams.shuffle_stream(fit.seed, fit.held_out)
-        self._dropout = streams.dropout_stream(fit.seed, fit.held_out)
-        self._words = np.empty(streams.words_per_step(batch, hidden, depth), np.uint64)
-        self._x = np.empty((batch, inputs), np.float32)
-        self._units = np.empty((2, depth, batch, hidden), np.float32)
-        self._hidden = np.empty((2, batch, hidden), np.float32)
-        self._turned = np.empty((hidden, hidden), np.float32)
-        self._error = np.empty(batch, np.float32)
+        dropout = streams.dropout_stream(fit.seed, fit.held_out)
+        words = np.empty(streams.words_per_step(batch, hidden, depth), np.uint64)
+
+        def zeros(*shape: int) -> NDArray[np.float32]:
+            return np.zeros(shape, np.float32)
+
+        size = self.params.size
+        self._data = kernel.Data(columns.features, columns.codec, columns.vmaf, self.mean, self.std)
+        self._state = kernel.State(self.params, zeros(size), zeros(size), zeros(size))
+        self._scratch = kernel.Scratch(
+            x=zeros(batch, inputs),
+            values=zeros(depth, batch, hidden),
+            slopes=zeros(depth, batch, hidden),
+            back=zeros(batch, hidden),
+            ahead=zeros(batch, hidden),
+            error=zeros(batch),
+        )
+        self._drop = kernel.Drop(
+            lanes=dropout.state,
+            words=words,
+            pieces=words.view(np.uint16),
+            limit=np.uint16(streams.drop_threshold(recipe.dropout)),
+            scale=np.float32(1.0 / (1.0 - recipe.dropout)),
+        )
+        self._rule = kernel.Rule(
+            recipe.lr, recipe.weight_decay, recipe.beta1, recipe.beta2, recipe.eps
+        )
 
     def epoch(self, stop: threading.Event | None = None) -> NDArray[np.float64]:
         """One pass over the rows in a fresh order; each step's mean squared error."""
-        columns, recipe = self._columns, self.recipe
         order = streams.shuffled(self._shuffle, self.rows)
         losses = np.empty(self.steps)
         for begin in range(0, self.steps, _CHUNK_STEPS):
@@ -54,12 +71,8 @@ class Trainer:
                 raise Stopped
             end = min(begin + _CHUNK_STEPS, self.steps)
             kernel.train_steps(
-                order, begin, end, columns.features, columns.codec, columns.vmaf, self.mean,
-                self.std, self.params, *self._moments, self._x, *self._units, *self._hidden,
-                self._turned, self._error, self._dropout.state, self._words, self._words.view(np.uint16),
-                np.uint16(streams.drop_threshold(recipe.dropout)),
-                np.float32(1.0 / (1.0 - recipe.dropout)), self.taken, recipe.lr,
-                recipe.weight_decay, recipe.beta1, recipe.beta2, recipe.eps, losses,
+                order, begin, end, self._data, self._state, self._scratch, self._drop,
+                self._rule, self.taken, losses,
             )  # fmt: skip
             self.taken += end - begin
         return losses

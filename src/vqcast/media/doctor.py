@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vqcast.durable import jsontext
+from vqcast.durable.files import read_regular
 from vqcast.errors import VqcastError
 from vqcast.media import argv, measure
 from vqcast.media.encoders import ENCODERS, Encoder
@@ -55,6 +57,18 @@ def _try_models(clip: Source, tool: Tool) -> Iterator[Finding]:
             yield Finding(model, False, error.message)
         else:
             yield Finding(model, True)
+
+
+def libvmaf_version(tool: Tool) -> str:
+    """The version that libvmaf writes into its own log."""
+    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+        folder = Path(name)
+        clip = _tiny_clip(tool, folder)
+        pair = argv.read(clip.path)
+        graph = argv.score_filter(clip.depth, clip.frames, v1=False)
+        run(argv.score(tool.path, pair, pair, graph), cwd=folder, deadline_s=60)
+        log = jsontext.parse(read_regular(folder / argv.VMAF_LOG), where="libvmaf's log")
+    return str(log["version"])
 
 
 def examine(tool: Tool) -> tuple[list[Finding], list[Finding]]:

@@ -37,6 +37,9 @@ V1_METRICS: dict[str, str] = {
 
 V06_METRICS: dict[str, str] = {"vmaf": "vmaf", **{name: f"integer_{name}" for name in FEATURES}}
 
+_TRIES = 8
+"""Encodes tried where ffmpeg ends well and wrote no packet at all (see `argv.encode`)."""
+
 _DEADLINE_BASE_S = 120.0
 _DEADLINE_S_PER_MEGAPIXEL = 30.0
 
@@ -103,16 +106,20 @@ def encode(
     what = f"{source.name} {encoder_name} {preset} {cq:g}"
     output = output.absolute()
     options = encoder(encoder_name).options(cq, preset, source.depth)
-    finished = run(
-        argv.encode(tool.path, argv.read(source.path, source.raw), source.frames, options, output),
-        cwd=output.parent,
-        deadline_s=_deadline_s(source, source.frames),
-        cancel=cancel,
-    )
-    _check(finished, what)
-    log = output.parent / argv.PACKET_LOG
-    sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
-    if len(sizes) < source.frames or not output.is_file():
+    limit = None if source.whole else source.frames
+    for _ in range(_TRIES):
+        finished = run(
+            argv.encode(tool.path, argv.read(source.path, source.raw), limit, options, output),
+            cwd=output.parent,
+            deadline_s=_deadline_s(source, source.frames),
+            cancel=cancel,
+        )
+        _check(finished, what)
+        log = output.parent / argv.PACKET_LOG
+        sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
+        if sizes:
+            break
+    if len(sizes) != source.frames or not output.is_file():
         raise ToolFailure(f"{what}: {len(sizes)} packets for {source.frames} frames")
     return Encoded(path=output, video_bytes=sum(sizes), wall_ms=finished.wall_s * 1000)
 

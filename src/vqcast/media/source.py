@@ -44,6 +44,9 @@ class Source:
     depth: int
     """Bits per sample that scoring uses: 8, or 10 for anything deeper."""
     frames: int
+    """Frames that are used: all, or as many as were asked for."""
+    whole: bool = True
+    """Whether ``frames`` are all that the file holds, as far as was asked."""
     raw: RawFormat | None = None
     group: str | None = None
 
@@ -150,6 +153,7 @@ def probe(
         height=height,
         depth=8 if bits <= 8 else 10,
         frames=counted,
+        whole=frames is None,
         raw=raw,
         group=group,
     )

@@ -78,7 +78,9 @@ def test_size_is_bounded_before_reading() -> None:
 
 
 def test_dump_is_indented_ordered_and_ends_in_a_newline() -> None:
-    assert jsontext.dump({"b": 1, "a": ["é"]}) == '{\n  "b": 1,\n  "a": [\n    "é"\n  ]\n}\n'.encode()
+    assert (
+        jsontext.dump({"b": 1, "a": ["é"]}) == '{\n  "b": 1,\n  "a": [\n    "é"\n  ]\n}\n'.encode()
+    )
 
 
 def test_dump_line_is_compact() -> None:

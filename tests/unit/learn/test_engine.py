@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import made_columns
+from learn_columns import made_columns
 
 from vqcast.errors import FeatureError, InputError
 from vqcast.families import Recipe
@@ -104,7 +106,7 @@ def test_progress_counts_models_and_epochs(columns: Columns) -> None:
     assert (last.epochs_done, last.epochs) == (40 * len(FITS), 40 * len(FITS))
     assert last.remaining_s == 0.0
     assert last.elapsed_s > 0.0
-    for earlier, later in zip(seen, seen[1:], strict=False):
+    for earlier, later in pairwise(seen):
         assert earlier.epochs_done <= later.epochs_done
         assert earlier.models_done <= later.models_done
         assert earlier.elapsed_s <= later.elapsed_s
@@ -131,6 +133,17 @@ def test_an_interrupt_leaves_no_thread(columns: Columns) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         list(train(columns, FITS, Recipe(epochs=100_000), workers=2, progress=interrupt))
+    assert not training_threads()
+
+
+def test_ctrl_c_stops_a_long_run_at_once(columns: Columns) -> None:
+    timer = threading.Timer(0.5, _thread.interrupt_main)
+    results = train(columns, FITS, Recipe(epochs=100_000), workers=2)
+    start = time.perf_counter()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert time.perf_counter() - start < 10.0
     assert not training_threads()
 
 
@@ -171,11 +184,27 @@ def test_impossible_requests_are_refused(columns: Columns) -> None:
         Fit(0, "a")
     with pytest.raises(InputError, match="go together"):
         Fit(0, None, (1,))
+    with pytest.raises(InputError, match="seed"):
+        Fit(-1, None)
 
 
 def test_columns_of_unequal_length_are_refused(columns: Columns) -> None:
     with pytest.raises(FeatureError, match="codec"):
         Columns(columns.features, columns.codec[:-1], columns.vmaf, columns.unit)
+
+
+def test_columns_of_another_type_or_layout_are_refused(columns: Columns) -> None:
+    for wrong in (columns.features.astype(np.float64), np.asfortranarray(columns.features)):
+        with pytest.raises(FeatureError, match="features"):
+            replace(columns, features=wrong)
+
+
+def test_read_only_columns_train_alike(columns: Columns) -> None:
+    (want,) = train(columns, [FITS[0]], SHORT)
+    for part in (columns.features, columns.codec, columns.vmaf, columns.unit):
+        part.flags.writeable = False
+    (got,) = train(columns, [FITS[0]], SHORT)
+    assert np.array_equal(net.pack(got.weights), net.pack(want.weights))
 
 
 def test_predict_refuses_a_wrong_shape(columns: Columns) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from vqcast.learn import streams
 
@@ -34,20 +35,36 @@ def test_streams_differ_by_purpose_seed_and_name() -> None:
     assert len(firsts) == 18
 
 
-def test_permutation_is_the_stable_argsort_of_its_keys() -> None:
-    for count in (1, 2, 31, 32, 1000):
-        order = streams.permutation(streams.shuffle_stream(1, "a"), count)
-        keys = streams.shuffle_stream(1, "a").words(count)
-        low = np.uint64((1 << (count - 1).bit_length()) - 1)
-        assert np.array_equal(order, np.argsort(keys & ~low, kind="stable"))
-    assert len(streams.permutation(streams.shuffle_stream(1, "a"), 0)) == 0
+def by_hand(words: list[int], items: list[int]) -> list[int]:
+    bits = len(items).bit_length()
+    for last in range(len(items) - 1, 0, -1):
+        place = (words[last] >> bits) * (last + 1) >> (64 - bits)
+        items[last], items[place] = items[place], items[last]
+    return items
 
 
-def test_permutations_of_one_stream_differ() -> None:
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 1000])
+def test_shuffle_is_durstenfelds(count: int) -> None:
+    rows = np.arange(5, 5 + count, dtype=np.int32)
+    words = [int(word) for word in streams.shuffle_stream(1, "a").words(count)]
+    order = streams.shuffled(streams.shuffle_stream(1, "a"), rows)
+    assert order.tolist() == by_hand(words, rows.tolist())
+    assert rows.tolist() == list(range(5, 5 + count))
+
+
+def test_orders_of_one_stream_differ() -> None:
     stream = streams.shuffle_stream(0, None)
-    first, second = (streams.permutation(stream, 100) for _ in range(2))
+    rows = np.arange(100, dtype=np.int32)
+    first, second = (streams.shuffled(stream, rows) for _ in range(2))
     assert sorted(first) == sorted(second) == list(range(100))
     assert not np.array_equal(first, second)
+
+
+def test_every_item_comes_first_equally_often() -> None:
+    stream = streams.shuffle_stream(0, None)
+    rows = np.arange(5, dtype=np.int32)
+    counts = np.bincount([streams.shuffled(stream, rows)[0] for _ in range(5000)], minlength=5)
+    assert np.abs(counts - 1000).max() < 5 * (5000 * 0.2 * 0.8) ** 0.5
 
 
 def test_dropped_share_is_the_rate() -> None:

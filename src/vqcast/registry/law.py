@@ -16,7 +16,7 @@ from vqcast.durable import documents
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import VqcastError
 from vqcast.export.package import gate_block
-from vqcast.families import FAMILIES
+from vqcast.families import FAMILIES, family
 from vqcast.judge import gate
 from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
 from vqcast.schemas import Manifest, Registry, Row, Sidecar, Verdict
@@ -115,6 +115,8 @@ def _standing(sidecar: Sidecar, files: Mapping[str, bytes]) -> list[str]:
         problems = verdict_problems(verdict, found, sidecar.corpus.sha256)
     except VqcastError as error:
         return [str(error)]
+    if verdict.model != sidecar.ensemble_id:
+        problems.append(f"the verdict is on {verdict.model!r}")
     expected = gate_block(verdict.verdict, verdict.gate, sidecar.seed)
     if sidecar.gate != expected:
         problems.append("its gate block is not the verdict's")
@@ -128,7 +130,8 @@ def _standing(sidecar: Sidecar, files: Mapping[str, bytes]) -> list[str]:
 def verdict_problems(verdict: Verdict, found: evidence.Evidence, corpus_sha256: str) -> list[str]:
     """Why ``verdict`` does not follow from the evidence on that corpus; empty where it does.
 
-    Raises EvidenceError where the evidence can't be judged together.
+    Raises EvidenceError where the evidence can't be judged together, InputError
+    where the verdict's model family is unknown.
     """
     problems = []
     if verdict.verdict != gate.PROMOTE:
@@ -145,7 +148,7 @@ def verdict_problems(verdict: Verdict, found: evidence.Evidence, corpus_sha256: 
     again = gate.judge(
         found.reports,
         found.digests,
-        FAMILIES[verdict.model],
+        family(verdict.model),
         generated_at_utc=verdict.generated_at_utc,
     )
     if again.gate != verdict.gate or again.verdict != verdict.verdict:
@@ -156,9 +159,9 @@ def verdict_problems(verdict: Verdict, found: evidence.Evidence, corpus_sha256: 
 def _manifest_violations(registry: Registry, files: Mapping[str, bytes]) -> list[str]:
     rows = {row.id: row for row in registry.models}
     problems = []
-    for family in FAMILIES.values():
-        name = f"{family.id}.json"
-        if name not in files or family.id in rows:
+    for model in FAMILIES.values():
+        name = f"{model.id}.json"
+        if name not in files or model.id in rows:
             continue
         try:
             manifest = documents.decode(Manifest, files[name], where=name)

@@ -7,6 +7,7 @@ exported against what it trained, and replaces the registry folder in one step.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,7 @@ def install(registry: Path, made: Package, extra: Mapping[str, bytes]) -> int:
     old folder is damaged or the new one would break the law, ModelRefused
     where a scaffold would replace a row that passed.
     """
+    registry = Path(os.path.realpath(registry))  # one lock, whatever name leads to it
     with locked(registry, what="promoting into", timeout_s=60.0):
         files, rows = _current(registry)
         standing = {row.id: row for row in rows}

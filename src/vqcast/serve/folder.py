@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vqcast.durable import documents, jsontext
 from vqcast.durable.files import read_regular, sha256_bytes
-from vqcast.errors import InputError, RegistryError
+from vqcast.errors import DocumentError, InputError, RegistryError
 from vqcast.schemas import ModelInfo, Registry, Row
 
 REGISTRY_NAME = "registry.json"
@@ -63,11 +63,15 @@ class Folder:
                     self.files[name] = self._read(descriptor, name)
                 except InputError as error:
                     self.problems.append(error.message)
-            return not self.problems or self._still_there(descriptor)
-        except FileNotFoundError:
-            return False
+        except OSError as error:  # a folder inside vanished, or may not be opened
+            self.problems.append(f"a folder inside: {error.strerror}")
+        else:
+            # What was swapped out is being removed: even a reading without
+            # an error may have missed files.
+            return self._still_there(descriptor)
         finally:
             os.close(descriptor)
+        return self._still_there(descriptor)
 
     def _still_there(self, descriptor: int) -> bool:
         try:
@@ -106,10 +110,15 @@ class Folder:
     def _compare_checksums(self) -> list[str]:
         if CHECKSUMS_NAME not in self.files:
             return [f"{CHECKSUMS_NAME}: is missing"]
-        listed = jsontext.parse(self.files[CHECKSUMS_NAME], where=CHECKSUMS_NAME)
+        try:
+            listed = jsontext.parse(self.files[CHECKSUMS_NAME], where=CHECKSUMS_NAME)
+        except DocumentError as error:
+            return [error.message]
         if not isinstance(listed, dict):
             return [f"{CHECKSUMS_NAME}: is not an object of file names"]
         problems = []
+        if jsontext.dump(dict(sorted(listed.items()))) != self.files[CHECKSUMS_NAME]:
+            problems.append(f"{CHECKSUMS_NAME}: is not in its canonical bytes")
         for name in sorted(set(listed) | set(self.files)):
             if name == CHECKSUMS_NAME:
                 continue

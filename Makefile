@@ -5,14 +5,13 @@ BIN := $(VENV)/bin
 RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
-MODEL := fr_regressor_v2_ensemble_v1
 
 .PHONY: setup test lint demo corpus datasheet retrain figures bench clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
 	@echo "make test       the linters and the whole test suite"
-	@echo "make retrain    train, gate and promote on the shipped corpus into model/tiny"
+	@echo "make retrain    train, gate and promote every model on the shipped corpus into model/tiny"
 	@echo "make figures    write README's tables and docs from the evidence"
 	@echo "make corpus CLIPS=DIR   measure the shipped corpus again (about half an hour)"
 	@echo "make bench      time the training engine against the plain loop"
@@ -50,9 +49,9 @@ demo: setup $(UNSEEN)
 	$(BIN)/vqcast pipeline --corpus $(RUN)/corpus.jsonl --out-dir $(RUN)/run --registry $(RUN)/registry
 	$(BIN)/vqcast registry verify $(RUN)/registry
 	$(BIN)/vqcast registry list $(RUN)/registry
-	@echo "encoding a clip that no model has seen: libsvtav1, preset 8, CRF 40"
-	$$($(BIN)/python -c 'from vqcast.media.tool import ffmpeg_path; print(ffmpeg_path())') -hide_banner -loglevel error -y -i $(UNSEEN) -an -c:v libsvtav1 -preset 8 -crf 40 -svtav1-params lp=2 $(RUN)/unseen.mp4
-	$(BIN)/vqcast predict $(UNSEEN) $(RUN)/unseen.mp4 --encoder libsvtav1 --preset 8 --cq 40 --registry $(RUN)/registry
+	@echo "encoding a clip that no model has seen: libsvtav1, preset 8, CRF 35"
+	SVT_LOG=1 $$($(BIN)/python -c 'from vqcast.media.tool import ffmpeg_path; print(ffmpeg_path())') -hide_banner -loglevel error -y -i $(UNSEEN) -an -c:v libsvtav1 -preset 8 -crf 35 -svtav1-params lp=2 $(RUN)/unseen.mp4
+	$(BIN)/vqcast predict $(UNSEEN) $(RUN)/unseen.mp4 --encoder libsvtav1 --preset 8 --cq 35 --registry $(RUN)/registry
 
 X26X := 15,21,26,31,36,42
 AV1 := 15,25,35,45,55,63
@@ -69,10 +68,12 @@ datasheet: setup
 	$(BIN)/vqcast corpus datasheet $(CORPUS) --provenance data/phase_a/PROVENANCE.json --out data/phase_a/DATASHEET.md
 
 retrain: setup
-	$(BIN)/vqcast pipeline --corpus $(CORPUS) --out-dir runs/$(MODEL) --registry model/tiny
+	for model in fr_regressor_v2_ensemble_v1 fr_regressor_v1 fr_regressor_v2 fr_regressor_v3; do \
+	  $(BIN)/vqcast pipeline --model $$model --corpus $(CORPUS) --out-dir runs/$$model --registry model/tiny || exit 1; \
+	done
 
 figures: setup datasheet
-	$(BIN)/python docs/figures.py
+	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --out docs/models --readme README.md
 
 bench: setup
 	$(BIN)/python bench/train.py --markdown docs/performance.md --json docs/performance.json

@@ -1,8 +1,8 @@
 """The model family: one declarative entry a model, and the training recipe.
 
-A fourth model is a fourth entry: its vocabulary, its graph's input and output
-names, and its seeds. Everything else (training, gate, export, registry) reads
-the entry.
+Another model is another entry in ``FAMILIES``: its vocabulary, its graph's
+input and output names, and its seeds. Everything else (training, gate, export,
+registry, cards) reads the entry.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ class Family:
     codec_input: str | None
     output: str
     seeds: tuple[int, ...]
+    """One network a seed; several make an ensemble, which has a manifest."""
     adrs: tuple[str, ...]
+    summary: str
+    """What it is, in a few words, for registry rows and cards."""
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
@@ -52,13 +55,23 @@ class Family:
         return len(self.vocabulary) + 2 if self.vocabulary else 0
 
     @property
+    def input_names(self) -> list[str]:
+        """The graph's inputs, in order."""
+        return [self.feature_input] + ([self.codec_input] if self.codec_input else [])
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether its members are rows of their own, under a manifest."""
+        return len(self.seeds) > 1
+
+    @property
     def num_inputs(self) -> int:
         """Columns of the network's input."""
         return len(FEATURES) + self.num_codecs
 
     def member_id(self, seed: int) -> str:
-        """Registry id and file stem of the member trained with ``seed``."""
-        return f"{self.id}_seed{seed}"
+        """Registry id and file stem of the network trained with ``seed``."""
+        return f"{self.id}_seed{seed}" if self.is_ensemble else self.id
 
 
 ENSEMBLE = Family(
@@ -69,9 +82,51 @@ ENSEMBLE = Family(
     output="score",
     seeds=(0, 1, 2, 3, 4),
     adrs=("ADR-0303", "ADR-0309", "ADR-0319", "ADR-0321"),
+    summary="Codec-aware per-frame VMAF regressor, five seeds",
 )
 
-FAMILIES: dict[str, Family] = {family.id: family for family in (ENSEMBLE,)}
+V1 = Family(
+    id="fr_regressor_v1",
+    vocabulary_version=None,
+    feature_input="features",
+    codec_input=None,
+    output="score",
+    seeds=(0,),
+    adrs=("ADR-0303",),
+    summary="Codec-blind per-frame VMAF regressor, the baseline",
+)
+
+V2 = Family(
+    id="fr_regressor_v2",
+    vocabulary_version=2,
+    feature_input="features",
+    codec_input="codec",
+    output="score",
+    seeds=(0,),
+    adrs=("ADR-0303",),
+    summary="Codec-aware per-frame VMAF regressor, one network, 12 slots",
+)
+
+V3 = Family(
+    id="fr_regressor_v3",
+    vocabulary_version=3,
+    feature_input="features",
+    codec_input="codec_block",
+    output="vmaf",
+    seeds=(0,),
+    adrs=("ADR-0303",),
+    summary="Codec-aware per-frame VMAF regressor, one network, 16 slots",
+)
+
+FAMILIES: dict[str, Family] = {entry.id: entry for entry in (ENSEMBLE, V1, V2, V3)}
+
+
+def owner_of(row_id: str) -> Family | None:
+    """The family that a registry row belongs to, or None for a foreign row."""
+    for entry in FAMILIES.values():
+        if row_id in [entry.member_id(seed) for seed in entry.seeds]:
+            return entry
+    return None
 
 
 def family(model_id: str) -> Family:

@@ -87,6 +87,7 @@ class LosoReport(Omitting, frozen=True, kw_only=True):
     encoders: list[SliceReport] = []
     groups: GroupReport | None = None
     predictions: Predictions | None = None
+    rows_excluded: dict[str, int] = {}
     note: str | None = None
 
 
@@ -200,6 +201,56 @@ class Sidecar(Document, frozen=True, kw_only=True):
     unknown_encoders: dict[str, int]
     gate: SidecarGate
     loso_mean_plcc: float | None
+    notes: str
+    parent_adrs: list[str]
+
+
+class TrainingTrace(Document, frozen=True, kw_only=True):
+    """A single model's whole cross-validation, beside its weights."""
+
+    dataset: str
+    gate_passed: bool
+    loso_folds: list[FoldReport]
+    loso_mean_plcc: float | None
+    loso_std_plcc: float | None
+    loso_min_plcc: float | None
+    loso_max_plcc: float | None
+    loso_mean_srocc: float | None
+    loso_mean_rmse: float | None
+    n_rows: int
+    ship_gate_mean_plcc: float
+    smoke: bool
+
+
+class SingleSidecar(Document, frozen=True, kw_only=True):
+    """``<stem>.json`` beside the ONNX file of a model that is one network (CONTRACTS §6)."""
+
+    id: str
+    seed: int
+    kind: str
+    codec_aware: bool
+    codec_block_layout: list[str]
+    encoder_vocab: list[str]
+    encoder_vocab_version: int | None
+    feature_order: list[str]
+    feature_mean: list[float]
+    feature_std: list[float]
+    input_names: list[str]
+    output_names: list[str]
+    onnx: str
+    opset: int
+    sha256: str
+    corpus: str
+    corpus_sha256: str
+    cq_min: float
+    cq_max: float
+    training_recipe: TrainingRecipe
+    slot_rows: dict[str, int]
+    unknown_encoders: dict[str, int]
+    rows_excluded: dict[str, int]
+    loso_mean_plcc: float | None
+    gate_passed: bool
+    training: TrainingTrace
     notes: str
     parent_adrs: list[str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from fractions import Fraction
@@ -33,7 +34,10 @@ def build(
     out: Annotated[Path, typer.Option("--out", help="The corpus to write: .jsonl or .jsonl.gz.")],
     preset: Annotated[
         list[str] | None,
-        typer.Option("--preset", help="Preset of every encoder, or libx264:fast for one alone."),
+        typer.Option(
+            "--preset",
+            help="Presets of every encoder: fast, or fast,slow; libx264:fast,slow for one alone.",
+        ),
     ] = None,
     frames: Annotated[
         int | None, typer.Option("--frames", min=1, help="First N frames. Default: all.")
@@ -57,7 +61,13 @@ def build(
     width: Annotated[int | None, typer.Option(min=1, help="Raw YUV: width.")] = None,
     height: Annotated[int | None, typer.Option(min=1, help="Raw YUV: height.")] = None,
     pix_fmt: Annotated[str, typer.Option(help="Raw YUV: pixel format.")] = "yuv420p",
-    fps: Annotated[str, typer.Option(help="Raw YUV: frame rate, such as 25 or 30000/1001.")] = "25",
+    fps: Annotated[
+        str,
+        typer.Option(
+            help="Raw YUV: frame rate, such as 25 or 30000/1001; name: from each file's name, "
+            "as in Tennis_24fps.yuv."
+        ),
+    ] = "25",
     json: options.Json = False,
 ) -> None:
     """Encode every source with every encoder at every quality, and score each frame.
@@ -72,7 +82,7 @@ def build(
     from vqcast.corpus.provenance import Manifest, provenance, read_manifest
     from vqcast.durable import jsontext
     from vqcast.durable.files import write_atomic
-    from vqcast.media.doctor import libvmaf_version
+    from vqcast.media.doctor import libvmaf_version, require_devices
     from vqcast.media.source import RawFormat, probe
     from vqcast.media.tool import find_ffmpeg
 
@@ -80,19 +90,19 @@ def build(
     qualities = _qualities(names, cq)
     presets = _presets(names, preset or [])
     _check_grid(qualities, presets)
-    raw = _raw(width, height, pix_fmt, fps)
+    raws = {
+        path: _raw(path, width, height, pix_fmt, fps)
+        for path in sources
+        if path.suffix.lower() in (".yuv", ".raw")
+    }
     known = read_manifest(manifest) if manifest else Manifest()
     tool = find_ffmpeg()
     render.note(f"ffmpeg {tool.version}, sha256 {tool.sha256[:16]}…")
+    require_devices(names, tool)
     probed = []
     with render.weighted_bar("reading sources", len(sources)) as advance:
         for path in sources:
-            is_raw = raw if path.suffix.lower() in (".yuv", ".raw") else None
-            if is_raw is None and path.suffix.lower() in (".yuv", ".raw"):
-                raise InputError(
-                    f"{path}: is raw YUV", hint="say --width, --height, --pix-fmt and --fps"
-                )
-            fmt = RawFormat(*is_raw) if is_raw else None
+            fmt = RawFormat(*raws[path]) if path in raws else None
             source = probe(path, tool, raw=fmt, frames=frames, group=known.group(path))
             known.check(path, source.sha256)
             probed.append(source)
@@ -166,33 +176,42 @@ def _qualities(encoders: list[str], given: list[str]) -> dict[str, list[float]]:
     return {name: own.get(name, shared) for name in encoders}
 
 
-def _presets(encoders: list[str], given: list[str]) -> dict[str, str]:
-    presets: dict[str, str] = {}
+def _presets(encoders: list[str], given: list[str]) -> dict[str, tuple[str, ...]]:
+    """Each named encoder's presets; one for all gives way to one for the encoder."""
+    presets: dict[str, tuple[str, ...]] = {}
     for value in sorted(given, key=lambda text: ":" in text):
         name, colon, rest = value.partition(":")
         if colon and name not in encoders:
             raise InputError(f"--preset {value}: {name!r} is not among the encoders given")
-        presets.update({name: rest} if colon else dict.fromkeys(encoders, value))
+        words = tuple(options.split([rest if colon else value]))
+        if not words:
+            raise InputError(f"--preset {value!r} names no preset")
+        presets.update({name: words} if colon else dict.fromkeys(encoders, words))
     return presets
 
 
-def _check_grid(qualities: dict[str, list[float]], presets: dict[str, str]) -> None:
+def _check_grid(qualities: dict[str, list[float]], presets: dict[str, tuple[str, ...]]) -> None:
     """Refuse a bad name or number before any source is read."""
     from vqcast.media.encoders import encoder
 
     for name, values in qualities.items():
         entry = encoder(name)
-        for value in values:
-            entry.check(value, presets.get(name, entry.default_preset))
+        for preset in presets.get(name, (entry.default_preset,)):
+            for value in values:
+                entry.check(value, preset)
 
 
 def _raw(
-    width: int | None, height: int | None, pix_fmt: str, fps: str
-) -> tuple[int, int, str, Fraction] | None:
-    if width is None and height is None:
-        return None
+    path: Path, width: int | None, height: int | None, pix_fmt: str, fps: str
+) -> tuple[int, int, str, Fraction]:
+    """What the options, and with ``--fps name`` the file's name, say of a raw file."""
     if width is None or height is None:
-        raise InputError("raw YUV needs both --width and --height")
+        raise InputError(f"{path}: is raw YUV", hint="say --width, --height, --pix-fmt and --fps")
+    if fps == "name":
+        named = re.search(r"_(\d+(?:\.\d+)?)fps$", path.stem)
+        if named is None:
+            raise InputError(f"{path}: its name does not end in a frame rate such as _25fps")
+        fps = named[1]
     try:
         rate = Fraction(fps)
     except (ValueError, ZeroDivisionError) as error:
@@ -217,7 +236,9 @@ def _command(sources: list[Path], manifest: Path | None) -> str:
         start = words.index(given[0])
         if words[start : start + len(given)] == given:
             words[start : start + len(given)] = [f"CLIPS/*{first.suffix}"]
-    local = {str(path): f"CLIPS/{path.name}" for path in (*sources, *([manifest] if manifest else []))}
+    local = {
+        str(path): f"CLIPS/{path.name}" for path in (*sources, *([manifest] if manifest else []))
+    }
     quoted = [local.get(word, word) for word in words]
     return " ".join(["vqcast", *(word if "*" in word else shlex.quote(word) for word in quoted)])
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vqcast import __version__
 from vqcast.cli import options, render
 from vqcast.errors import VqcastError
+
+if TYPE_CHECKING:
+    from vqcast.media.doctor import Finding
 
 _EXTRAS = {
     "media": ("imageio_ffmpeg", "av"),
@@ -21,7 +25,8 @@ _EXTRAS = {
 def doctor(json: options.Json = False) -> None:
     """Try ffmpeg, every encoder and every VMAF model on a tiny clip.
 
-    Exit code 0 where the main job (build, train, gate, promote, predict) can run.
+    Exit code 0 where the main job (build, train, gate, promote, predict) can
+    run; hardware encoders are no part of that.
     """
     facts: dict[str, Any] = {
         "vqcast": __version__,
@@ -64,15 +69,26 @@ def _examine(facts: dict[str, Any]) -> list[str]:
         encoders, models = examine(tool)
     except VqcastError as error:
         return [f"{error.message} ({error.hint})" if error.hint else error.message]
-    for key, findings in (("encoders", encoders), ("vmaf_models", models)):
-        facts[key] = [
-            {"name": each.name, "works": each.works, "why": each.why} for each in findings
-        ]
-    if not all(each.works for each in (*encoders, *models)):
+    facts["encoders"] = [
+        _fact(each)
+        | {
+            "hardware": each.hardware,
+            "vocabulary_slots": {str(version): slot for version, slot in each.slots.items()},
+        }
+        for each in encoders
+    ]
+    facts["vmaf_models"] = [_fact(each) for each in models]
+    if not all(each.works for each in (*encoders, *models) if not each.hardware):
         return [
-            "pip install --upgrade imageio-ffmpeg brings an ffmpeg with every encoder and libvmaf"
+            "pip install --upgrade imageio-ffmpeg brings an ffmpeg with every software encoder "
+            "and libvmaf"
         ]
     return []
+
+
+def _fact(finding: Finding) -> dict[str, Any]:
+    state = "works" if finding.works else "not here"
+    return {"name": finding.name, "works": finding.works, "state": state, "why": finding.why}
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -80,15 +96,36 @@ def _show(facts: dict[str, Any]) -> None:
     if facts["ffmpeg"]:
         tool = facts["ffmpeg"]
         render.say(f"ffmpeg {tool['version']}\n  {tool['path']}\n  sha256 {tool['sha256']}")
-    for title, key in (("encoder", "encoders"), ("VMAF model", "vmaf_models")):
-        if facts[key]:
-            render.table(
-                (title, "state", "why"),
-                [
-                    (each["name"], "works" if each["works"] else "does not work", each["why"])
-                    for each in facts[key]
-                ],
-            )
+    if facts["encoders"]:
+        _lines(
+            ("encoder", "state", "slot in", "why"),
+            [
+                (each["name"], each["state"], _slots(each), each["why"])
+                for each in facts["encoders"]
+            ],
+        )
+        render.say(
+            "slot in: the vocabulary versions with a column for it; v1 calls libx264 and libx265 "
+            "x264 and x265"
+        )
+    if facts["vmaf_models"]:
+        _lines(
+            ("VMAF model", "state", "why"),
+            [(each["name"], each["state"], each["why"]) for each in facts["vmaf_models"]],
+        )
     for line in facts["advice"]:
         render.say(f"to do: {line}")
     render.say("ready: the main job can run here" if facts["ready"] else "not ready")
+
+
+def _slots(encoder: dict[str, Any]) -> str:
+    """``v2 v3``, or ``none``: a corpus may hold it, no model has a column for it."""
+    return " ".join(f"v{version}" for version in encoder["vocabulary_slots"]) or "none"
+
+
+def _lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of words: every column starts at its left edge, the last one may be long."""
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    for row in (heads, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        render.say("  ".join(cells).rstrip())

@@ -18,6 +18,10 @@ def promote(
     run_dir: Annotated[Path, typer.Argument(help="The run folder with evidence and PROMOTE.json.")],
     corpus: options.CorpusFile,
     registry: Registry,
+    scaffold: Annotated[
+        bool,
+        typer.Option("--scaffold", help="Install a family that was held as smoke rows."),
+    ] = False,
     workers: options.Workers = None,
     device: options.Device = "cpu",
     json: options.Json = False,
@@ -28,7 +32,15 @@ def promote(
     digest (exit code 1 on HOLD). All or nothing, whenever it is killed.
     """
     options.require_train()
-    run(run_dir, load(corpus), registry, workers=workers, device=device, json=json)
+    run(
+        run_dir,
+        load(corpus),
+        registry,
+        scaffold=scaffold,
+        workers=workers,
+        device=device,
+        json=json,
+    )
 
 
 def run(
@@ -36,6 +48,7 @@ def run(
     corpus: Corpus,
     registry: Path,
     *,
+    scaffold: bool = False,
     workers: int | None = None,
     device: str = "cpu",
     json: bool = False,
@@ -45,7 +58,13 @@ def run(
 
     with render.training_bar("fitting the production models") as update:
         done = promote_run(
-            run_dir, corpus, registry, workers=workers, device=device, on_progress=update
+            run_dir,
+            corpus,
+            registry,
+            scaffold=scaffold,
+            workers=workers,
+            device=device,
+            on_progress=update,
         )
     if json:
         render.print_json(
@@ -58,7 +77,8 @@ def run(
         )
         return
     for row in done.rows:
-        render.say(f"promoted {row.id}  sha256 {row.sha256[:16]}…")
+        state = "scaffold" if row.is_smoke else "promoted"
+        render.say(f"{state} {row.id}  sha256 {row.sha256[:16]}…")
     render.say(
         f"{registry}: {done.files} files; the graphs differ from the trained networks by at most "
         f"{done.worst_parity:.1e} VMAF"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -96,3 +96,43 @@ def verify(
         )
     if problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def cards(
+    folder: FolderArgument = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder for the pages.")] = Path(
+        "docs/models"
+    ),
+    provenance: Annotated[
+        Path | None, typer.Option(help="The corpus's provenance, for the domain.")
+    ] = None,
+    lift: Annotated[Path | None, typer.Option(help="The codec lift study.")] = None,
+    readme: Annotated[
+        Path | None, typer.Option(help="A page whose figures block is written too.")
+    ] = None,
+) -> None:
+    """Write a model card a family, and the README's figures, from the evidence."""
+    from vqcast.durable.files import read_regular, write_atomic
+    from vqcast.families import ENSEMBLE
+    from vqcast.registry import cards as pages
+
+    root = folder or packaged_registry()
+    opened = Folder(root)
+    opened.require_whole()
+    origin, study = _json(provenance), _json(lift)
+    for entry in pages.families_in(opened.files):
+        page = pages.card(entry, opened.files, provenance=origin, lift=study)
+        write_atomic(out / f"{entry.id}.md", page.encode())
+        render.say(f"wrote {out / entry.id}.md")
+    if readme is not None:
+        text = read_regular(readme).decode()
+        write_atomic(readme, pages.with_block(text, pages.summary(opened.files, ENSEMBLE)).encode())
+        render.say(f"wrote the figures of {readme}")
+
+
+def _json(path: Path | None) -> Any:
+    from vqcast.durable import jsontext
+    from vqcast.durable.files import read_regular
+
+    return None if path is None else jsontext.parse(read_regular(path), where=str(path))

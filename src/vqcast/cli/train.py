@@ -35,7 +35,9 @@ def train(
 ) -> None:
     """Train every fold of every seed and write one loso_seed{N}.json each.
 
-    A killed run goes on where it stopped when the same command is run again.
+    A model that is one network is also judged, fitted on the whole corpus and
+    exported into the run folder; below the gate the exit code is 1. A killed
+    run goes on where it stopped when the same command is run again.
     """
     options.require_train()
     loaded = load(corpus)
@@ -57,7 +59,29 @@ def train(
         render.print_json([to_dict(report) for report in reports.values()])
     else:
         show(reports)
-        render.say(f"evidence in {out_dir}; next: vqcast gate {out_dir}")
+    if chosen.is_ensemble or dry_run:
+        render.note(f"evidence in {out_dir}; next: vqcast gate {out_dir}")
+        return
+    _judge_and_export(loaded, chosen, out_dir, workers=workers, device=device)
+
+
+def _judge_and_export(
+    corpus: Corpus, chosen: Family, out_dir: Path, *, workers: int | None, device: str
+) -> None:
+    """A single model's verdict and files, at training time."""
+    from vqcast.cli import gate
+    from vqcast.judge.gate import PROMOTE
+    from vqcast.registry.promote import EXPORT_FOLDER, export
+
+    verdict = gate.run(out_dir, write=True)
+    with render.training_bar(f"fitting {chosen.id} on every row") as update:
+        export(out_dir, corpus, workers=workers, device=device, on_progress=update)
+    render.note(
+        f"{verdict.verdict}: {chosen.id} exported into {out_dir / EXPORT_FOLDER}; "
+        "vqcast promote installs it"
+    )
+    if verdict.verdict != PROMOTE:
+        raise typer.Exit(1)
 
 
 def run(
@@ -75,6 +99,7 @@ def run(
     """Cross-validate with a progress bar and a log file a seed."""
     from vqcast.durable.files import write_atomic
     from vqcast.learn.crossvalidate import Run, crossvalidate
+    from vqcast.learn.dataset import trainable
 
     foreign = [seed for seed in seeds if seed not in chosen.seeds]
     if foreign or not seeds:
@@ -82,6 +107,9 @@ def run(
             f"{chosen.id} has no seed {', '.join(map(str, foreign)) or 'given'}",
             hint=f"its seeds: {', '.join(map(str, chosen.seeds))}",
         )
+    data = trainable(corpus, chosen)
+    for encoder, rows in data.excluded.items():
+        render.note(f"left out: {rows} rows of {encoder}, which has no slot in {chosen.id}")
     smoke_note = SMOKE_NOTE if corpus.synthetic else None
 
     def log(report: LosoReport) -> None:
@@ -89,7 +117,7 @@ def run(
 
     with render.training_bar(f"training {chosen.id}") as update:
         return crossvalidate(
-            Run(corpus, chosen, recipe, hold_out, DRY_RUN_NOTE if dry_run else smoke_note),
+            Run(data, chosen, recipe, hold_out, DRY_RUN_NOTE if dry_run else smoke_note),
             out_dir,
             seeds=seeds,
             workers=workers,

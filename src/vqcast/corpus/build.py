@@ -80,7 +80,7 @@ def rows_of(cell: Cell, measured: dict[str, Any]) -> list[dict[str, Any]]:
     trailer = {
         "enc_bytes": measured["enc_bytes"],
         "enc_time_ms": measured["enc_time_ms"],
-        "preset": cell.preset,
+        **({} if cell.preset is None else {"preset": cell.preset}),
         "score_width": measured["score_width"],
         "score_height": measured["score_height"],
     }

@@ -35,7 +35,8 @@ class Cell:
 
     source: Source
     encoder: str
-    preset: str
+    preset: str | None
+    """None: the encoder has no presets."""
     cq: float
     v1: bool
 
@@ -52,7 +53,8 @@ class Cell:
         return pixels * (0.7 + RELATIVE_COST.get(self.encoder, 1.0))
 
     def __str__(self) -> str:
-        return f"{self.source.name} {self.encoder} {self.preset} {self.cq:g}"
+        words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
+        return " ".join(word for word in words if word is not None)
 
 
 def key(cell: Cell, ffmpeg_sha256: str) -> str:
@@ -72,15 +74,16 @@ def key(cell: Cell, ffmpeg_sha256: str) -> str:
 def plan(
     sources: Sequence[Source],
     qualities: Mapping[str, Sequence[float]],
-    presets: Mapping[str, str],
+    presets: Mapping[str, str | tuple[str, ...]],
     *,
     v1: bool,
 ) -> list[Cell]:
-    """Every cell of the grid: sources by name, encoders in given order, qualities rising.
+    """Every cell of the grid: sources by name, encoders and presets as given, qualities rising.
 
-    ``qualities`` gives each encoder's values, ``presets`` overrides defaults.
+    ``qualities`` gives each encoder's values, ``presets`` overrides defaults: one preset of an
+    encoder, or several.
     Raises CorpusError for two sources of one name or a name that is not UTF-8,
-    InputError for a value off an encoder's scale.
+    InputError for a value off an encoder's scale or a source deeper than it encodes.
     """
     by_name: dict[str, Source] = {}
     for source in sources:
@@ -101,10 +104,16 @@ def plan(
     for name in sorted(by_name):
         for encoder_name, values in qualities.items():
             entry = encoder(encoder_name)
-            preset = presets.get(encoder_name, entry.default_preset)
-            for cq in sorted(set(values)):
-                entry.check(cq, preset)
-                cells.append(Cell(by_name[name], encoder_name, preset, cq, v1))
+            given = presets.get(encoder_name, entry.default_preset)
+            if by_name[name].depth > 8 and entry.pix_fmt_10 is None:
+                raise InputError(
+                    f"{by_name[name].path}: has more than 8 bits a sample, {encoder_name} takes 8",
+                    hint="leave one of them out, or convert the source to 8 bits",
+                )
+            for preset in dict.fromkeys(given if isinstance(given, tuple) else (given,)):
+                for cq in sorted(set(values)):
+                    entry.check(cq, preset)
+                    cells.append(Cell(by_name[name], encoder_name, preset, cq, v1))
     if not cells:
         raise InputError("the grid is empty", hint="name at least one source, encoder and quality")
     return cells

@@ -16,7 +16,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,17 @@ class Corpus:
     def cq_max(self) -> float:
         """Largest quality value observed."""
         return float(self.cq.max())
+
+    def take(self, rows: NDArray[np.int64]) -> Corpus:
+        """The same corpus with only ``rows``, in their order."""
+        lists: dict[str, Any] = {
+            name: [getattr(self, name)[row] for row in rows]
+            for name in ("src", "encoder", "preset", "group")
+        }
+        arrays: dict[str, Any] = {
+            name: getattr(self, name)[rows] for name in ("cq", "frame_index", "vmaf", "features")
+        }
+        return replace(self, **lists, **arrays)
 
     def group_of(self) -> dict[str, str]:
         """Each source's group; a source without one is a group of its own."""

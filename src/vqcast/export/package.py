@@ -1,4 +1,4 @@
-"""The files of one promoted ensemble: graphs, sidecars, manifest, registry rows.
+"""The files of one promoted family: graphs, sidecars, manifest, registry rows.
 
 Pure: trained networks and a verdict in, names and bytes out. No clock and no
 path of this machine enters them, so the same inputs give the same bytes.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from vqcast.durable import documents
 from vqcast.durable.files import sha256_bytes
 from vqcast.export import graph
 from vqcast.families import Family, Recipe
-from vqcast.judge.gate import PER_SEED_PLCC_MIN
+from vqcast.judge.gate import MEAN_PLCC_MIN, PER_SEED_PLCC_MIN, PROMOTE
 from vqcast.schemas import (
     Confidence,
     Evaluation,
@@ -29,7 +29,9 @@ from vqcast.schemas import (
     Sidecar,
     SidecarCorpus,
     SidecarGate,
+    SingleSidecar,
     TrainingRecipe,
+    TrainingTrace,
     Verdict,
 )
 from vqcast.vocab import FEATURES, codec_block_layout
@@ -39,6 +41,15 @@ LICENSE_URL = "https://spdx.org/licenses/BSD-2-Clause-Patent.html"
 GAUSSIAN_NOMINAL = 0.95
 GAUSSIAN_Z = 1.959963984540054
 """The two-sided 95 % quantile of the normal distribution."""
+
+
+class Coverage(Protocol):
+    """Training rows per vocabulary slot, and who trained the ``unknown`` slot."""
+
+    @property
+    def slot_rows(self) -> Mapping[str, int]: ...
+    @property
+    def unknown_encoders(self) -> Mapping[str, int]: ...
 
 
 class Network(Protocol):
@@ -65,8 +76,7 @@ class Provenance:
     family: Family
     recipe: Recipe
     corpus: SidecarCorpus
-    slot_rows: Mapping[str, int]
-    unknown_encoders: Mapping[str, int]
+    coverage: Coverage
     verdict: Verdict
     reports: Mapping[int, LosoReport]
     smoke: bool
@@ -81,7 +91,7 @@ class Package:
 
 
 def package(networks: Sequence[Trained], provenance: Provenance) -> Package:
-    """Graph, sidecar and row of every network, and the ensemble's manifest."""
+    """Graph, sidecar and row of every network, and the manifest of an ensemble."""
     family = provenance.family
     files: dict[str, bytes] = {}
     rows: list[Row] = []
@@ -90,13 +100,19 @@ def package(networks: Sequence[Trained], provenance: Provenance) -> Package:
         member_id = family.member_id(trained.seed)
         onnx_bytes = graph.build(trained.network.layers, family, member_id)
         digest = sha256_bytes(onnx_bytes)
+        described = (
+            sidecar(trained, provenance, digest)
+            if family.is_ensemble
+            else single_sidecar(trained, provenance, digest)
+        )
         files[f"{member_id}.onnx"] = onnx_bytes
-        files[f"{member_id}.json"] = documents.encode(sidecar(trained, provenance, digest))
+        files[f"{member_id}.json"] = documents.encode(described)
         rows.append(_row(member_id, digest, provenance))
         members.append(
             Member(id=member_id, onnx=f"{member_id}.onnx", seed=trained.seed, sha256=digest)
         )
-    files[f"{family.id}.json"] = documents.encode(_manifest(networks[0], members, provenance))
+    if family.is_ensemble:
+        files[f"{family.id}.json"] = documents.encode(_manifest(networks[0], members, provenance))
     return Package(files=files, rows=rows)
 
 
@@ -114,62 +130,120 @@ def gate_block(verdict_name: str, gate: GateReport, seed: int) -> SidecarGate:
     )
 
 
-def sidecar(trained: Trained, provenance: Provenance, digest: str) -> Sidecar:
-    """The sidecar of one network (CONTRACTS §6)."""
-    family, recipe = provenance.family, provenance.recipe
+def training_trace(report: LosoReport, *, gate_passed: bool, smoke: bool) -> TrainingTrace:
+    """A single model's evidence as its sidecar repeats it."""
+    return TrainingTrace(
+        dataset=report.corpus,
+        gate_passed=gate_passed,
+        loso_folds=report.folds,
+        loso_mean_plcc=report.mean_plcc,
+        loso_std_plcc=report.std_plcc,
+        loso_min_plcc=report.min_plcc,
+        loso_max_plcc=report.max_plcc,
+        loso_mean_srocc=report.mean_srocc,
+        loso_mean_rmse=report.mean_rmse,
+        n_rows=sum(fold.n_val for fold in report.folds),
+        ship_gate_mean_plcc=MEAN_PLCC_MIN,
+        smoke=smoke,
+    )
+
+
+def _recipe(provenance: Provenance) -> TrainingRecipe:
+    recipe = provenance.recipe
+    return TrainingRecipe(
+        in_features=len(FEATURES),
+        hidden=recipe.hidden,
+        depth=recipe.depth,
+        dropout=recipe.dropout,
+        num_codecs=provenance.family.num_codecs,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def _common(trained: Trained, provenance: Provenance, digest: str) -> dict[str, Any]:
+    """What the sidecars of an ensemble's member and of a single model share."""
+    family = provenance.family
     member_id = family.member_id(trained.seed)
-    inputs = [family.feature_input] + ([family.codec_input] if family.codec_input else [])
+    return {
+        "id": member_id,
+        "seed": trained.seed,
+        "kind": "fr",
+        "codec_aware": bool(family.vocabulary),
+        "codec_block_layout": codec_block_layout(family.vocabulary) if family.vocabulary else [],
+        "encoder_vocab": list(family.vocabulary),
+        "encoder_vocab_version": family.vocabulary_version,
+        "feature_order": list(FEATURES),
+        "feature_mean": trained.feature_mean.tolist(),
+        "feature_std": trained.feature_std.tolist(),
+        "input_names": family.input_names,
+        "output_names": [family.output],
+        "onnx": f"{member_id}.onnx",
+        "opset": graph.OPSET,
+        "sha256": digest,
+        "training_recipe": _recipe(provenance),
+        "slot_rows": dict(provenance.coverage.slot_rows),
+        "unknown_encoders": dict(provenance.coverage.unknown_encoders),
+        "loso_mean_plcc": provenance.reports[trained.seed].mean_plcc,
+        "notes": _notes(provenance),
+        "parent_adrs": list(family.adrs),
+    }
+
+
+def sidecar(trained: Trained, provenance: Provenance, digest: str) -> Sidecar:
+    """The sidecar of an ensemble's member (CONTRACTS §6)."""
+    verdict = provenance.verdict
     return Sidecar(
-        id=member_id,
-        ensemble_id=family.id,
-        seed=trained.seed,
-        kind="fr",
-        codec_aware=bool(family.vocabulary),
-        codec_block_layout=codec_block_layout(family.vocabulary) if family.vocabulary else [],
-        encoder_vocab=list(family.vocabulary),
-        encoder_vocab_version=family.vocabulary_version,
-        feature_order=list(FEATURES),
-        feature_mean=trained.feature_mean.tolist(),
-        feature_std=trained.feature_std.tolist(),
-        input_names=inputs,
-        output_names=[family.output],
-        onnx=f"{member_id}.onnx",
-        opset=graph.OPSET,
-        sha256=digest,
+        ensemble_id=provenance.family.id,
         corpus=provenance.corpus,
-        training_recipe=TrainingRecipe(
-            in_features=len(FEATURES),
-            hidden=recipe.hidden,
-            depth=recipe.depth,
-            dropout=recipe.dropout,
-            num_codecs=family.num_codecs,
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            lr=recipe.lr,
-            weight_decay=recipe.weight_decay,
-        ),
-        slot_rows=dict(provenance.slot_rows),
-        unknown_encoders=dict(provenance.unknown_encoders),
-        gate=gate_block(provenance.verdict.verdict, provenance.verdict.gate, trained.seed),
-        loso_mean_plcc=provenance.reports[trained.seed].mean_plcc,
-        notes=_notes(provenance),
-        parent_adrs=list(family.adrs),
+        gate=gate_block(verdict.verdict, verdict.gate, trained.seed),
+        **_common(trained, provenance, digest),
+    )
+
+
+def single_sidecar(trained: Trained, provenance: Provenance, digest: str) -> SingleSidecar:
+    """The sidecar of a model that is one network (CONTRACTS §6)."""
+    passed = provenance.verdict.verdict == PROMOTE
+    report = provenance.reports[trained.seed]
+    return SingleSidecar(
+        corpus=provenance.corpus.path,
+        corpus_sha256=provenance.corpus.sha256,
+        cq_min=provenance.corpus.cq_min,
+        cq_max=provenance.corpus.cq_max,
+        rows_excluded=report.rows_excluded,
+        gate_passed=passed,
+        training=training_trace(report, gate_passed=passed, smoke=provenance.smoke),
+        **_common(trained, provenance, digest),
     )
 
 
 def _notes(provenance: Provenance) -> str:
-    if provenance.smoke:
+    if provenance.smoke and provenance.verdict.gate.passed:
         return "Smoke scaffold: proves the load path only; no score of it means anything."
-    empty = [slot for slot, rows in provenance.slot_rows.items() if rows == 0]
+    if provenance.smoke:
+        version = provenance.family.id.removeprefix("fr_regressor_").split("_")[0]
+        return f"Below the gate: {version} retrain pending. Proves the load path only."
+    empty = [slot for slot, rows in provenance.coverage.slot_rows.items() if rows == 0]
     coverage = f" Slots without training rows: {', '.join(empty)}." if empty else ""
+    aware = (
+        ": the codec block is not expected to add accuracy."
+        if provenance.family.vocabulary
+        else "."
+    )
     return (
         "Predicts per-frame VMAF v0.6.1 from its own six features, of which it is a deterministic "
-        "function: the codec block is not expected to add accuracy." + coverage
+        "function" + aware + coverage
     )
 
 
 def _row(member_id: str, digest: str, provenance: Provenance) -> Row:
-    kind = "smoke scaffold" if provenance.smoke else "member"
+    family = provenance.family
+    if provenance.smoke:
+        notes = _notes(provenance)
+    else:
+        notes = f"Stands on the {provenance.verdict.verdict} verdict of {family.id}."
     return Row(
         id=member_id,
         kind="fr",
@@ -177,10 +251,8 @@ def _row(member_id: str, digest: str, provenance: Provenance) -> Row:
         sha256=digest,
         opset=graph.OPSET,
         smoke=provenance.smoke,
-        notes=f"Stands on {provenance.verdict.verdict} of {provenance.family.id}."
-        if not provenance.smoke
-        else "No verdict: proves the load path only.",
-        description=f"Codec-aware per-frame VMAF regressor, {kind} of {provenance.family.id}.",
+        notes=notes,
+        description=family.summary + (" (smoke scaffold)." if provenance.smoke else "."),
         license=LICENSE,
         license_url=LICENSE_URL,
         sigstore_bundle=f"{member_id}.onnx.sigstore.json",

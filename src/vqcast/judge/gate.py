@@ -20,6 +20,9 @@ MEAN_PLCC_MIN = 0.95
 PLCC_SPREAD_MAX = 0.005
 PER_SEED_PLCC_MIN = 0.95
 
+_ROUNDING = 1e-9
+"""How far a stated mean may be from that of its folds: summation order, no more."""
+
 PROMOTE = "PROMOTE"
 HOLD = "HOLD"
 
@@ -58,7 +61,7 @@ def check_evidence(reports: Mapping[int, LosoReport], family: Family) -> None:
     """Raise EvidenceError unless the reports can be judged together.
 
     They must be of ``family``, of every seed it has, of one corpus and one
-    recipe, and none a dry run.
+    recipe, each mean that of its folds, and none a dry run.
     """
     absent = [seed for seed in family.seeds if seed not in reports]
     if absent:
@@ -78,6 +81,12 @@ def check_evidence(reports: Mapping[int, LosoReport], family: Family) -> None:
             )
         if report.model not in ("", family.id):
             raise EvidenceError(f"{name}: is of model {report.model}, not {family.id}")
+        folds_mean = mean_or_none([fold.plcc for fold in report.folds])
+        if not _same(report.mean_plcc, folds_mean):
+            raise EvidenceError(
+                f"{name}: its mean_plcc is {report.mean_plcc}, its folds' mean is {folds_mean}",
+                hint="train that seed again",
+            )
         if report.num_codecs != family.num_codecs:
             raise EvidenceError(
                 f"{name}: has {report.num_codecs} codec columns, not {family.num_codecs}"
@@ -89,6 +98,12 @@ def check_evidence(reports: Mapping[int, LosoReport], family: Family) -> None:
                 f"the seeds differ in {field}: {', '.join(sorted(map(str, values)))}",
                 hint="train every seed on the same corpus with the same recipe",
             )
+
+
+def _same(stated: float | None, computed: float | None) -> bool:
+    if stated is None or computed is None:
+        return stated is computed
+    return abs(stated - computed) <= _ROUNDING
 
 
 def judge(

@@ -67,6 +67,7 @@ def loso_report(
     encoders: Sequence[SliceReport] = (),
     groups: GroupReport | None = None,
     predictions: Predictions | None = None,
+    rows_excluded: Mapping[str, int] | None = None,
     note: str | None = None,
 ) -> LosoReport:
     """One seed's evidence (CONTRACTS §4). An undefined fold makes its means null."""
@@ -98,6 +99,7 @@ def loso_report(
         encoders=list(encoders),
         groups=groups,
         predictions=predictions,
+        rows_excluded=dict(rows_excluded or {}),
         note=note,
     )
 

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from vqcast import evidence
 from vqcast.corpus.table import Corpus
-from vqcast.durable import jsontext
+from vqcast.durable import documents, jsontext
 from vqcast.durable.files import read_regular, remove, remove_if_empty, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.errors import EvidenceError, InputError
 from vqcast.families import Family, Recipe
 from vqcast.judge import loso
-from vqcast.learn.dataset import columns_of, multi_source_groups
+from vqcast.learn.dataset import Trainable, columns_of, multi_source_groups
 from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
 from vqcast.schemas import FoldReport, LosoReport, Predictions
 
@@ -54,11 +54,16 @@ class Fold:
 class Run:
     """Everything that a seed's evidence is a function of, but for the seed."""
 
-    corpus: Corpus
+    data: Trainable
     family: Family
     recipe: Recipe
     hold_out: str = "src"
     note: str | None = None
+
+    @property
+    def corpus(self) -> Corpus:
+        """The rows that are trained on and held out."""
+        return self.data.corpus
 
     def folds(self) -> list[Fold]:
         """One fold a source in sorted order, then one a group of several sources."""
@@ -87,6 +92,7 @@ def crossvalidate(
         raise InputError(f"can't hold out by {run.hold_out!r}", hint="choose src or group")
     if len(run.corpus.sources) < 2:
         raise InputError(f"{run.corpus.path}: one source, nothing can be held out")
+    seeds = tuple(dict.fromkeys(seeds))
     with locked(out_dir / "run", what="training into"):
         finished = _finished_seeds(run, out_dir, seeds)
         for report in finished.values():
@@ -119,25 +125,34 @@ def crossvalidate(
 
 def _finished_seeds(run: Run, out_dir: Path, seeds: Sequence[int]) -> dict[int, LosoReport]:
     """Reports already in ``out_dir``; a dry run or a smoke run never counts as one."""
-    if not any((out_dir / evidence.loso_name(seed)).exists() for seed in seeds):
-        return {}
-    found = evidence.read(out_dir).reports
     finished = {}
     for seed in seeds:
-        report = found.get(seed)
-        if report is None or report.note is not None:
+        path = out_dir / evidence.loso_name(seed)
+        if not path.exists():
+            continue
+        report = documents.decode(LosoReport, read_regular(path), where=str(path))
+        if report.note is not None:
             continue
         theirs = (report.corpus_sha256, report.model, report.hold_out, *_recipe_of(report))
         ours = (run.corpus.sha256, run.family.id, run.hold_out, *_recipe_of(run.recipe))
-        if theirs != ours:
+        if (report.seed, *theirs) != (seed, *ours):
             raise EvidenceError(
-                f"{out_dir / evidence.loso_name(seed)}: is evidence of another run "
-                "(corpus, model, hold-out or recipe)",
+                f"{path}: is evidence of another run (seed, corpus, model, hold-out or recipe)",
                 hint="choose another --out-dir, or remove that folder's loso_seed*.json",
             )
-        if run.note is None:
+        if run.note is None and _has_predictions(out_dir, report):
             finished[seed] = report
     return finished
+
+
+def _has_predictions(out_dir: Path, report: LosoReport) -> bool:
+    """Whether the predictions that a report vouches for are there; if not, it is made again."""
+    path = out_dir / evidence.predictions_name(report.seed)
+    return (
+        report.predictions is not None
+        and path.is_file()
+        and sha256_bytes(read_regular(path)) == report.predictions.sha256
+    )
 
 
 def _recipe_of(source: LosoReport | Recipe) -> tuple[int, int, float, float]:
@@ -237,7 +252,7 @@ class _Pending:
         groups = sorted(alone + group_reports, key=lambda report: report.held_out)
         main = groups if run.hold_out == "group" else list(single_reports.values())
         judged = np.where(np.isnan(by_group), by_source, by_group)
-        table = _parquet(by_source, judged)
+        table = _parquet(run.data, by_source, judged)
         report = loso.loso_report(
             family=run.family,
             recipe=run.recipe,
@@ -256,8 +271,9 @@ class _Pending:
             predictions=Predictions(
                 path=evidence.predictions_name(seed),
                 sha256=sha256_bytes(table),
-                n_rows=len(run.corpus),
+                n_rows=run.data.file_rows,
             ),
+            rows_excluded=run.data.excluded,
             note=run.note,
         )
         evidence.write_report(self._out_dir, report, table)
@@ -273,10 +289,18 @@ def _groups_of_one(corpus: Corpus, folds: dict[str, Fold]) -> dict[str, Fold]:
     return {group: folds[src] for src, group in corpus.group_of().items() if group not in several}
 
 
-def _parquet(by_source: NDArray[np.float32], by_group: NDArray[np.float32]) -> bytes:
-    """Out-of-fold predictions, a row a corpus row in its order, as Parquet bytes."""
+def _parquet(
+    data: Trainable, by_source: NDArray[np.float32], by_group: NDArray[np.float32]
+) -> bytes:
+    """Out-of-fold predictions as Parquet bytes, a row a row of the corpus file in its order.
+
+    Rows that were left out of training hold null.
+    """
+    columns = {}
+    for name, values in (("vmaf_hold_out_src", by_source), ("vmaf_hold_out_group", by_group)):
+        whole = np.full(data.file_rows, np.nan, dtype=np.float32)
+        whole[data.rows] = values
+        columns[name] = pl.Series(whole).fill_nan(None)
     buffer = io.BytesIO()
-    pl.DataFrame({"vmaf_hold_out_src": by_source, "vmaf_hold_out_group": by_group}).write_parquet(
-        buffer, compression="zstd", compression_level=19
-    )
+    pl.DataFrame(columns).write_parquet(buffer, compression="zstd", compression_level=19)
     return buffer.getvalue()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.corpus.table import Corpus
+from vqcast.errors import CorpusError
 from vqcast.families import Family
 from vqcast.learn.engine import Columns
 from vqcast.vocab import UNKNOWN, codec_block, slot_of
@@ -20,6 +21,38 @@ class Coverage:
 
     slot_rows: dict[str, int]
     unknown_encoders: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trainable:
+    """The rows of a corpus that a family can be trained on, and what was left out."""
+
+    corpus: Corpus
+    """The kept rows, under the whole file's path and digest."""
+    rows: NDArray[np.int64]
+    """Their positions in the file's order."""
+    file_rows: int
+    excluded: dict[str, int]
+    """Rows left out per encoder: the vocabulary has no slot for them."""
+
+
+def trainable(corpus: Corpus, family: Family) -> Trainable:
+    """Leave out rows whose encoder has no slot in a vocabulary without ``unknown``.
+
+    Raises CorpusError where no row is left.
+    """
+    slots = family.vocabulary
+    if not slots or UNKNOWN in slots:
+        return Trainable(corpus, np.arange(len(corpus)), len(corpus), {})
+    kept = np.array([encoder in slots for encoder in corpus.encoder])
+    if not kept.any():
+        raise CorpusError(
+            f"{corpus.path}: {family.id} has no slot for any of its encoders",
+            hint=f"its vocabulary: {', '.join(slots)}",
+        )
+    excluded = Counter(encoder for encoder in corpus.encoder if encoder not in slots)
+    rows = np.flatnonzero(kept)
+    return Trainable(corpus.take(rows), rows, len(corpus), dict(sorted(excluded.items())))
 
 
 def columns_of(corpus: Corpus, family: Family) -> Columns:

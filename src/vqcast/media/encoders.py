@@ -1,44 +1,95 @@
 """The adapter table: how each encoder's quality, preset and threads are said to ffmpeg.
 
-Quality is a number on the encoder's own scale, lower is better. Threads are
-fixed in the arguments (one), so that the bytes of an encode do not depend on
-how many run beside it.
+Quality is a number on the encoder's own scale, lower is better. Software
+encoders run on one thread, fixed in the arguments, so that the bytes of an
+encode do not depend on how many run beside it.
+
+To add an encoder, add one `Encoder(...)` to ``_TABLE``. Only if it has
+presets, their list goes into `vqcast.vocab.PRESETS`; only if it needs hardware
+that no other entry needs, a `Device` is written above the table. A golden line
+in ``tests/golden/encoders`` then pins its arguments.
+
+The hardware entries follow ffmpeg's documentation. Their arguments are
+checked against ``ffmpeg -h encoder=NAME``; they have not been run.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vqcast.errors import InputError
 from vqcast.vocab import PRESETS
 
+_WHY_LENGTH = 100
+_BUILT_WITHOUT = r"Unknown encoder|Encoder not found|unknown device type|Unrecognized option"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Hardware that an encoder needs, and how ffmpeg opens it."""
+
+    name: str
+    """What a machine must have, in words that follow "needed:"."""
+    missing: tuple[tuple[str, str], ...]
+    """A pattern of ffmpeg's words -> what is missing; ``{}`` is the pattern's group."""
+    opening: tuple[str, ...] = ()
+    """ffmpeg arguments before the input."""
+    upload: bool = False
+    """Whether frames are uploaded by a filter, which then names their format."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """One ffmpeg encoder: its knob, range, presets and pixel formats."""
+    """One ffmpeg encoder: its knobs, range, presets and pixel formats."""
 
     name: str
-    knob: str
+    knobs: tuple[str, ...]
+    """The options that carry the quality, each the same number."""
     cq_min: float
     cq_max: float
     cq_step: float
-    preset_option: str
-    default_preset: str
+    preset_option: str | None
+    default_preset: str | None
+    """None: the encoder has no presets, and its corpus rows record none."""
     pix_fmt_8: str
-    pix_fmt_10: str
+    pix_fmt_10: str | None
+    """None: it encodes 8 bits only, and a deeper source is refused."""
     fixed: tuple[str, ...]
     """Options that never vary: one thread, constant quality, no surprises."""
+    device: Device | None = None
+    """None: software."""
+    knob_value: Callable[[float], float] = float
+    """From the corpus's ``cq`` to the number that is passed."""
 
     @property
     def presets(self) -> tuple[str, ...]:
-        """Its presets from fastest to slowest."""
-        return PRESETS[self.name]
+        """Its presets from fastest to slowest; empty where it has none."""
+        return PRESETS[self.name] if self.preset_option else ()
+
+    @property
+    def before_input(self) -> tuple[str, ...]:
+        """ffmpeg arguments before the input: those that open its device."""
+        return self.device.opening if self.device else ()
+
+    @property
+    def middle(self) -> float:
+        """A quality in the middle of its scale, for trials."""
+        return round((self.cq_min + self.cq_max) / 2)
 
     def pix_fmt(self, depth: int) -> str:
-        """The 4:2:0 format it encodes for a source of ``depth`` bits."""
-        return self.pix_fmt_8 if depth == 8 else self.pix_fmt_10
+        """The 4:2:0 format it encodes for a source of ``depth`` bits.
 
-    def check(self, cq: float, preset: str) -> None:
+        Raises InputError for more than 8 bits where it encodes 8 alone.
+        """
+        if depth == 8:
+            return self.pix_fmt_8
+        if self.pix_fmt_10 is None:
+            raise InputError(f"{self.name} encodes 8 bits a sample, not {depth}")
+        return self.pix_fmt_10
+
+    def check(self, cq: float, preset: str | None) -> None:
         """Raise InputError for a quality or preset outside its scale."""
         if not self.cq_min <= cq <= self.cq_max:
             raise InputError(
@@ -46,49 +97,148 @@ class Encoder:
             )
         if abs(round(cq / self.cq_step) * self.cq_step - cq) > 1e-6:
             raise InputError(f"{self.name}: quality {cq:g} is not a multiple of {self.cq_step:g}")
-        if preset not in self.presets:
+        if self.preset_option is None:
+            if preset is not None:
+                raise InputError(
+                    f"{self.name} has no presets, so not {preset!r}",
+                    hint="name the encoder a preset is for: --preset ENCODER:PRESET",
+                )
+        elif preset not in self.presets:
             raise InputError(
                 f"{self.name} has no preset {preset!r}",
                 hint=f"its presets, fastest first: {', '.join(self.presets)}",
             )
 
-    def options(self, cq: float, preset: str, depth: int) -> list[str]:
-        """The encoder's part of an ffmpeg command line."""
+    def options(self, cq: float, preset: str | None, depth: int) -> list[str]:
+        """The encoder's part of an ffmpeg command line, after the input."""
         self.check(cq, preset)
-        return [
-            *("-c:v", self.name),
-            *(self.preset_option, preset),
-            *(self.knob, f"{cq:g}"),
-            *self.fixed,
-            *("-pix_fmt", self.pix_fmt(depth)),
-        ]
+        words = ["-c:v", self.name]
+        if self.preset_option is not None and preset is not None:
+            words += [self.preset_option, preset]
+        for knob in self.knobs:
+            words += [knob, f"{self.knob_value(cq):g}"]
+        words += self.fixed
+        if self.device is not None and self.device.upload:
+            return [*words, "-vf", f"format={self.pix_fmt(depth)},hwupload"]
+        return [*words, "-pix_fmt", self.pix_fmt(depth)]
 
+    def why_not(self, said: str) -> str:
+        """What is missing, in a few words, where ffmpeg failed and ``said`` this."""
+        if re.search(_BUILT_WITHOUT, said):
+            return "this ffmpeg is built without it"
+        for pattern, reason in self.device.missing if self.device else ():
+            if found := re.search(pattern, said):
+                return reason.format(*found.groups())
+        lines = [re.sub(r"^(\[[^]]*\] *)+", "", line).strip() for line in said.splitlines()]
+        first = next((line for line in lines if line), "ffmpeg failed and said nothing")
+        return first if len(first) <= _WHY_LENGTH else f"{first[: _WHY_LENGTH - 1]}…"
+
+
+def videotoolbox_quality(cq: float) -> float:
+    """VideoToolbox's q (1..100, higher is better) of the CRF-shaped value ``cq``.
+
+    q = clamp(100 - 2 cq, 1, 100); a ``cq`` of 50 or more already is a q and passes through.
+    """
+    return cq if cq >= 50 else min(max(100 - 2 * cq, 1), 100)
+
+
+NVENC = Device(
+    "an NVIDIA GPU with NVENC and its driver",
+    missing=(
+        (r"Cannot load (\S+)", "no NVIDIA driver ({})"),
+        (r"CUDA_ERROR_NO_DEVICE", "no NVIDIA GPU"),
+        (r"required nvenc API version", "the NVIDIA driver is too old for this ffmpeg"),
+        (r"No capable devices found|unsupported device", "the NVIDIA GPU has no such encoder"),
+    ),
+)
+QUICK_SYNC = Device(
+    "an Intel GPU with Quick Sync and its runtime",
+    missing=(
+        (r"failed to load library '(\S+)'", "no Intel media driver ({})"),
+        (r"No VA display found", "no Intel GPU that VA-API can open"),
+        (r"(?:creating|initializing) an? (?:internal )?MFX session", "no Quick Sync runtime"),
+        (r"codec type is unsupported", "the Intel GPU has no such encoder"),
+    ),
+    # hw_any: without it a software implementation may stand in.
+    opening=("-init_hw_device", "qsv=quicksync:hw_any"),
+)
+AMF = Device(
+    "an AMD GPU with the AMF runtime",
+    missing=(
+        (r"DLL (\S+) failed to open", "no AMD AMF runtime ({})"),
+        (r"CreateComponent\S* failed", "the AMD GPU has no such encoder"),
+    ),
+)
+VIDEOTOOLBOX = Device(
+    "a Mac with Apple silicon",
+    missing=((r"qscale not available", "constant quality needs Apple silicon"),),
+)
+VAAPI = Device(
+    "a GPU that VA-API can open as /dev/dri/renderD128",
+    missing=(
+        (r"failed to load library '(\S+)'", "no VA-API runtime ({})"),
+        (r"No VA display found for device (\S+?)\.?\s", "no VA-API device ({})"),
+        (r"initialise VAAPI connection", "no VA-API driver for the GPU"),
+        (r"No usable encoding", "the GPU has no such encoder"),
+    ),
+    opening=("-vaapi_device", "/dev/dri/renderD128"),
+    upload=True,
+)
+
+# Without a target rate, -cq is the only thing that VBR aims at; 0 would mean automatic.
+_NVENC = ("-rc", "vbr", "-b:v", "0")
+_CQP = ("-rc", "cqp")
+_VA_CQP = ("-rc_mode", "CQP")
+_QP = ("-qp_i", "-qp_p")
+_QP_B = (*_QP, "-qp_b")
+_GQ = ("-global_quality",)
+_VT = (("-q:v",), 0, 100, 1, None, None)
+# One format in 8 bits, one in 10; most hardware codes H.264 in 8 bits alone.
+_YUV = ("yuv420p", "yuv420p10le")
+_NV12 = ("nv12", "p010le")
+_NV12_8 = ("nv12", None)
 
 _TABLE = (
     Encoder(
-        *("libx264", "-crf", 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le"),
+        *("libx264", ("-crf",), 0, 51, 0.1, "-preset", "medium", *_YUV),
         fixed=("-threads", "1"),
     ),
     Encoder(
-        *("libx265", "-crf", 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le"),
+        *("libx265", ("-crf",), 0, 51, 0.1, "-preset", "medium", *_YUV),
         fixed=("-x265-params", "pools=none:frame-threads=1:log-level=error"),
     ),
     Encoder(
-        *("libsvtav1", "-crf", 1, 63, 1, "-preset", "8", "yuv420p", "yuv420p10le"),
+        *("libsvtav1", ("-crf",), 1, 63, 1, "-preset", "8", *_YUV),
         fixed=("-svtav1-params", "lp=1"),
     ),
     Encoder(
-        *("libaom-av1", "-crf", 0, 63, 1, "-cpu-used", "6", "yuv420p", "yuv420p10le"),
+        *("libaom-av1", ("-crf",), 0, 63, 1, "-cpu-used", "6", *_YUV),
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0"),
     ),
     Encoder(
-        *("libvpx-vp9", "-crf", 0, 63, 1, "-cpu-used", "5", "yuv420p", "yuv420p10le"),
+        *("libvpx-vp9", ("-crf",), 0, 63, 1, "-cpu-used", "5", *_YUV),
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0", "-deadline", "good"),
     ),
     Encoder(
-        *("libvvenc", "-qp", 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le"),
+        *("libvvenc", ("-qp",), 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le"),
         fixed=("-threads", "1"),
     ),
+    Encoder("h264_nvenc", ("-cq",), 1, 51, 1, "-preset", "p4", "yuv420p", None, _NVENC, NVENC),
+    Encoder("hevc_nvenc", ("-cq",), 1, 51, 1, "-preset", "p4", "yuv420p", "p010le", _NVENC, NVENC),
+    Encoder("av1_nvenc", ("-cq",), 1, 63, 1, "-preset", "p4", "yuv420p", "p010le", _NVENC, NVENC),
+    # -global_quality alone is ICQ, whose scale is 1..51 for every codec.
+    Encoder("h264_qsv", _GQ, 1, 51, 1, "-preset", "medium", *_NV12_8, (), QUICK_SYNC),
+    Encoder("hevc_qsv", _GQ, 1, 51, 1, "-preset", "medium", *_NV12, (), QUICK_SYNC),
+    Encoder("av1_qsv", _GQ, 1, 51, 1, "-preset", "medium", *_NV12, (), QUICK_SYNC),
+    Encoder("h264_amf", _QP_B, 0, 51, 1, "-quality", "balanced", *_NV12_8, _CQP, AMF),
+    Encoder("hevc_amf", _QP, 0, 51, 1, "-quality", "balanced", *_NV12, _CQP, AMF),
+    Encoder("av1_amf", _QP_B, 1, 255, 1, "-quality", "balanced", *_NV12, _CQP, AMF),
+    Encoder("h264_videotoolbox", *_VT, *_NV12_8, (), VIDEOTOOLBOX, videotoolbox_quality),
+    Encoder("hevc_videotoolbox", *_VT, *_NV12, (), VIDEOTOOLBOX, videotoolbox_quality),
+    # -qp 0 means unset, and av1_vaapi documents no -qp.
+    Encoder("h264_vaapi", ("-qp",), 1, 51, 1, None, None, *_NV12_8, _VA_CQP, VAAPI),
+    Encoder("hevc_vaapi", ("-qp",), 1, 51, 1, None, None, *_NV12, _VA_CQP, VAAPI),
+    Encoder("av1_vaapi", _GQ, 1, 255, 1, None, None, *_NV12, _VA_CQP, VAAPI),
 )
 
 ENCODERS: dict[str, Encoder] = {encoder.name: encoder for encoder in _TABLE}

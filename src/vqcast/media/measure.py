@@ -91,7 +91,7 @@ def _check(finished: Finished, what: str) -> None:
 def encode(
     source: Source,
     encoder_name: str,
-    preset: str,
+    preset: str | None,
     cq: float,
     tool: Tool,
     output: Path,
@@ -103,13 +103,16 @@ def encode(
     Raises ToolFailure where ffmpeg fails, complains, or writes another number
     of packets than frames were planned.
     """
-    what = f"{source.name} {encoder_name} {preset} {cq:g}"
+    words = (source.name, encoder_name, preset, f"{cq:g}")
+    what = " ".join(word for word in words if word is not None)
     output = output.absolute()
-    options = encoder(encoder_name).options(cq, preset, source.depth)
+    entry = encoder(encoder_name)
+    options = entry.options(cq, preset, source.depth)
+    pictures = [*entry.before_input, *argv.read(source.path, source.raw)]
     limit = None if source.whole else source.frames
     for _ in range(_TRIES):
         finished = run(
-            argv.encode(tool.path, argv.read(source.path, source.raw), limit, options, output),
+            argv.encode(tool.path, pictures, limit, options, output),
             cwd=output.parent,
             deadline_s=_deadline_s(source, source.frames),
             cancel=cancel,

@@ -15,13 +15,15 @@ from vqcast import evidence
 from vqcast.durable import documents
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import VqcastError
-from vqcast.export.package import gate_block
-from vqcast.families import FAMILIES, family
+from vqcast.export.package import gate_block, training_trace
+from vqcast.families import FAMILIES, Family, family, owner_of
 from vqcast.judge import gate
 from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
-from vqcast.schemas import Manifest, Registry, Row, Sidecar, Verdict
+from vqcast.schemas import Manifest, Registry, Row, Sidecar, SingleSidecar, Verdict
 from vqcast.serve import guard
 from vqcast.serve.folder import REGISTRY_NAME, Folder, sidecar_name
+
+AnySidecar = Sidecar | SingleSidecar
 
 EVIDENCE_FOLDER = "evidence"
 
@@ -81,49 +83,83 @@ def _row_violations(row: Row, files: Mapping[str, bytes]) -> list[str]:
         return problems
     if name not in files:
         return [*problems, f"{row.id}: has no sidecar {name}"]
+    owner = owner_of(row.id)
     try:
-        sidecar = documents.decode(Sidecar, files[name], where=name)
+        sidecar = read_sidecar(row, files)
     except VqcastError as error:
         return [*problems, f"{row.id}: {error}"]
     if sidecar.sha256 != row.sha256:
         problems.append(f"{row.id}: sidecar and row pin different digests")
     if sidecar.id != row.id or sidecar.onnx != row.onnx:
         problems.append(f"{row.id}: its sidecar speaks for {sidecar.id} ({sidecar.onnx})")
-    if not row.is_smoke:
-        problems += [f"{row.id}: {problem}" for problem in _standing(sidecar, files)]
+    if not row.is_smoke and owner is None:
+        problems.append(f"{row.id}: no model family is known to judge it by")
+    elif not row.is_smoke and owner is not None:
+        problems += [f"{row.id}: {problem}" for problem in _standing(sidecar, owner, files)]
     return problems
 
 
-def _standing(sidecar: Sidecar, files: Mapping[str, bytes]) -> list[str]:
+def read_sidecar(row: Row, files: Mapping[str, bytes]) -> AnySidecar:
+    """The sidecar of a row, of the kind that its family writes.
+
+    Raises DocumentError where it lacks a field of that kind.
+    """
+    name = sidecar_name(row)
+    owner = owner_of(row.id)
+    if owner is None or owner.is_ensemble:
+        return documents.decode(Sidecar, files[name], where=name)
+    return documents.decode(SingleSidecar, files[name], where=name)
+
+
+def corpus_sha256(sidecar: AnySidecar) -> str:
+    """Digest of the corpus that the model was fitted on."""
+    return sidecar.corpus.sha256 if isinstance(sidecar, Sidecar) else sidecar.corpus_sha256
+
+
+def cq_range(sidecar: AnySidecar) -> tuple[float, float]:
+    """Smallest and largest quality number that the model was fitted on."""
+    if isinstance(sidecar, Sidecar):
+        return sidecar.corpus.cq_min, sidecar.corpus.cq_max
+    return sidecar.cq_min, sidecar.cq_max
+
+
+def _standing(sidecar: AnySidecar, owner: Family, files: Mapping[str, bytes]) -> list[str]:
     """Why the sidecar's row does not stand on a verdict; empty where it does."""
-    name = verdict_name(sidecar.ensemble_id)
-    prefix = evidence_prefix(sidecar.ensemble_id)
+    name = verdict_name(owner.id)
+    prefix = evidence_prefix(owner.id)
     if name not in files:
         return [f"no verdict {name}"]
-    if sidecar.ensemble_id not in FAMILIES:
-        return [f"no model family {sidecar.ensemble_id!r} is known to judge it by"]
     try:
         verdict = documents.decode(Verdict, files[name], where=name)
-        found = evidence.parse(
-            {
-                path.removeprefix(prefix): data
-                for path, data in files.items()
-                if path.startswith(prefix)
-            },
-            where=prefix.rstrip("/"),
-        )
-        problems = verdict_problems(verdict, found, sidecar.corpus.sha256)
+        mine = {
+            path.removeprefix(prefix): data
+            for path, data in files.items()
+            if path.startswith(prefix)
+        }
+        found = evidence.parse(mine, where=prefix.rstrip("/"))
+        problems = verdict_problems(verdict, found, corpus_sha256(sidecar))
     except VqcastError as error:
         return [str(error)]
-    if verdict.model != sidecar.ensemble_id:
-        problems.append(f"the verdict is on {verdict.model!r}")
-    expected = gate_block(verdict.verdict, verdict.gate, sidecar.seed)
-    if sidecar.gate != expected:
-        problems.append("its gate block is not the verdict's")
-    if sidecar.seed not in found.reports:
-        problems.append(f"no evidence for its seed {sidecar.seed}")
-    elif sidecar.loso_mean_plcc != found.reports[sidecar.seed].mean_plcc:
+    if verdict.verdict != gate.PROMOTE:
+        problems.append(f"the verdict is {verdict.verdict}")
+    if verdict.model != owner.id:
+        problems.append(f"the verdict is on {verdict.model}")
+    report = found.reports.get(sidecar.seed)
+    if report is None:
+        return [*problems, f"no evidence for its seed {sidecar.seed}"]
+    if sidecar.loso_mean_plcc != report.mean_plcc:
         problems.append("its loso_mean_plcc is not the evidence's")
+    if isinstance(sidecar, Sidecar):
+        if sidecar.ensemble_id != owner.id:
+            problems.append(f"its ensemble_id is {sidecar.ensemble_id}")
+        if sidecar.gate != gate_block(verdict.verdict, verdict.gate, sidecar.seed):
+            problems.append("its gate block is not the verdict's")
+    else:
+        trace = training_trace(report, gate_passed=verdict.gate.passed, smoke=False)
+        if sidecar.training != trace or not sidecar.gate_passed:
+            problems.append("its training block is not the evidence's")
+        if sidecar.rows_excluded != report.rows_excluded:
+            problems.append("its rows_excluded are not the evidence's")
     return problems
 
 
@@ -134,8 +170,6 @@ def verdict_problems(verdict: Verdict, found: evidence.Evidence, corpus_sha256: 
     where the verdict's model family is unknown.
     """
     problems = []
-    if verdict.verdict != gate.PROMOTE:
-        problems.append(f"the verdict is {verdict.verdict}")
     if verdict.corpus.sha256 != corpus_sha256:
         problems.append("the verdict is on another corpus")
     for seed, report in sorted(found.reports.items()):

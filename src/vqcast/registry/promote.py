@@ -18,14 +18,15 @@ import numpy as np
 from vqcast import evidence
 from vqcast.corpus.table import Corpus
 from vqcast.durable import documents, jsontext
+from vqcast.durable.files import write_atomic
 from vqcast.durable.folder import replace_folder
 from vqcast.durable.lock import locked
 from vqcast.errors import EvidenceError, GateHeld, ModelRefused, RegistryError
 from vqcast.export import parity
 from vqcast.export.package import Package, Provenance, Trained, package
 from vqcast.families import Family, Recipe, family
-from vqcast.judge.gate import PROMOTE
-from vqcast.learn.dataset import columns_of, coverage_of
+from vqcast.judge.gate import HOLD, PROMOTE
+from vqcast.learn.dataset import columns_of, coverage_of, trainable
 from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
 from vqcast.registry import law
 from vqcast.schemas import LosoReport, Registry, Row, SidecarCorpus, Verdict
@@ -33,6 +34,8 @@ from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, Folder
 from vqcast.serve.guard import Session
 
 SCHEMA_NAME = "registry.schema.json"
+EXPORT_FOLDER = "export"
+"""Where a single model's files are written in its run folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +52,30 @@ def promote(
     corpus: Corpus,
     registry: Path,
     *,
+    scaffold: bool = False,
     workers: int | None = None,
     device: str = "cpu",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Promoted:
     """Fit, export and install the family that the run folder's verdict promotes.
 
-    Raises GateHeld where the verdict is HOLD, EvidenceError where it does not
+    With ``scaffold``, a family that was held is installed as smoke rows, which
+    nothing may score with, and only where no promoted row stands. Raises
+    GateHeld where the verdict is HOLD, EvidenceError where it does not
     follow from the evidence or the corpus, ParityError where an exported graph
     differs. The registry is then as it was.
     """
     found = evidence.read(run_dir)
     verdict, verdict_bytes = evidence.read_verdict(run_dir)
-    _require_promotable(run_dir, verdict, found, corpus)
+    _require_standing(run_dir, verdict, found, corpus, wanted=HOLD if scaffold else PROMOTE)
     model = family(verdict.model)
-    recipe = recipe_of(found.reports[model.seeds[0]])
     made, worst = fit_and_package(
-        corpus, model, recipe, verdict, found.reports, smoke=False,
-        workers=workers, device=device, on_progress=on_progress,
+        corpus, verdict, found.reports,
+        smoke=scaffold, workers=workers, device=device, on_progress=on_progress,
     )  # fmt: skip
+    if scaffold:
+        files = install(registry, made, {})
+        return Promoted(rows=made.rows, worst_parity=worst, files=files)
     prefix = law.evidence_prefix(model.id)
     extra = {prefix + name: data for name, data in found.files.items()}
     extra[law.verdict_name(model.id)] = verdict_bytes
@@ -75,15 +83,43 @@ def promote(
     return Promoted(rows=made.rows, worst_parity=worst, files=files)
 
 
-def _require_promotable(
-    run_dir: Path, verdict: Verdict, found: evidence.Evidence, corpus: Corpus
+def export(
+    run_dir: Path,
+    corpus: Corpus,
+    *,
+    workers: int | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[Progress], None] | None = None,
+) -> list[Row]:
+    """Fit the run folder's family on every row and write its files into the folder.
+
+    Below the gate they are scaffolds, marked so. Nothing here is installed.
+    """
+    found = evidence.read(run_dir)
+    verdict, _ = evidence.read_verdict(run_dir)
+    made, _ = fit_and_package(
+        corpus, verdict, found.reports,
+        smoke=verdict.verdict != PROMOTE, workers=workers, device=device, on_progress=on_progress,
+    )  # fmt: skip
+    for name, data in made.files.items():
+        write_atomic(run_dir / EXPORT_FOLDER / name, data)
+    return made.rows
+
+
+def _require_standing(
+    run_dir: Path, verdict: Verdict, found: evidence.Evidence, corpus: Corpus, *, wanted: str
 ) -> None:
-    if verdict.verdict != PROMOTE:
+    if verdict.verdict != wanted and wanted == PROMOTE:
         raise GateHeld(
             f"{run_dir}: the verdict is {verdict.verdict}: {verdict.recommendation}",
-            hint=f"vqcast gate {run_dir}",
+            hint="--scaffold installs it as smoke rows, which nothing may score with",
         )
-    if corpus.synthetic:
+    if verdict.verdict != wanted:
+        raise EvidenceError(
+            f"{run_dir}: the verdict is {verdict.verdict}, no scaffold is needed",
+            hint="promote it without --scaffold",
+        )
+    if corpus.synthetic and wanted == PROMOTE:
         raise EvidenceError(f"{corpus.path}: is synthetic, and nothing of it is promoted")
     problems = law.verdict_problems(verdict, found, corpus.sha256)
     if problems:
@@ -105,8 +141,6 @@ def recipe_of(report: LosoReport) -> Recipe:
 
 def fit_and_package(
     corpus: Corpus,
-    model: Family,
-    recipe: Recipe,
     verdict: Verdict,
     reports: Mapping[int, LosoReport],
     *,
@@ -115,13 +149,18 @@ def fit_and_package(
     device: str = "cpu",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> tuple[Package, float]:
-    """Train one network a seed on every row, export it, and check graph against network."""
-    columns = columns_of(corpus, model)
-    fits = [Fit(seed=seed, held_out=None, held_out_units=()) for seed in model.seeds]
+    """Train one network a seed on every row, export it, and check graph against network.
+
+    The recipe is the evidence's.
+    """
+    model = family(verdict.model)
+    recipe = recipe_of(reports[model.seeds[0]])
+    data = trainable(corpus, model)
+    columns = columns_of(data.corpus, model)
+    fits = [Fit(seed=seed, held_out=None) for seed in model.seeds]
     fitted = list(
         train(columns, fits, recipe, workers=workers, device=device, progress=on_progress)
     )
-    coverage = coverage_of(corpus, model)
     made = package(
         [
             Trained(each.fit.seed, each.weights, each.feature_mean, each.feature_std)
@@ -133,12 +172,11 @@ def fit_and_package(
             corpus=SidecarCorpus(
                 path=corpus.path.name,
                 sha256=corpus.sha256,
-                n_rows=len(corpus),
-                cq_min=corpus.cq_min,
-                cq_max=corpus.cq_max,
+                n_rows=len(data.corpus),
+                cq_min=data.corpus.cq_min,
+                cq_max=data.corpus.cq_max,
             ),
-            slot_rows=coverage.slot_rows,
-            unknown_encoders=coverage.unknown_encoders,
+            coverage=coverage_of(data.corpus, model),
             verdict=verdict,
             reports=reports,
             smoke=smoke,
@@ -150,11 +188,10 @@ def fit_and_package(
 def _parity(fitted: Fitted, made: Package, model: Family, columns: Columns) -> float:
     member_id = model.member_id(fitted.fit.seed)
     row = next(row for row in made.rows if row.id == member_id)
-    inputs = [model.feature_input] + ([model.codec_input] if model.codec_input else [])
     session = Session(
         made.files[row.onnx],
         sha256=row.sha256,
-        input_names=inputs,
+        input_names=model.input_names,
         output_names=[model.output],
         where=row.onnx,
     )

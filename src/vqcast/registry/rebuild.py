@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from vqcast.corpus.table import Corpus
-from vqcast.durable import documents
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError, RegistryError
 from vqcast.export import graph
 from vqcast.families import FAMILIES, Family, Recipe
-from vqcast.learn.dataset import columns_of
+from vqcast.learn.dataset import columns_of, trainable
 from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
-from vqcast.schemas import Sidecar
-from vqcast.serve.folder import Folder, sidecar_name
+from vqcast.registry import law
+from vqcast.serve.folder import Folder
 from vqcast.serve.guard import Session
 
 MAX_ABS_DIFFERENCE = 0.05
@@ -55,32 +54,34 @@ def rebuild(
     """
     folder = Folder(root)
     folder.require_whole()
-    sidecars = [
-        documents.decode(Sidecar, folder.files[sidecar_name(row)], where=sidecar_name(row))
+    sidecars = {
+        row.id: law.read_sidecar(row, folder.files)
         for row in folder.registry().models
         if not row.is_smoke
-    ]
+    }
     if not sidecars:
         raise RegistryError(f"{root}: holds no promoted model to rebuild")
+    for sidecar in sidecars.values():
+        if law.corpus_sha256(sidecar) != corpus.sha256:
+            raise EvidenceError(f"{sidecar.id}: was fitted on another corpus than {corpus.path}")
     results = []
     for model in FAMILIES.values():
-        mine = [sidecar for sidecar in sidecars if sidecar.ensemble_id == model.id]
+        mine = {
+            seed: sidecars[model.member_id(seed)]
+            for seed in model.seeds
+            if model.member_id(seed) in sidecars
+        }
         if not mine:
             continue
-        for sidecar in mine:
-            if sidecar.corpus.sha256 != corpus.sha256:
-                raise EvidenceError(
-                    f"{sidecar.id}: was fitted on another corpus than {corpus.path}"
-                )
-        columns = columns_of(corpus, model)
-        by_seed = {sidecar.seed: sidecar for sidecar in mine}
-        fits = [Fit(seed=seed, held_out=None) for seed in by_seed]
-        for fitted in train(columns, fits, _recipe(mine[0]), workers=workers, progress=on_progress):
-            results.append(_compare(fitted, by_seed[fitted.fit.seed], folder, model, columns))
+        columns = columns_of(trainable(corpus, model).corpus, model)
+        fits = [Fit(seed=seed, held_out=None) for seed in mine]
+        recipe = _recipe(next(iter(mine.values())))
+        for fitted in train(columns, fits, recipe, workers=workers, progress=on_progress):
+            results.append(_compare(fitted, mine[fitted.fit.seed], folder, model, columns))
     return sorted(results, key=lambda result: result.model_id)
 
 
-def _recipe(sidecar: Sidecar) -> Recipe:
+def _recipe(sidecar: law.AnySidecar) -> Recipe:
     recipe = sidecar.training_recipe
     return Recipe(
         hidden=recipe.hidden,
@@ -94,7 +95,7 @@ def _recipe(sidecar: Sidecar) -> Recipe:
 
 
 def _compare(
-    fitted: Fitted, sidecar: Sidecar, folder: Folder, model: Family, columns: Columns
+    fitted: Fitted, sidecar: law.AnySidecar, folder: Folder, model: Family, columns: Columns
 ) -> Rebuilt:
     data = graph.build(fitted.weights.layers, model, sidecar.id)
     session = Session(

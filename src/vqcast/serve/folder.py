@@ -63,15 +63,11 @@ class Folder:
                     self.files[name] = self._read(descriptor, name)
                 except InputError as error:
                     self.problems.append(error.message)
-        except OSError as error:  # a folder inside vanished, or may not be opened
-            self.problems.append(f"a folder inside: {error.strerror}")
-        else:
-            # What was swapped out is being removed: even a reading without
-            # an error may have missed files.
+            # What was swapped out is being removed: even a reading without an
+            # error may have missed files.
             return self._still_there(descriptor)
         finally:
             os.close(descriptor)
-        return self._still_there(descriptor)
 
     def _still_there(self, descriptor: int) -> bool:
         try:
@@ -83,13 +79,20 @@ class Folder:
         if depth > _MAX_DEPTH:
             self.problems.append(f"{prefix}: nested deeper than {_MAX_DEPTH} folders")
             return
-        inner = os.open(prefix or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
         try:
-            names = sorted(os.listdir(inner))
-        finally:
-            os.close(inner)
+            inner = os.open(prefix or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
+            try:
+                names = sorted(os.listdir(inner))
+            finally:
+                os.close(inner)
+        except OSError as error:  # removed meanwhile, or not to be opened by this user
+            self.problems.append(f"{prefix or '.'}: {error.strerror}")
+            return
         for name in names:
             path = f"{prefix}/{name}" if prefix else name
+            if not _is_text(path):
+                self.problems.append(f"{path!r}: its name is not UTF-8")
+                continue
             try:
                 mode = os.stat(path, dir_fd=descriptor, follow_symlinks=False).st_mode
             except OSError as error:
@@ -160,6 +163,14 @@ class Folder:
         if name not in self.files:
             raise RegistryError(f"{self.root}: {row.id} has no sidecar {name}")
         return documents.decode(ModelInfo, self.files[name], where=name)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def sidecar_name(row: Row) -> str:

@@ -63,10 +63,12 @@ def parse(data: bytes, *, where: str) -> onnx.ModelProto:
 def _check_model(model: onnx.ModelProto, where: str) -> None:
     if model.functions or model.training_info:
         raise ModelRefused(f"{where}: defines functions or training of its own")
-    domains = {entry.domain: entry.version for entry in model.opset_import}
+    domains = [entry.domain for entry in model.opset_import]
     if set(domains) - {"", "ai.onnx"} or not domains:
-        raise ModelRefused(f"{where}: imports operators of {', '.join(sorted(domains)) or 'none'}")
-    if len(domains) != 1 or next(iter(domains.values())) not in OPSETS:
+        # A name that is not UTF-8 comes as bytes.
+        named = ", ".join(sorted(map(str, domains))) or "none"
+        raise ModelRefused(f"{where}: imports operators of {named}")
+    if len(domains) != 1 or model.opset_import[0].version not in OPSETS:
         raise ModelRefused(f"{where}: opset is outside {OPSETS.start}..{OPSETS.stop - 1}")
     graph = model.graph
     if graph.sparse_initializer:

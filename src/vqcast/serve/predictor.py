@@ -117,7 +117,10 @@ class Predictor:
             std = np.asarray(info.feature_std)
             scaled = (table - np.asarray(info.feature_mean)) / np.where(std < _STD_FLOOR, 1.0, std)
             arrays = [scaled.astype(np.float32)] + ([codec] if codec is not None else [])
-            scores.append(session.run(*arrays)[0].astype(np.float64).reshape(-1))
+            score = session.run(*arrays)[0].astype(np.float64).reshape(-1)
+            if len(score) != len(table):
+                raise ModelRefused(f"{info.id}: gives {len(score)} scores for {len(table)} frames")
+            scores.append(score)
         rows = self._info.slot_rows
         return Prediction(
             members=np.clip(np.stack(scores), VMAF_MIN, VMAF_MAX),
@@ -155,6 +158,8 @@ class Predictor:
         self._note_slot(encoder, slot, warnings)
         if quality is None:
             quality = self._quality(cq, warnings)
+        elif not 0.0 <= quality <= 1.0:
+            warnings.append(f"crf_norm {quality:g} is outside the trained range 0..1")
         if speed is None:
             speed = preset_norm(name, preset)
         block = np.zeros(len(vocabulary) + 2, dtype=np.float32)
@@ -219,22 +224,31 @@ def load(
     folder = Folder(Path(registry) if registry is not None else packaged_registry())
     folder.require_whole()
     manifest = _manifest(folder, model_id)
-    ids = [member.id for member in manifest.members] if manifest else [model_id]
-    members = []
-    for member_id in ids:
+    pinned = {member.id: member.sha256 for member in manifest.members} if manifest else {}
+    if manifest and not pinned:
+        raise ModelRefused(f"{model_id}: its manifest has no members")
+    members: list[tuple[ModelInfo, Session]] = []
+    for member_id in pinned or [model_id]:
         row = folder.row(member_id)
         if row.is_smoke and not allow_smoke:
             raise ModelRefused(
                 f"{member_id} is a smoke scaffold: it proves the load path and scores nothing",
                 hint="pass allow_smoke=True (--allow-smoke) to load it by name all the same",
             )
+        if row.sha256 != pinned.get(member_id, row.sha256):
+            raise ModelRefused(f"{model_id}: its manifest pins another {member_id}")
         members.append(_open(folder, row))
-    if manifest:
-        pinned = {member.id: member.sha256 for member in manifest.members}
-        for info, _ in members:
-            if info.sha256 != pinned[info.id]:
-                raise ModelRefused(f"{model_id}: its manifest pins another {info.id}")
+    if len({_block(info) for info, _ in members}) > 1:
+        raise ModelRefused(f"{model_id}: its members read different codec blocks")
     return Predictor(model_id, members)
+
+
+def _block(info: ModelInfo) -> tuple[object, ...]:
+    """What the codec block of a model's input is made with."""
+    vocabulary = tuple(info.encoder_vocab or info.codec_vocab or ())
+    if isinstance(info.corpus, SidecarCorpus):
+        return vocabulary, info.corpus.cq_min, info.corpus.cq_max
+    return vocabulary, info.cq_min, info.cq_max
 
 
 def _manifest(folder: Folder, model_id: str) -> Manifest | None:
@@ -260,6 +274,9 @@ def _open(folder: Folder, row: Row) -> tuple[ModelInfo, Session]:
         raise ModelRefused(
             f"{row.id}: its scaler is not {len(FEATURES)} finite means and deviations"
         )
+    inputs = 2 if info.encoder_vocab or info.codec_vocab else 1
+    if len(info.input_names) != inputs or len(info.output_names) != 1:
+        raise ModelRefused(f"{row.id}: {inputs} inputs and one output are needed")
     session = Session(
         folder.files[row.onnx],
         sha256=row.sha256,

@@ -1,0 +1,172 @@
+"""The calibrated interval as plain numbers, and the arithmetic that they mean.
+
+A ``Calibration`` is all that is needed to turn an ensemble's mean and spread
+into an interval, here, in a graph or in a reader of the manifest::
+
+    centre = mean + correction(mean)                     # points, clipped to 0..100
+    scale  = (std + spread_floor) * widening             # points
+    lower, upper = clip(centre -+ quantile * scale, 0, 100)
+
+    widening = (1 + distance_gain * max(0, distance - 1)) * (unseen_slot_factor if unseen else 1)
+    distance = |(features - feature_mean) @ whitening| / distance_limit
+
+``correction`` is piecewise linear between its knots and constant beyond them.
+``distance`` is Mahalanobis's, in units of the 99th percentile of the training
+rows: 1 is the edge of what was seen. A clip's pooled interval is made of the
+frames' means: centre, and scale, are averaged over its frames. Nothing here
+needs more than NumPy, and every step exists as an ONNX operator (Sub, MatMul,
+ReduceSum, Sqrt, Max, Clip).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.errors import EvidenceError
+
+Array = NDArray[np.float64]
+
+VMAF_MIN, VMAF_MAX = 0.0, 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class LevelQuantile:
+    """The quantile of one level; None where that many groups can't support the level."""
+
+    level: float
+    quantile: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What one ensemble's out-of-group residuals say about its next ones."""
+
+    knots: tuple[float, ...]
+    """Predicted VMAF at which the correction is given, ascending, points."""
+    corrections: tuple[float, ...]
+    """What is added to the mean at each knot, points."""
+    spread_floor: float
+    """Added to the members' spread, points."""
+    feature_mean: tuple[float, ...]
+    whitening: tuple[tuple[float, ...], ...]
+    """``[features, features]``: rows of training then have unit covariance."""
+    distance_limit: float
+    """99th percentile of the training rows' whitened length."""
+    distance_gain: float
+    unseen_slot_factor: float
+    frame: tuple[LevelQuantile, ...]
+    pooled: tuple[LevelQuantile, ...]
+    n_groups: int
+    n_cells: int
+    n_rows: int
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """File name of each piece of evidence -> its sha256."""
+
+    def correction(self, mean: Array) -> Array:
+        """Points to add to predicted means of any shape."""
+        return np.interp(mean, self.knots, self.corrections)
+
+    def centre(self, mean: Array) -> Array:
+        """The interval's middle: the mean, corrected and clipped to 0..100."""
+        return np.clip(mean + self.correction(mean), VMAF_MIN, VMAF_MAX)
+
+    def distance(self, features: Array) -> Array:
+        """Distance of ``[N, 6]`` features to the training rows; 1 is their 99th percentile."""
+        return whitened_length(
+            features, np.asarray(self.feature_mean), np.asarray(self.whitening)
+        ) / (self.distance_limit)
+
+    def widening(self, features: Array, *, unseen_slot: bool = False) -> Array:
+        """The factor, at least 1, by which ``[N, 6]`` features widen the interval."""
+        return widening(
+            self.distance(features), self.distance_gain
+        ) * (self.unseen_slot_factor if unseen_slot else 1.0)
+
+    def scale(self, std: Array, features: Array, *, unseen_slot: bool = False) -> Array:
+        """Half width per unit of quantile, ``[N]`` points; ``std`` is the members' (ddof 1)."""
+        return (std + self.spread_floor) * self.widening(features, unseen_slot=unseen_slot)
+
+    def quantile(self, level: float, *, pooled: bool = False) -> float:
+        """The quantile of a calibrated level.
+
+        Raises EvidenceError for a level that was not calibrated, or that the
+        number of groups puts out of reach.
+        """
+        for each in self.pooled if pooled else self.frame:
+            if abs(each.level - level) < 1e-9:
+                if each.quantile is None:
+                    raise out_of_reach(level, self.n_groups)
+                return each.quantile
+        known = ", ".join(f"{each.level:g}" for each in self.frame)
+        raise EvidenceError(f"level {level:g} was not calibrated", hint=f"choose one of {known}")
+
+    def interval(
+        self,
+        mean: Array,
+        std: Array,
+        features: Array,
+        level: float,
+        *,
+        unseen_slot: bool = False,
+    ) -> tuple[Array, Array]:
+        """Lower and upper bound of each frame's VMAF, ``[N]`` each, within 0..100."""
+        scale = self.scale(std, features, unseen_slot=unseen_slot)
+        return bounds(self.centre(mean), self.quantile(level) * scale)
+
+    def pooled_interval(
+        self,
+        mean: Array,
+        std: Array,
+        features: Array,
+        level: float,
+        *,
+        unseen_slot: bool = False,
+    ) -> tuple[float, float]:
+        """Lower and upper bound of the clip's mean VMAF, from its frames' ``[N]`` outputs."""
+        scale = self.scale(std, features, unseen_slot=unseen_slot).mean()
+        half = self.quantile(level, pooled=True) * scale
+        lower, upper = bounds(self.centre(mean).mean(), half)
+        return float(lower), float(upper)
+
+
+def bounds(centre: Array, half: Array) -> tuple[Array, Array]:
+    """``centre -+ half``, clipped to 0..100."""
+    return (
+        np.clip(centre - half, VMAF_MIN, VMAF_MAX),
+        np.clip(centre + half, VMAF_MIN, VMAF_MAX),
+    )
+
+
+def whitened_length(features: Array, mean: Array, whitening: Array) -> Array:
+    """Euclidean length of whitened ``[N, 6]`` features, ``[N]``: Mahalanobis's distance."""
+    length: Array = np.sqrt(np.square((features - mean) @ whitening).sum(axis=1))
+    return length
+
+
+def widening(distance: Array, gain: float) -> Array:
+    """1 within the training rows' 99th percentile, then growing with the distance."""
+    factor: Array = 1.0 + gain * np.maximum(0.0, distance - 1.0)
+    return factor
+
+
+def largest_level(n_groups: int) -> float:
+    """n / (n + 1): no distribution-free interval from n exchangeable groups promises more."""
+    return n_groups / (n_groups + 1)
+
+
+def out_of_reach(level: float, n_groups: int) -> EvidenceError:
+    """The refusal of a level above ``largest_level``."""
+    return EvidenceError(
+        f"{level:.0%} is out of reach: {n_groups} groups support at most "
+        f"{largest_level(n_groups):.1%}",
+        hint=f"calibrate on at least {needed_groups(level)} groups",
+    )
+
+
+def needed_groups(level: float) -> int:
+    """The fewest groups n with n / (n + 1) >= level."""
+    return int(np.ceil(level / (1.0 - level) - 1e-9))

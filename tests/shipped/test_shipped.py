@@ -1,0 +1,115 @@
+"""What the repository ships keeps its law, and its pages say what its files say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import vqcast
+from vqcast import evidence
+from vqcast.corpus.check import describe, oddities
+from vqcast.corpus.provenance import datasheet
+from vqcast.corpus.table import Corpus, load
+from vqcast.durable import jsontext
+from vqcast.families import ENSEMBLE, FAMILIES
+from vqcast.judge.gate import PROMOTE, judge
+from vqcast.media.encoders import ENCODERS
+from vqcast.registry import cards, law
+from vqcast.serve.folder import Folder
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "model" / "tiny"
+DATA = ROOT / "data" / "phase_a"
+SOFTWARE = ("libx264", "libx265", "libsvtav1", "libaom-av1", "libvpx-vp9", "libvvenc")
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return load(DATA / "per_frame_canonical6.jsonl.gz")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Folder:
+    return Folder(TINY)
+
+
+@pytest.fixture(scope="module")
+def provenance() -> dict:
+    return jsontext.parse((DATA / "PROVENANCE.json").read_bytes(), where="PROVENANCE.json")
+
+
+def test_the_shipped_registry_keeps_its_law() -> None:
+    assert law.verify(TINY) == []
+
+
+def test_every_family_ships_promoted(folder: Folder) -> None:
+    rows = {row.id: row for row in folder.registry().models}
+    wanted = {entry.member_id(seed) for entry in FAMILIES.values() for seed in entry.seeds}
+    assert wanted <= set(rows)
+    assert not any(rows[name].is_smoke for name in wanted)
+
+
+def test_the_shipped_evidence_gives_the_shipped_verdict() -> None:
+    found = evidence.read(TINY / "evidence" / ENSEMBLE.id)
+    verdict = judge(found.reports, found.digests, ENSEMBLE, generated_at_utc="")
+    assert verdict.verdict == PROMOTE
+    assert len(verdict.seeds) == 5
+    assert verdict.corpus.n_sources == 22
+
+
+def test_the_shipped_corpus_is_the_one_the_models_stand_on(
+    corpus: Corpus, folder: Folder, provenance: dict
+) -> None:
+    assert corpus.sha256 == provenance["corpus"]["sha256"]
+    for row in folder.registry().models:
+        assert law.corpus_sha256(law.read_sidecar(row, folder.files)) == corpus.sha256
+
+
+def test_the_shipped_corpus_holds_six_encoders_on_every_clip(corpus: Corpus) -> None:
+    facts = describe(corpus)
+    assert set(facts["encoders"]) == set(SOFTWARE) <= set(ENCODERS)
+    assert all(len(each["cq"]) >= 6 for each in facts["encoders"].values())
+    assert facts["n_sources"] == 22
+    assert facts["n_groups"] == 20
+    assert oddities(corpus) == []
+
+
+def test_every_clip_is_credited(provenance: dict) -> None:
+    assert all(source["licence"] and source["origin"] for source in provenance["sources"])
+
+
+def test_the_datasheet_is_what_the_command_writes(corpus: Corpus, provenance: dict) -> None:
+    assert (DATA / "DATASHEET.md").read_text() == datasheet(corpus, provenance)
+
+
+def test_the_cards_are_what_the_command_writes(folder: Folder, provenance: dict) -> None:
+    study = DATA / "lift.json"
+    lift = jsontext.parse(study.read_bytes(), where="lift.json") if study.exists() else None
+    for entry in cards.families_in(folder.files):
+        page = cards.card(entry, folder.files, provenance=provenance, lift=lift)
+        assert (ROOT / "docs" / "models" / f"{entry.id}.md").read_text() == page
+
+
+def test_the_readme_figures_are_what_the_command_writes(folder: Folder) -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert cards.with_block(readme, cards.summary(folder.files, ENSEMBLE)) == readme
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("model_id", ["fr_regressor_v1", "fr_regressor_v2", "fr_regressor_v3"])
+def test_single_models_predict_close_to_the_ensemble(model_id: str, corpus: Corpus) -> None:
+    rows = [row for row in range(2000) if corpus.encoder[row] == "libx264"][:200]
+    at = {"encoder": "libx264", "cq": float(corpus.cq[rows[0]]), "preset": corpus.preset[rows[0]]}
+    same = [row for row in rows if corpus.cq[row] == at["cq"]]
+    ensemble = vqcast.load(ENSEMBLE.id, TINY).predict(corpus.features[same], **at)
+    alone = vqcast.load(model_id, TINY).predict(corpus.features[same], **at)
+    assert abs(ensemble.mean - alone.mean).max() < 5.0
+    assert abs(ensemble.mean - corpus.vmaf[same]).max() < 5.0

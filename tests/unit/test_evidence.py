@@ -138,7 +138,7 @@ def test_both_verdicts_at_once_are_refused(folder: Path) -> None:
     for name in ("PROMOTE", "HOLD"):
         data = documents.encode(verdict_of(folder, verdict=name))
         (folder / f"{name}.json").write_bytes(data)
-    with pytest.raises(EvidenceError, match="both PROMOTE.json and HOLD.json"):
+    with pytest.raises(EvidenceError, match=r"both PROMOTE\.json and HOLD\.json"):
         evidence.read_verdict(folder)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -177,3 +179,37 @@ def test_layout_names_every_column(version: int) -> None:
 
 def test_layout_of_version_2_has_14_columns_and_of_version_3_has_18() -> None:
     assert [len(codec_block_layout(VOCABULARIES[v])) for v in (2, 3)] == [14, 18]
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "vocabulary.md").read_text()
+
+
+@pytest.mark.parametrize("version", sorted(VOCABULARIES))
+def test_the_document_has_each_vocabulary_word_for_word(version: int) -> None:
+    slots = VOCABULARIES[version]
+    assert f"| {version} ({len(slots)}) | {', '.join(slots)} |\n" in DOCUMENT
+
+
+def test_the_document_has_each_preset_list_word_for_word() -> None:
+    head, _, table = DOCUMENT.partition("| encoder | presets, fastest first |\n|---|---|\n")
+    assert head
+    written = {}
+    for line in table.partition("\n\n")[0].splitlines():
+        _, names, presets, _ = line.split("|")
+        for name in names.strip().split(", "):
+            written[name] = tuple(presets.strip().split(", "))
+    assert written == PRESETS
+
+
+def test_version_3_is_no_extension_of_version_2() -> None:
+    assert VOCABULARIES[3][:11] != VOCABULARIES[2][:11]
+    assert "libvpx-vp9" not in VOCABULARIES[3]
+    assert "unknown" not in VOCABULARIES[3]
+
+
+@pytest.mark.parametrize("encoder", ["h264_vaapi", "hevc_vaapi", "av1_vaapi"])
+def test_vaapi_has_no_slot_and_no_preset_list(encoder: str) -> None:
+    assert slot_of(encoder, VOCABULARIES[2]) == 11
+    with pytest.raises(UnknownEncoderError):
+        slot_of(encoder, VOCABULARIES[3])
+    assert preset_norm(encoder, None) == 0.5

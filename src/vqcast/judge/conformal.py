@@ -42,6 +42,7 @@ from vqcast.judge.interval import (
     VMAF_MIN,
     Calibration,
     LevelQuantile,
+    base_scale,
     largest_level,
     out_of_reach,
     whitened_length,
@@ -55,9 +56,10 @@ LEVELS = (0.80, 0.90, 0.95)
 KNOTS = (20.0, 40.0, 60.0, 75.0, 85.0, 92.0, 97.0, 100.0)
 """Predicted VMAF at which the correction is fitted; ADR-0004 has what else was tried."""
 SPREAD_FLOOR = 0.5
+DIFFICULTY_START, DIFFICULTY_SPAN = 80.0, 45.0
 DISTANCE_PERCENTILE = 99.0
-DISTANCE_GAIN = 5.0
-UNSEEN_SLOT_FACTOR = 2.0
+DISTANCE_GAIN = 3.0
+UNSEEN_SLOT_FACTOR = 4.0
 
 _ROUGHNESS = 1e-5
 """Penalty on squared steps between knots: one without rows takes its neighbour's value."""
@@ -254,7 +256,8 @@ def left_out_distances(oof: OutOfFold) -> Array:
 
 def left_out_scale(oof: OutOfFold) -> Array:
     """Half width per unit of quantile of each row, its group unseen, ``[rows]`` points."""
-    return (oof.std + SPREAD_FLOOR) * widening(left_out_distances(oof), DISTANCE_GAIN)
+    base = base_scale(oof.mean, oof.std, SPREAD_FLOOR, DIFFICULTY_START, DIFFICULTY_SPAN)
+    return base * widening(left_out_distances(oof), DISTANCE_GAIN)
 
 
 def calibrate(
@@ -278,6 +281,8 @@ def calibrate(
         knots=KNOTS,
         corrections=tuple(correction.fit(everyone).tolist()),
         spread_floor=SPREAD_FLOOR,
+        difficulty_start=DIFFICULTY_START,
+        difficulty_span=DIFFICULTY_SPAN,
         feature_mean=tuple(space.mean.tolist()),
         whitening=tuple(tuple(row) for row in space.matrix.tolist()),
         distance_limit=space.limit,
@@ -295,6 +300,8 @@ def calibrate(
 def _quantiles(scores: Array, group: Codes, levels: Sequence[float]) -> tuple[LevelQuantile, ...]:
     reach = largest_level(len(np.unique(group))) + _EPS
     return tuple(
-        LevelQuantile(level, hierarchical_quantile(scores, group, level) if level <= reach else None)
+        LevelQuantile(
+            level, hierarchical_quantile(scores, group, level) if level <= reach else None
+        )
         for level in levels
     )

@@ -4,9 +4,10 @@ A ``Calibration`` is all that is needed to turn an ensemble's mean and spread
 into an interval, here, in a graph or in a reader of the manifest::
 
     centre = mean + correction(mean)                     # points, clipped to 0..100
-    scale  = (std + spread_floor) * widening             # points
+    scale  = (std + spread_floor) * difficulty * widening                 # points
     lower, upper = clip(centre -+ quantile * scale, 0, 100)
 
+    difficulty = 1 + clip((difficulty_start - mean) / difficulty_span, 0, 1)
     widening = (1 + distance_gain * max(0, distance - 1)) * (unseen_slot_factor if unseen else 1)
     distance = |(features - feature_mean) @ whitening| / distance_limit
 
@@ -51,6 +52,10 @@ class Calibration:
     """What is added to the mean at each knot, points."""
     spread_floor: float
     """Added to the members' spread, points."""
+    difficulty_start: float
+    """Predicted VMAF below which the interval grows, points."""
+    difficulty_span: float
+    """Over so many points it grows to twice its width."""
     feature_mean: tuple[float, ...]
     whitening: tuple[tuple[float, ...], ...]
     """``[features, features]``: rows of training then have unit covariance."""
@@ -82,13 +87,16 @@ class Calibration:
 
     def widening(self, features: Array, *, unseen_slot: bool = False) -> Array:
         """The factor, at least 1, by which ``[N, 6]`` features widen the interval."""
-        return widening(
-            self.distance(features), self.distance_gain
-        ) * (self.unseen_slot_factor if unseen_slot else 1.0)
+        return widening(self.distance(features), self.distance_gain) * (
+            self.unseen_slot_factor if unseen_slot else 1.0
+        )
 
-    def scale(self, std: Array, features: Array, *, unseen_slot: bool = False) -> Array:
+    def scale(
+        self, mean: Array, std: Array, features: Array, *, unseen_slot: bool = False
+    ) -> Array:
         """Half width per unit of quantile, ``[N]`` points; ``std`` is the members' (ddof 1)."""
-        return (std + self.spread_floor) * self.widening(features, unseen_slot=unseen_slot)
+        base = base_scale(mean, std, self.spread_floor, self.difficulty_start, self.difficulty_span)
+        return base * self.widening(features, unseen_slot=unseen_slot)
 
     def quantile(self, level: float, *, pooled: bool = False) -> float:
         """The quantile of a calibrated level.
@@ -114,7 +122,7 @@ class Calibration:
         unseen_slot: bool = False,
     ) -> tuple[Array, Array]:
         """Lower and upper bound of each frame's VMAF, ``[N]`` each, within 0..100."""
-        scale = self.scale(std, features, unseen_slot=unseen_slot)
+        scale = self.scale(mean, std, features, unseen_slot=unseen_slot)
         return bounds(self.centre(mean), self.quantile(level) * scale)
 
     def pooled_interval(
@@ -127,7 +135,7 @@ class Calibration:
         unseen_slot: bool = False,
     ) -> tuple[float, float]:
         """Lower and upper bound of the clip's mean VMAF, from its frames' ``[N]`` outputs."""
-        scale = self.scale(std, features, unseen_slot=unseen_slot).mean()
+        scale = self.scale(mean, std, features, unseen_slot=unseen_slot).mean()
         half = self.quantile(level, pooled=True) * scale
         lower, upper = bounds(self.centre(mean).mean(), half)
         return float(lower), float(upper)
@@ -145,6 +153,12 @@ def whitened_length(features: Array, mean: Array, whitening: Array) -> Array:
     """Euclidean length of whitened ``[N, 6]`` features, ``[N]``: Mahalanobis's distance."""
     length: Array = np.sqrt(np.square((features - mean) @ whitening).sum(axis=1))
     return length
+
+
+def base_scale(mean: Array, std: Array, floor: float, start: float, span: float) -> Array:
+    """Spread plus floor, up to doubled where a low score is predicted, ``[N]`` points."""
+    difficulty: Array = 1.0 + np.clip((start - mean) / span, 0.0, 1.0)
+    return (std + floor) * difficulty
 
 
 def widening(distance: Array, gain: float) -> Array:

@@ -33,7 +33,11 @@ class Device:
     name: str
     """What a machine must have, in words that follow "needed:"."""
     missing: tuple[tuple[str, str], ...]
-    """A pattern of ffmpeg's words -> what is missing; ``{}`` is the pattern's group."""
+    """A pattern of ffmpeg's words -> what is missing; ``{}`` is the pattern's group.
+
+    Those for a missing driver, runtime or node were seen; the others, and
+    VideoToolbox's, are from ffmpeg's sources and were not.
+    """
     opening: tuple[str, ...] = ()
     """ffmpeg arguments before the input."""
     upload: bool = False

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vqcast.corpus.build import rows_of
 from vqcast.corpus.plan import Cell, key, plan
 from vqcast.errors import CorpusError, InputError
 from vqcast.media.source import RawFormat, Source
@@ -52,7 +53,7 @@ def test_default_presets_give_way_to_given_ones() -> None:
         ({"qualities": {"libsvtav1": [0]}}, "outside 1..63"),
         ({"qualities": {"libx264": [float("nan")]}}, "outside"),
         ({"qualities": {"libsvtav1": [30.5]}}, "not a multiple"),
-        ({"qualities": {"h264_nvenc": [30]}}, "no adapter"),
+        ({"qualities": {"prores_ks": [30]}}, "no adapter"),
         ({"presets": {"libx264": "p4"}}, "no preset 'p4'"),
         ({"qualities": {}}, "grid is empty"),
         ({"qualities": {"libx264": []}}, "grid is empty"),
@@ -61,6 +62,22 @@ def test_default_presets_give_way_to_given_ones() -> None:
 def test_what_no_encoder_can_do_is_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         _plan(A, **options)
+
+
+def test_an_encoder_without_presets_has_cells_and_rows_without_one() -> None:
+    (cell,) = _plan(A, qualities={"h264_vaapi": [25]})
+    assert cell.preset is None
+    assert str(cell) == "a h264_vaapi 25"
+    measured = {"enc_bytes": 1, "enc_time_ms": 1.0, "score_width": 128, "score_height": 96}
+    (row, *_) = rows_of(cell, measured | {"columns": {"vmaf": [90.0] * 10}})
+    assert "preset" not in row
+    assert rows_of(CELL, measured | {"columns": {"vmaf": [90.0] * 10}})[0]["preset"] == "medium"
+
+
+def test_a_source_deeper_than_an_encoder_takes_is_refused_before_anything_is_measured() -> None:
+    with pytest.raises(InputError, match=r"/b\.mkv: has more than 8 bits .* h264_qsv takes 8"):
+        _plan(A, B, qualities={"h264_qsv": [25]})
+    assert len(_plan(A, B, qualities={"hevc_qsv": [25]})) == 2
 
 
 def test_no_source_is_refused() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -12,8 +12,8 @@ import pytest
 
 from vqcast.export import graph
 from vqcast.families import ENSEMBLE, Family
+from vqcast.families import V1 as BLIND
 
-BLIND = replace(ENSEMBLE, id="blind_v1", vocabulary_version=None, codec_input=None)
 ALLOWED = {
     *("Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Erf", "Sqrt", "Concat", "Reshape"),
     *("Squeeze", "Min", "Max", "Clip"),
@@ -28,7 +28,7 @@ def layers(family: Family, hidden: int = 64, seed: int = 0) -> graph.Layers:
             random.normal(0, 0.3, (a, b)).astype(np.float32),
             random.normal(0, 0.3, b).astype(np.float32),
         )
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        for a, b in pairwise(sizes)
     ]
 
 

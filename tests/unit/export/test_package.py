@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -11,9 +11,10 @@ import pytest
 
 from vqcast.durable.files import sha256_bytes
 from vqcast.export.package import Package, Provenance, Trained, gate_block, package
-from vqcast.families import ENSEMBLE, Family, Recipe
+from vqcast.families import ENSEMBLE, V1, V2, V3, Family, Recipe
 from vqcast.judge.gate import judge
 from vqcast.judge.loso import loso_report
+from vqcast.learn.dataset import Coverage
 from vqcast.schemas import FoldReport, SidecarCorpus
 from vqcast.vocab import FEATURES, VOCABULARIES
 
@@ -59,13 +60,13 @@ def made(family: Family = ENSEMBLE, *, smoke: bool = False) -> tuple[Package, Pr
             folds=[fold], wall_time_s=1.0, hold_out="src", note="smoke" if smoke else None,
         )  # fmt: skip
     digests = {f"loso_seed{seed}.json": SHA for seed in family.seeds}
+    slots = dict.fromkeys(family.vocabulary, 0)
+    slots |= {"libx264": 9} if slots else {}
     provenance = Provenance(
         family=family,
         recipe=Recipe(),
         corpus=SidecarCorpus(path="c.jsonl", sha256=SHA, n_rows=9, cq_min=18, cq_max=38),
-        slot_rows=dict.fromkeys(family.vocabulary, 0)
-        | ({"libx264": 9} if family.vocabulary else {}),
-        unknown_encoders={"libaom-av1": 3} if family.vocabulary else {},
+        coverage=Coverage(slots, {"libaom-av1": 3} if slots else {}),
         verdict=judge(reports, digests, family, generated_at_utc="2026-01-01T00:00:00Z"),
         reports=reports,
         smoke=smoke,
@@ -160,15 +161,52 @@ def test_equal_inputs_give_equal_bytes_in_any_order_of_networks() -> None:
     assert package(networks, provenance) == one
 
 
-def test_a_codec_blind_family_ships_one_input_and_no_block() -> None:
-    blind = replace(ENSEMBLE, id="blind_v1", vocabulary_version=None, codec_input=None)
-    shipped, _ = made(blind)
-    plain = document(shipped.files, "blind_v1_seed0.json")
-    assert plain["input_names"] == ["features"] and plain["codec_aware"] is False
+SINGLE_KEYS = (SIDECAR_KEYS - {"ensemble_id", "gate"}) | {
+    *("corpus_sha256", "cq_min", "cq_max", "rows_excluded", "gate_passed", "training"),
+}
+TRAINING_KEYS = {
+    *("dataset", "gate_passed", "loso_folds", "loso_mean_plcc", "loso_std_plcc"),
+    *("loso_min_plcc", "loso_max_plcc", "loso_mean_srocc", "loso_mean_rmse", "n_rows"),
+    *("ship_gate_mean_plcc", "smoke"),
+}
+
+
+@pytest.mark.parametrize("family", [V1, V2, V3], ids=lambda family: family.id)
+def test_a_single_model_has_the_contracts_keys_and_no_manifest(family: Family) -> None:
+    shipped, _ = made(family)
+    assert set(shipped.files) == {f"{family.id}.onnx", f"{family.id}.json"}
+    plain = document(shipped.files, f"{family.id}.json")
+    assert set(plain) == SINGLE_KEYS and set(plain["training"]) == TRAINING_KEYS
+    assert plain["corpus"] == "c.jsonl" and plain["corpus_sha256"] == SHA
+    assert plain["gate_passed"] is True and plain["training"]["smoke"] is False
+
+
+@pytest.mark.parametrize(
+    ("family", "inputs", "output"),
+    [
+        (V1, ["features"], "score"),
+        (V2, ["features", "codec"], "score"),
+        (V3, ["features", "codec_block"], "vmaf"),
+    ],
+)
+def test_the_names_of_inputs_and_outputs(family: Family, inputs: list[str], output: str) -> None:
+    plain = document(made(family)[0].files, f"{family.id}.json")
+    assert plain["input_names"] == inputs and plain["output_names"] == [output]
+
+
+def test_a_codec_blind_model_has_no_block() -> None:
+    shipped, _ = made(V1)
+    plain = document(shipped.files, "fr_regressor_v1.json")
+    assert plain["codec_aware"] is False
     assert plain["codec_block_layout"] == plain["encoder_vocab"] == []
     assert plain["encoder_vocab_version"] is None and plain["slot_rows"] == {}
     assert plain["training_recipe"]["num_codecs"] == 0
     assert "codec-aware" not in shipped.rows[0].description.lower()
+
+
+def test_the_version_3_block_has_18_columns() -> None:
+    plain = document(made(V3)[0].files, "fr_regressor_v3.json")
+    assert plain["encoder_vocab_version"] == 3 and len(plain["codec_block_layout"]) == 18
 
 
 def test_the_gate_block_is_the_verdicts() -> None:

@@ -21,6 +21,7 @@ from vqcast.corpus.table import Corpus, load
 from vqcast.durable import jsontext
 from vqcast.families import ENSEMBLE, Recipe
 from vqcast.learn.crossvalidate import Run, crossvalidate
+from vqcast.learn.dataset import trainable
 from vqcast.registry import law
 from vqcast.registry.promote import promote
 from vqcast.serve.folder import CHECKSUMS_NAME
@@ -101,7 +102,7 @@ class House:
 def evidence_run(corpus_path: Path, run_dir: Path, recipe: Recipe = RECIPE) -> str:
     """Train every seed, apply the gate, write its verdict and return it."""
     corpus = load(corpus_path)
-    crossvalidate(Run(corpus, ENSEMBLE, recipe), run_dir, seeds=ENSEMBLE.seeds)
+    crossvalidate(Run(trainable(corpus, ENSEMBLE), ENSEMBLE, recipe), run_dir, seeds=ENSEMBLE.seeds)
     return apply_gate(run_dir, write=True).verdict
 
 

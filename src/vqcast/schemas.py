@@ -342,6 +342,35 @@ class Registry(Document, frozen=True, kw_only=True):
     models: list[Row]
 
 
+class StatusEntry(Document, frozen=True, kw_only=True):
+    """Why a model should no longer be the first choice."""
+
+    state: Literal["deprecated", "superseded"]
+    reason: str
+    superseded_by: str | None = None
+
+
+class Status(Document, frozen=True, kw_only=True):
+    """``status.json``: the standing of a registry's models; absent where all is well."""
+
+    schema_version: Literal[1] = 1
+    models: dict[str, StatusEntry]
+
+
+class MemberInfo(Document, frozen=True, kw_only=True):
+    """What a loader needs of an ensemble's member."""
+
+    id: str
+    sha256: str
+
+
+class ManifestInfo(Document, frozen=True, kw_only=True):
+    """What a loader needs of any ensemble's manifest."""
+
+    id: str
+    members: list[MemberInfo]
+
+
 class ModelInfo(Document, frozen=True, kw_only=True):
     """What a loader needs of any sidecar, and what it uses where it is there."""
 

@@ -34,7 +34,7 @@ def evaluate(
 
     Nothing is trained: the registry's evidence holds every out-of-fold prediction.
     """
-    options.require("train", "polars")
+    options.require_train()
     import msgspec
 
     from vqcast.corpus.table import load
@@ -71,7 +71,7 @@ def evaluate(
         from vqcast.durable.files import write_atomic
 
         page = intervalreport.markdown(f"Intervals of {model}", parts)
-        command = f"vqcast evaluate --corpus {corpus.name} --markdown {markdown.name}"
+        command = _command(root, corpus, markdown, bootstrap_clips, bootstrap_cells)
         origin = (
             f"Written by `{command}`; do not edit. Corpus {corpus.name}, sha256 "
             f"{judged.corpus_sha256}.\n\n"
@@ -89,3 +89,15 @@ def evaluate(
             render.say(sentence)
         if part.columns:
             render.table(part.columns, part.rows)
+
+
+def _command(root: Path, corpus: Path, markdown: Path, clips: Path | None, cells: int) -> str:
+    """The command that writes the page again, without this machine's folders."""
+
+    def shown(path: Path) -> str:
+        return path.name if path.is_absolute() else path.as_posix()
+
+    words = ["vqcast evaluate", f"--registry {shown(root)}", f"--corpus {shown(corpus)}"]
+    if clips is not None:
+        words.append(f"--bootstrap-clips CLIPS --bootstrap-cells {cells}")
+    return " ".join([*words, f"--markdown {shown(markdown)}"])

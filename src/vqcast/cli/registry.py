@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from vqcast.cli import options, render
 from vqcast.durable.documents import to_dict
 from vqcast.errors import InputError
+from vqcast.registry.seal import read_status
+from vqcast.schemas import Row, StatusEntry
 from vqcast.serve.folder import Folder, packaged_registry
 
 app = typer.Typer(help="List and verify a registry of models.", no_args_is_help=True)
@@ -17,15 +20,19 @@ FolderArgument = Annotated[
     Path | None,
     typer.Argument(help="The registry folder. Default: the one that travels with vqcast."),
 ]
+RegistryArgument = Annotated[Path, typer.Argument(help="The registry folder.")]
 
 
 @app.command("list")
 def list_models(folder: FolderArgument = None, json: options.Json = False) -> None:
     """List the models of a registry."""
     root = folder or packaged_registry()
-    rows = Folder(root).registry().models
+    opened = Folder(root)
+    rows = opened.registry().models
+    status = read_status(opened.files).models
     if json:
-        render.print_json([to_dict(row) for row in rows])
+        entries = {name: to_dict(entry) for name, entry in status.items()}
+        render.print_json([to_dict(row) | {"status": entries.get(row.id)} for row in rows])
         return
     render.table(
         ("id", "kind", "state", "sha256", "description"),
@@ -33,13 +40,19 @@ def list_models(folder: FolderArgument = None, json: options.Json = False) -> No
             (
                 row.id,
                 row.kind,
-                "smoke" if row.is_smoke else "promoted",
+                _state(row, status),
                 row.sha256[:16],
                 row.description,
             )
             for row in rows
         ],
     )
+
+
+def _state(row: Row, status: Mapping[str, StatusEntry]) -> str:
+    if row.is_smoke:
+        return "smoke"
+    return status[row.id].state if row.id in status else "promoted"
 
 
 @app.command()
@@ -96,6 +109,69 @@ def verify(
         )
     if problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def rollback(folder: RegistryArgument) -> None:
+    """Return a registry to the state before its last change, digests checked."""
+    from vqcast.registry.seal import rollback as roll_back
+
+    restored = roll_back(folder)
+    render.say(f"{folder}: back at the state {restored.name}; the undone one is kept beside it")
+
+
+@app.command()
+def deprecate(
+    folder: RegistryArgument,
+    model_id: Annotated[str, typer.Argument(help="The model, or the ensemble's id.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence that users read.")],
+    superseded_by: Annotated[
+        str | None, typer.Option("--superseded-by", help="The model to use instead.")
+    ] = None,
+) -> None:
+    """Mark a model as deprecated, or superseded by another; whoever predicts with it is told."""
+    from vqcast.registry.seal import mark
+
+    entry = StatusEntry(
+        state="superseded" if superseded_by else "deprecated",
+        reason=reason,
+        superseded_by=superseded_by,
+    )
+    mark(folder, model_id, entry)
+    render.say(f"{folder}: {model_id} is {entry.state}")
+
+
+@app.command()
+def reinstate(
+    folder: RegistryArgument,
+    model_id: Annotated[str, typer.Argument(help="The model, or the ensemble's id.")],
+) -> None:
+    """Take back what deprecate said of a model."""
+    from vqcast.registry.seal import mark
+
+    mark(folder, model_id, None)
+    render.say(f"{folder}: nothing is said against {model_id}")
+
+
+@app.command("import")
+def import_foreign(
+    source: Annotated[Path, typer.Argument(help="Somebody else's registry folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The new folder to write.")],
+    json: options.Json = False,
+) -> None:
+    """Copy a foreign registry into a self-contained one, naming everything it finds.
+
+    What it writes can be loaded and stands on no verdict.
+    """
+    from vqcast.registry.foreign import import_registry
+
+    done = import_registry(source, out)
+    if json:
+        render.print_json({"registry": str(out), "models": done.models, "findings": done.findings})
+        return
+    for finding in done.findings:
+        render.say(f"found: {finding}")
+    render.say(f"{out}: {len(done.models)} models: {', '.join(done.models)}")
 
 
 @app.command()

@@ -43,6 +43,11 @@ def _sweep(target: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and all in it, as far as that is possible."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _write_synced(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as stream:

@@ -2,30 +2,34 @@
 
 The unit that is exchangeable is the content group, not the row. Each row's
 prediction is made by networks that never saw its group; its score is the
-normalised residual (Lei et al. 2018, section 5.2; Papadopoulos et al. 2008)
+normalised residual (Lei et al. 2018, section 5.2)
 
     t = |vmaf - centre| / scale
 
 with ``centre`` and ``scale`` as in ``vqcast.judge.interval``. The quantile is
-that of hierarchical conformal prediction (Lee, Barber & Willett 2023, eq. 7,
-the finite-sample form of the pooled CDF of Dunn, Wasserman & Ramdas 2022,
-section 3.2, and the limit of their repeated subsampling, section 3.4):
+that of hierarchical conformal prediction (HCP; Lee, Barber & Willett 2023,
+"Distribution-free inference with hierarchical data"), over K groups of N_k rows:
 
     q = Quantile_{1-a}( sum_k sum_i 1/((K+1) N_k) delta(t_ki) + 1/(K+1) delta(inf) )
 
+It is the pooled CDF of Dunn, Wasserman & Ramdas 2022 ("Distribution-free
+prediction sets for two-layer hierarchical models") with a group's weight put
+at infinity, and the limit of their averaged subsampling p-values. With one row
+a group it is split conformal (Lei et al. 2018, theorem 2.2).
+
 What it promises. Where K + 1 groups are exchangeable and the scoring function
 is fixed, a row drawn at random from the new group has t <= q with probability
-at least 1 - a; the probability is over groups, not within one. So 1 - a can't
-exceed K/(K+1), and a higher level is refused.
+at least 1 - a. The probability is over groups: within one, coverage may be
+anything. So 1 - a can't exceed K/(K+1), and a higher level is refused. For
+pooled scores the row is a cell.
 
-What is assumed beyond that. Here the networks, the correction and the
-distance are fitted on the other groups, one group left out at a time, and the
-shipped ones on all: the jackknife, by group. The left-out scores are
-exchangeable with each other, so the promise is exact among them. For the
-shipped ensemble it needs that one group more in training hardly moves the
-residuals (stability: Barber et al. 2021, theorem 5); without that only the
-jackknife+ (theorem 1) holds, at 1 - 2a, and it would need every left-out
-network at prediction time.
+What is assumed beyond that. The networks, the correction and the distance are
+fitted on the other groups, one group left out at a time, and the shipped ones
+on all: the jackknife, by group. The left-out scores are exchangeable with each
+other. That the shipped ensemble's score is one more of them needs stability:
+one group more in training hardly moves the residuals (Barber et al. 2021,
+theorem 5). Without it only the jackknife+ keeps a promise, 1 - 2a (theorem 1),
+and it needs every left-out network at prediction time.
 """
 
 from __future__ import annotations
@@ -143,11 +147,9 @@ def group_weights(group: Codes) -> Array:
 
 
 def hierarchical_quantile(scores: Array, group: Codes, level: float) -> float:
-    """The quantile of the module's docstring: Lee, Barber & Willett 2023, eq. 7.
+    """The HCP quantile of the module's docstring, of ``[rows]`` scores in their groups.
 
-    ``scores`` and ``group`` are ``[rows]``; a group of one row each makes it
-    split conformal's (Lei et al. 2018, theorem 2.2). Raises EvidenceError
-    where ``level`` is above K/(K+1).
+    Raises EvidenceError where ``level`` is above K/(K+1).
     """
     groups = len(np.unique(group))
     if level > largest_level(groups) + _EPS:
@@ -156,7 +158,7 @@ def hierarchical_quantile(scores: Array, group: Codes, level: float) -> float:
 
 
 def pooled_cdf_quantile(scores: Array, group: Codes, level: float) -> float:
-    """Dunn, Wasserman & Ramdas 2022, section 3.2: no mass at infinity, an asymptotic promise."""
+    """Dunn, Wasserman & Ramdas 2022, pooled CDFs: no mass at infinity, an asymptotic promise."""
     return weighted_quantile(scores, group_weights(group), level)
 
 

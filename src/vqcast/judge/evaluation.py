@@ -7,13 +7,14 @@ that hold out more groups, by the shipped quantile rule and by the pooled CDF.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
 import numpy as np
 
+from vqcast.errors import EvidenceError
 from vqcast.judge import coverage as cover
 from vqcast.judge.conformal import (
     LEVELS,
@@ -167,7 +168,7 @@ def _mean_figures(several: Sequence[Sequence[Figures]]) -> list[Figures]:
 
 def slices_of(
     oof: OutOfFold,
-    labels: dict[str, Sequence[str]],
+    labels: Mapping[str, Sequence[str]],
     levels: Sequence[float],
 ) -> list[Slice]:
     """The conformal intervals per label (``{"source": [rows], "encoder": [rows]}``) and band."""
@@ -289,7 +290,7 @@ def _summary(
 
 def evaluate(
     oof: OutOfFold,
-    labels: dict[str, Sequence[str]],
+    labels: Mapping[str, Sequence[str]],
     *,
     levels: Sequence[float] = LEVELS,
     split_limit: int = MAX_SPLITS,
@@ -298,6 +299,11 @@ def evaluate(
 
     Raises EvidenceError for fewer than three groups: two must calibrate.
     """
+    if oof.n_groups < 3:
+        raise EvidenceError(
+            f"{oof.n_groups} content groups: with one held out, two must be left to calibrate",
+            hint="build a corpus of more sources",
+        )
     method = conformal_method(oof)
     members = range(len(oof.members))
     figures = figures_of(oof, method, levels) + figures_of(oof, gaussian_method(oof), levels)

@@ -81,7 +81,7 @@ def _verdict(found: Evaluation) -> Section:
             f"90 % intervals hold {percent(ours.measured.coverage)} % of {noun} "
             f"(n = {ours.measured.n} in {ours.measured.n_groups} groups; group bootstrap "
             f"{spread_range(ours.measured)} %) and are {points(ours.measured.width)} VMAF "
-            f"points wide on average. At equal coverage, 90 %: {points(ours.width_at_level)} points, "
+            f"points wide on average. At equal coverage, 90 %: {points(ours.width_at_level)}, "
             f"one network with a constant quantile {points(theirs.width_at_level)}."
         )
     sentences.append(
@@ -111,8 +111,8 @@ def _caution(found: Evaluation) -> Section:
             "A width alone or a coverage alone proves nothing. Width at coverage scales each "
             "method by one factor until it covers exactly the level on these rows. Overall figures "
             "weigh groups alike; those per encoder, band and source weigh rows alike.",
-            "The choice of scale (ADR-0004) was made on these same groups: three constants and a "
-            "shape were picked, so the widths are slightly kind to us, the coverages are not.",
+            "The choice of scale (ADR-0004) was made on these same groups: a few constants "
+            "were picked by hand, which may flatter the widths a little.",
         ),
     )
 

@@ -192,9 +192,7 @@ def bootstrap(
     return Interval(mean=mean, low=float(low), high=float(high))
 
 
-def compare(
-    rows: HeldOutRows, first: Mapping[int, Array], second: Mapping[int, Array]
-) -> Compared:
+def compare(rows: HeldOutRows, first: Mapping[int, Array], second: Mapping[int, Array]) -> Compared:
     """Subtract two arms' metrics; each arm maps a seed to its predictions ``[N]``.
 
     Raises EvidenceError where the arms can't be paired: other seeds, another

@@ -9,6 +9,7 @@ presets that vary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def measure(
 
     ``presets`` is a second corpus whose encoders run at several presets each.
     """
-    corpora = {corpus.sha256: corpus.path.name}
+    corpora = {corpus.sha256: _name(corpus)}
     studies = _codec(corpus, lab, seeds, recipe)
     left_out: dict[str, str] = {}
     use: PresetUse | None = None
@@ -78,11 +79,15 @@ def measure(
     if presets is None:
         left_out["presets"] = "no corpus with several presets an encoder was given"
     else:
-        corpora[presets.sha256] = f"{presets.path.parent.name}/{presets.path.name}"
-        corpora[corpus.sha256] = f"{corpus.path.parent.name}/{corpus.path.name}"
+        corpora[presets.sha256] = _name(presets)
         made, use = _presets(presets, lab, seeds, recipe)
         studies += made
     return _report(studies, corpora, use, left_out, command)
+
+
+def _name(corpus: Corpus) -> str:
+    """The file's name within its folder: two drops may have files of one name."""
+    return (Path(corpus.path.parent.name) / corpus.path.name).as_posix()
 
 
 def _report(

@@ -27,6 +27,7 @@ from vqcast.judge.coverage import Coverage, judge_intervals, width_at_coverage
 from vqcast.judge.interval import bounds
 from vqcast.judge.intervalreport import Section, percent, points, spread_range
 from vqcast.judge.methods import conformal_method, left_out
+from vqcast.learn.dataset import trainable
 from vqcast.media import argv, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.run import run
@@ -113,7 +114,9 @@ def compare(
     files = {
         path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in _SUFFIXES
     }
-    oof = registry_oof(root, corpus, family(model_id))
+    model = family(model_id)
+    oof = registry_oof(root, corpus, model)
+    corpus = trainable(corpus, model).corpus
     chosen = _sample(corpus, oof, set(files), cells)
     if not chosen:
         raise InputError(f"{folder}: holds no source of {corpus.path.name}")

@@ -22,6 +22,7 @@ from vqcast.judge.conformal import LEVELS, Array, Codes, OutOfFold, calibrate
 from vqcast.judge.evaluation import MAX_SPLITS, Evaluation, evaluate
 from vqcast.judge.gate import check_evidence
 from vqcast.judge.interval import Calibration
+from vqcast.learn.dataset import trainable
 from vqcast.registry.law import evidence_prefix
 from vqcast.serve.folder import Folder
 from vqcast.serve.predictor import load
@@ -58,12 +59,13 @@ def codes_of(names: Sequence[object]) -> Codes:
 
 
 def out_of_fold(found: evidence.Evidence, corpus: Corpus, model: Family) -> OutOfFold:
-    """Every seed's out-of-group predictions beside the corpus's rows.
+    """Every seed's out-of-group predictions beside the corpus's rows that it was trained on.
 
     Raises EvidenceError where a seed or its predictions are absent, or are of
     another corpus.
     """
     check_evidence(found.reports, model)
+    data = trainable(corpus, model)
     members = []
     for seed in model.seeds:
         report = found.reports[seed]
@@ -76,7 +78,9 @@ def out_of_fold(found: evidence.Evidence, corpus: Corpus, model: Family) -> OutO
                 f"{evidence.loso_name(seed)}: keeps no out-of-fold predictions",
                 hint="train that seed again",
             )
-        members.append(_column(found.files[evidence.predictions_name(seed)], seed, len(corpus)))
+        column = _column(found.files[evidence.predictions_name(seed)], seed, data.file_rows)
+        members.append(column[data.rows])
+    corpus = data.corpus
     group_of = corpus.group_of()
     cells = list(zip(corpus.src, corpus.encoder, corpus.preset, corpus.cq.tolist(), strict=True))
     return OutOfFold(
@@ -103,8 +107,12 @@ def _column(data: bytes, seed: int, rows: int) -> Array:
 
 def calibration_of(found: evidence.Evidence, corpus: Corpus, model: Family) -> Calibration:
     """The calibration that a family's evidence supports, with the digests it stands on."""
-    digests = {name: sha256_bytes(data) for name, data in sorted(found.files.items())}
-    return calibrate(out_of_fold(found, corpus, model), evidence=digests)
+    return calibrate(out_of_fold(found, corpus, model), evidence=digests_of(found))
+
+
+def digests_of(found: evidence.Evidence) -> dict[str, str]:
+    """sha256 of every piece of evidence, predictions included."""
+    return {name: sha256_bytes(data) for name, data in sorted(found.files.items())}
 
 
 def registry_evidence(root: Path, model: Family) -> evidence.Evidence:
@@ -141,14 +149,19 @@ def evaluate_registry(
     model = family(model_id)
     found = registry_evidence(root, model)
     oof = out_of_fold(found, corpus, model)
-    calibration = calibration_of(found, corpus, model)
-    labels: dict[str, Sequence[str]] = {"source": corpus.src, "encoder": corpus.encoder}
+    calibration = calibrate(oof, evidence=digests_of(found))
+    kept = trainable(corpus, model).corpus
     return Judged(
         model_id=model.id,
         corpus_sha256=corpus.sha256,
         calibration=calibration,
-        evaluation=evaluate(oof, labels, levels=levels, split_limit=split_limit),
-        shipped=shipped(root, corpus, model, calibration),
+        evaluation=evaluate(
+            oof,
+            {"source": kept.src, "encoder": kept.encoder},
+            levels=levels,
+            split_limit=split_limit,
+        ),
+        shipped=shipped(root, kept, model, calibration),
     )
 
 

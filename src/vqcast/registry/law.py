@@ -214,5 +214,5 @@ def _manifest_violations(registry: Registry, files: Mapping[str, bytes]) -> list
 
 
 def digest_of(files: Mapping[str, bytes]) -> dict[str, str]:
-    """sha256 of every file but ``checksums.json``, names sorted: its content."""
+    """sha256 of every file, names sorted: what ``checksums.json`` holds."""
     return {name: sha256_bytes(files[name]) for name in sorted(files)}

@@ -7,21 +7,16 @@ exported against what it trained, and replaces the registry folder in one step.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from vqcast import evidence
 from vqcast.corpus.table import Corpus
-from vqcast.durable import documents, jsontext
 from vqcast.durable.files import write_atomic
-from vqcast.durable.folder import replace_folder
-from vqcast.durable.lock import locked
-from vqcast.errors import EvidenceError, GateHeld, ModelRefused, RegistryError
+from vqcast.errors import EvidenceError, GateHeld, ModelRefused
 from vqcast.export import parity
 from vqcast.export.package import Package, Provenance, Trained, package
 from vqcast.families import Family, Recipe, family
@@ -29,11 +24,10 @@ from vqcast.judge.gate import HOLD, PROMOTE
 from vqcast.learn.dataset import columns_of, coverage_of, trainable
 from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
 from vqcast.registry import law
-from vqcast.schemas import LosoReport, Registry, Row, SidecarCorpus, Verdict
-from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, Folder
+from vqcast.registry.seal import State, change, read_status, with_status
+from vqcast.schemas import LosoReport, Row, SidecarCorpus, Verdict
 from vqcast.serve.guard import Session
 
-SCHEMA_NAME = "registry.schema.json"
 EXPORT_FOLDER = "export"
 """Where a single model's files are written in its run folder."""
 
@@ -208,47 +202,20 @@ def install(registry: Path, made: Package, extra: Mapping[str, bytes]) -> int:
     old folder is damaged or the new one would break the law, ModelRefused
     where a scaffold would replace a row that passed.
     """
-    registry = Path(os.path.realpath(registry))  # one lock, whatever name leads to it
-    with locked(registry, what="promoting into", timeout_s=60.0):
-        files, rows = _current(registry)
-        standing = {row.id: row for row in rows}
+
+    def edit(state: State) -> State:
+        rows = dict(state.rows)
         for row in made.rows:
-            held = standing.get(row.id)
+            held = rows.get(row.id)
             if row.is_smoke and held is not None and not held.is_smoke:
                 raise ModelRefused(f"{row.id}: a scaffold never replaces a model that passed")
-            standing[row.id] = row
-        files.update(made.files)
-        files.update(extra)
-        document = Registry(models=[standing[name] for name in sorted(standing)])
-        files[REGISTRY_NAME] = documents.encode(document)
-        files[SCHEMA_NAME] = jsontext.dump(registry_schema())
-        files.pop(CHECKSUMS_NAME, None)
-        files[CHECKSUMS_NAME] = jsontext.dump(law.digest_of(files))
-        problems = law.violations(files)
-        if problems:
-            raise RegistryError(f"{registry}: would break the law: {'; '.join(problems)}")
-        replace_folder(registry, files)
-    return len(files)
+            rows[row.id] = row
+        fresh = {row.id for row in made.rows}
+        standing = {
+            name: entry
+            for name, entry in read_status(state.files).models.items()
+            if name not in fresh
+        }
+        return State(rows, with_status(state.files | made.files | dict(extra), standing))
 
-
-def _current(registry: Path) -> tuple[dict[str, bytes], list[Row]]:
-    if not registry.exists():
-        return {}, []
-    if registry.is_dir() and not any(registry.iterdir()):
-        return {}, []
-    folder = Folder(registry)
-    folder.require_whole()
-    return dict(folder.files), folder.registry().models
-
-
-def registry_schema() -> dict[str, object]:
-    """``registry.schema.json``: JSON Schema 2020-12 of ``registry.json``, from its type."""
-    (reference,), components = msgspec.json.schema_components(
-        [Registry], ref_template="#/$defs/{name}"
-    )
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "vqcast model registry",
-        **reference,
-        "$defs": dict(sorted(components.items())),
-    }
+    return change(registry, edit)

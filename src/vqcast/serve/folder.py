@@ -19,6 +19,7 @@ from vqcast.schemas import ModelInfo, Registry, Row
 
 REGISTRY_NAME = "registry.json"
 CHECKSUMS_NAME = "checksums.json"
+STATUS_NAME = "status.json"
 _MAX_FILE_BYTES = 256 << 20
 _MAX_DEPTH = 8
 _TRIES = 20

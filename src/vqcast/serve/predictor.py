@@ -8,6 +8,7 @@ prediction.warnings      # ["..."] where the answer stands on thin ground
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vqcast.durable import documents
 from vqcast.errors import DocumentError, FeatureError, InputError, ModelRefused
-from vqcast.schemas import Manifest, ModelInfo, Row, SidecarCorpus
-from vqcast.serve.folder import Folder, packaged_registry
+from vqcast.schemas import ManifestInfo, ModelInfo, Row, SidecarCorpus, Status
+from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
 from vqcast.serve.guard import Session
 from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot_of
 
@@ -68,9 +69,15 @@ def _spread(members: NDArray[np.float64]) -> NDArray[np.float64]:
 class Predictor:
     """One model of a registry, or an ensemble of its members, ready to score."""
 
-    def __init__(self, model_id: str, members: list[tuple[ModelInfo, Session]]) -> None:
+    def __init__(
+        self,
+        model_id: str,
+        members: list[tuple[ModelInfo, Session]],
+        notices: Sequence[str] = (),
+    ) -> None:
         self.model_id = model_id
         self._members = members
+        self._notices = tuple(notices)
         self._info = members[0][0]
 
     @property
@@ -106,7 +113,7 @@ class Predictor:
         UnknownEncoderError where the vocabulary has no slot for ``encoder``.
         """
         table = self._features(features)
-        warnings: list[str] = []
+        warnings = list(self._notices)
         slot: str | None = None
         codec: NDArray[np.float32] | None = None
         if self.codec_aware:
@@ -240,7 +247,7 @@ def load(
         members.append(_open(folder, row))
     if len({_block(info) for info, _ in members}) > 1:
         raise ModelRefused(f"{model_id}: its members read different codec blocks")
-    return Predictor(model_id, members)
+    return Predictor(model_id, members, notices=_standing(folder, model_id))
 
 
 def _block(info: ModelInfo) -> tuple[object, ...]:
@@ -251,12 +258,24 @@ def _block(info: ModelInfo) -> tuple[object, ...]:
     return vocabulary, info.cq_min, info.cq_max
 
 
-def _manifest(folder: Folder, model_id: str) -> Manifest | None:
+def _standing(folder: Folder, model_id: str) -> list[str]:
+    """What the registry says against using the model; empty where all is well."""
+    if STATUS_NAME not in folder.files:
+        return []
+    status = documents.decode(Status, folder.files[STATUS_NAME], where=STATUS_NAME)
+    entry = status.models.get(model_id)
+    if entry is None:
+        return []
+    instead = f" by {entry.superseded_by}" if entry.superseded_by else ""
+    return [f"{model_id} is {entry.state}{instead}: {entry.reason}"]
+
+
+def _manifest(folder: Folder, model_id: str) -> ManifestInfo | None:
     name = f"{model_id}.json"
     if name not in folder.files or f"{model_id}.onnx" in folder.files:
         return None
     try:
-        return documents.decode(Manifest, folder.files[name], where=name)
+        return documents.decode(ManifestInfo, folder.files[name], where=name)
     except DocumentError as error:
         raise ModelRefused(error.message) from error
 
@@ -269,8 +288,8 @@ def _open(folder: Folder, row: Row) -> tuple[ModelInfo, Session]:
         raise ModelRefused(f"{row.id}: its features are not canonical-6 in order")
     if info.sha256 != row.sha256:
         raise ModelRefused(f"{row.id}: sidecar and registry pin different digests")
-    numbers = np.asarray([info.feature_mean, info.feature_std], dtype=np.float64)
-    if numbers.shape != (2, len(FEATURES)) or not np.all(np.isfinite(numbers)):
+    scaler = (info.feature_mean, info.feature_std)
+    if any(len(each) != len(FEATURES) or not np.all(np.isfinite(each)) for each in scaler):
         raise ModelRefused(
             f"{row.id}: its scaler is not {len(FEATURES)} finite means and deviations"
         )

@@ -19,10 +19,10 @@ import numpy as np
 from vqcast.cli.gate import run as apply_gate
 from vqcast.corpus.table import Corpus, load
 from vqcast.durable import jsontext
+from vqcast.durable.files import sha256_bytes
 from vqcast.families import ENSEMBLE, Recipe
 from vqcast.learn.crossvalidate import Run, crossvalidate
 from vqcast.learn.dataset import trainable
-from vqcast.registry import law
 from vqcast.registry.promote import promote
 from vqcast.serve.folder import CHECKSUMS_NAME
 from vqcast.vocab import FEATURES
@@ -128,7 +128,9 @@ def reseal(registry: Path) -> None:
     """Make ``checksums.json`` agree with what is there, as a careful forger would."""
     files = contents(registry)
     files.pop(CHECKSUMS_NAME, None)
-    (registry / CHECKSUMS_NAME).write_bytes(jsontext.dump(law.digest_of(files)))
+    digests = {name: sha256_bytes(data) for name, data in files.items()}
+    digests = dict(sorted(digests.items()))
+    (registry / CHECKSUMS_NAME).write_bytes(jsontext.dump(digests))
 
 
 def edit(path: Path, change: Callable[[Any], Any]) -> None:

@@ -151,9 +151,7 @@ def test_another_corpus_is_refused(house: House, tmp_path: Path) -> None:
     refused(House(other, house.run_dir, house.registry), EvidenceError, "on another corpus")
 
 
-def test_one_more_blank_line_is_another_corpus(
-    house: House, tmp_path: Path
-) -> None:
+def test_one_more_blank_line_is_another_corpus(house: House, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_bytes(house.corpus_path.read_bytes() + b"\n")
     refused(House(other, house.run_dir, house.registry), EvidenceError, "another corpus")

@@ -1,0 +1,185 @@
+"""A registry folder's own files: what is written whenever its content changes.
+
+Sealing adds ``registry.json``, its schema and ``checksums.json`` to the models'
+files, holds the result against the law, and swaps it in. Each state that is
+replaced is kept beside the registry, so that a rollback has somewhere to go.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from vqcast.durable import documents, jsontext
+from vqcast.durable.files import sha256_bytes
+from vqcast.durable.folder import remove_folder, replace_folder
+from vqcast.durable.lock import locked
+from vqcast.errors import RegistryError
+from vqcast.registry import law
+from vqcast.schemas import Registry, Row, Status, StatusEntry
+from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, STATUS_NAME, Folder
+
+SCHEMA_NAME = "registry.schema.json"
+KEPT_STATES = 5
+_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A registry's content: its rows, and every file that is not made by sealing."""
+
+    rows: dict[str, Row]
+    files: dict[str, bytes]
+
+
+def registry_schema() -> dict[str, object]:
+    """``registry.schema.json``: JSON Schema 2020-12 of ``registry.json``, from its type."""
+    (reference,), components = msgspec.json.schema_components(
+        [Registry], ref_template="#/$defs/{name}"
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "vqcast model registry",
+        **reference,
+        "$defs": dict(sorted(components.items())),
+    }
+
+
+def sealed(rows: Sequence[Row], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """``files`` with the registry, its schema and the checksums of everything added."""
+    whole = {name: data for name, data in files.items() if name != CHECKSUMS_NAME}
+    ordered = sorted(rows, key=lambda row: row.id)
+    whole[REGISTRY_NAME] = documents.encode(Registry(models=ordered))
+    whole[SCHEMA_NAME] = jsontext.dump(registry_schema())
+    return whole | {CHECKSUMS_NAME: jsontext.dump(law.digest_of(whole))}
+
+
+@contextmanager
+def _held(registry: Path, what: str) -> Iterator[Path]:
+    registry = Path(os.path.realpath(registry))  # one lock, whatever name leads to it
+    with locked(registry, what=what, timeout_s=_WAIT_S):
+        yield registry
+
+
+def change(registry: Path, edit: Callable[[State], State]) -> int:
+    """Replace a registry's content by ``edit`` of it, in one step; return its number of files.
+
+    A missing or empty folder is an empty registry. Raises RegistryError where
+    the old folder is damaged or the new one would break the law.
+    """
+    with _held(registry, "changing") as root:
+        empty = not root.exists() or (root.is_dir() and not any(root.iterdir()))
+        folder = None if empty else Folder(root)
+        if folder is not None:
+            folder.require_whole()
+        before = State(
+            {row.id: row for row in folder.registry().models} if folder else {},
+            dict(folder.files) if folder else {},
+        )
+        after = edit(before)
+        files = sealed(list(after.rows.values()), after.files)
+        problems = law.violations(files)
+        if problems:
+            raise RegistryError(f"{root}: would break the law: {'; '.join(problems)}")
+        if files == before.files:
+            return len(files)
+        if folder is not None:
+            _keep(root, folder.files)
+        replace_folder(root, files)
+    return len(files)
+
+
+def mark(registry: Path, model_id: str, entry: StatusEntry | None) -> None:
+    """Say of a model that it is deprecated or superseded, and why; None takes that back.
+
+    Raises RegistryError for a model that is not there.
+    """
+
+    def edit(state: State) -> State:
+        named = [model_id] + ([entry.superseded_by] if entry and entry.superseded_by else [])
+        known = set(state.rows) | _ensembles(state.files)
+        absent = [name for name in named if name not in known]
+        if absent:
+            raise RegistryError(
+                f"{registry}: has no model {', '.join(absent)}",
+                hint=f"it has: {', '.join(sorted(known)) or 'none'}",
+            )
+        models = dict(read_status(state.files).models)
+        models.pop(model_id, None)
+        if entry is not None:
+            models[model_id] = entry
+        return State(state.rows, with_status(state.files, models))
+
+    change(registry, edit)
+
+
+def _ensembles(files: Mapping[str, bytes]) -> set[str]:
+    names = {name.removesuffix(".json") for name in files if name.endswith(".json")}
+    return {name for name in names if any(other.startswith(f"{name}_seed0.") for other in files)}
+
+
+def read_status(files: Mapping[str, bytes]) -> Status:
+    """What the registry says of its models' standing."""
+    if STATUS_NAME not in files:
+        return Status(models={})
+    return documents.decode(Status, files[STATUS_NAME], where=STATUS_NAME)
+
+
+def with_status(files: Mapping[str, bytes], models: Mapping[str, StatusEntry]) -> dict[str, bytes]:
+    """``files`` with that standing written down, or without the file where all is well."""
+    kept = {name: data for name, data in files.items() if name != STATUS_NAME}
+    if not models:
+        return kept
+    document = Status(models=dict(sorted(models.items())))
+    return kept | {STATUS_NAME: documents.encode(document)}
+
+
+def history_of(registry: Path) -> Path:
+    """Where a registry's earlier states are kept: beside it, newest with the highest number."""
+    return registry.parent / f".{registry.name}.history"
+
+
+def _kept(root: Path) -> list[Path]:
+    return sorted(path for path in history_of(root).glob("[0-9]*") if path.is_dir())
+
+
+def _keep(root: Path, files: Mapping[str, bytes], prefix: str = "") -> None:
+    kept = _kept(root)
+    number = int(kept[-1].name.partition("-")[0]) + 1 if kept else 1
+    digest = sha256_bytes(files[CHECKSUMS_NAME])[:12]
+    replace_folder(history_of(root) / f"{prefix}{number:06d}-{digest}", files)
+    for old in _kept(root)[:-KEPT_STATES]:
+        remove_folder(old)
+
+
+def rollback(registry: Path) -> Path:
+    """Return a registry to the state before its last change; the undone one is kept aside.
+
+    Works on a damaged registry too. Raises RegistryError where no earlier
+    state is kept, or the kept one is damaged.
+    """
+    with _held(registry, "rolling back") as root:
+        current = Folder(root) if root.is_dir() else None
+        present = current.files.get(CHECKSUMS_NAME) if current else None
+        for state in reversed(_kept(root)):
+            folder = Folder(state)
+            folder.require_whole()
+            if folder.files[CHECKSUMS_NAME] == present and current and not current.problems:
+                continue
+            problems = law.violations(folder.files)
+            if problems:
+                raise RegistryError(f"{state}: breaks the law: {'; '.join(problems)}")
+            if current is not None and not current.problems:
+                _keep(root, current.files, prefix="undone-")
+            replace_folder(root, folder.files)
+            remove_folder(state)
+            return state
+    raise RegistryError(
+        f"{registry}: no earlier state is kept beside it",
+        hint="a registry in version control goes back with it",
+    )

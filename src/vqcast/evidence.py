@@ -16,8 +16,9 @@ from vqcast.durable import documents
 from vqcast.durable.files import read_regular, remove, sha256_bytes, write_atomic
 from vqcast.errors import EvidenceError
 from vqcast.judge.gate import HOLD, PROMOTE
-from vqcast.schemas import LosoReport, Verdict
+from vqcast.schemas import IntervalReport, LosoReport, Verdict
 
+INTERVALS_NAME = "intervals.json"
 _TRAIN_HINT = "vqcast train --help"
 _LOSO_NAME = re.compile(r"loso_seed\d+\.json")
 
@@ -38,12 +39,23 @@ class Evidence:
 
     reports: dict[int, LosoReport]
     files: dict[str, bytes]
+    intervals: IntervalReport | None = None
+    """The calibration and its coverage, where the corpus supports one."""
 
     @property
     def digests(self) -> dict[str, str]:
-        """sha256 of each ``loso_seed{N}.json``."""
+        """sha256 of each ``loso_seed{N}.json``, and of ``intervals.json``."""
         return {
             name: sha256_bytes(data) for name, data in self.files.items() if name.endswith(".json")
+        }
+
+    @property
+    def prediction_digests(self) -> dict[str, str]:
+        """sha256 of each ``oof_seed{N}.parquet``."""
+        return {
+            name: sha256_bytes(data)
+            for name, data in sorted(self.files.items())
+            if name.endswith(".parquet")
         }
 
 
@@ -67,7 +79,12 @@ def parse(files: Mapping[str, bytes], *, where: str) -> Evidence:
             kept[predictions_name(report.seed)] = _predictions(files, report, where)
     if not reports:
         raise EvidenceError(f"{where}: holds no loso_seed*.json", hint=_TRAIN_HINT)
-    return Evidence(reports=reports, files=kept)
+    intervals = None
+    if INTERVALS_NAME in files:
+        kept[INTERVALS_NAME] = files[INTERVALS_NAME]
+        path = f"{where}/{INTERVALS_NAME}"
+        intervals = documents.decode(IntervalReport, files[INTERVALS_NAME], where=path)
+    return Evidence(reports=reports, files=kept, intervals=intervals)
 
 
 def _predictions(files: Mapping[str, bytes], report: LosoReport, where: str) -> bytes:
@@ -87,7 +104,8 @@ def read(folder: Path) -> Evidence:
     """Every seed's evidence in ``folder``. Raises EvidenceError as ``parse`` does."""
     if not folder.is_dir():
         raise EvidenceError(f"{folder}: no such run folder", hint=_TRAIN_HINT)
-    found = [*folder.glob("loso_seed*.json"), *folder.glob("oof_seed*.parquet")]
+    names = ("loso_seed*.json", "oof_seed*.parquet", INTERVALS_NAME)
+    found = [path for name in names for path in folder.glob(name)]
     return parse({path.name: read_regular(path) for path in found}, where=str(folder))
 
 

@@ -73,6 +73,11 @@ class Family:
         """Registry id and file stem of the network trained with ``seed``."""
         return f"{self.id}_seed{seed}" if self.is_ensemble else self.id
 
+    @property
+    def mean_id(self) -> str:
+        """Reserved id of the ensemble as one graph."""
+        return f"{self.id}_mean"
+
 
 ENSEMBLE = Family(
     id="fr_regressor_v2_ensemble_v1",
@@ -125,6 +130,8 @@ def owner_of(row_id: str) -> Family | None:
     """The family that a registry row belongs to, or None for a foreign row."""
     for entry in FAMILIES.values():
         if row_id in [entry.member_id(seed) for seed in entry.seeds]:
+            return entry
+        if entry.is_ensemble and row_id == entry.mean_id:
             return entry
     return None
 

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from vqcast.interval import Calibration
+
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """Base of all documents: immutable, built by name."""
@@ -107,6 +109,42 @@ class GateReport(Document, frozen=True, kw_only=True):
     failing_seeds: list[int]
 
 
+class IntervalCoverage(Document, frozen=True, kw_only=True):
+    """How often intervals held groups that neither trained nor calibrated them, 0..1."""
+
+    overall: float
+    mean_width: float
+    """VMAF points."""
+    encoders: dict[str, float]
+
+
+class IntervalReport(Document, frozen=True, kw_only=True):
+    """``intervals.json``: an ensemble's calibration and what it was measured to be worth."""
+
+    schema_version: Literal[1] = 1
+    model: str
+    corpus_sha256: str
+    nominal_coverage: float
+    coverage: dict[str, IntervalCoverage]
+    """``frame`` and ``pooled`` (a clip's mean)."""
+    calibration: Calibration
+
+
+class IntervalGate(Document, frozen=True, kw_only=True):
+    """The gate's findings on a claim of coverage."""
+
+    passed: bool
+    nominal_coverage: float
+    n_groups: int
+    n_groups_min: int
+    coverage: dict[str, float]
+    coverage_min: float
+    encoder_coverage_min: float
+    lowest_encoders: dict[str, str]
+    failing: list[str]
+    """One sentence for each part that fails."""
+
+
 class VerdictCorpus(Document, frozen=True, kw_only=True):
     """The corpus that the evidence was made on."""
 
@@ -133,6 +171,8 @@ class Verdict(Document, frozen=True, kw_only=True):
     model: str = ""
     evidence: dict[str, str] = {}
     """File name of each piece of evidence -> its sha256."""
+    intervals: IntervalGate | None = None
+    """Null where the ensemble claims no coverage."""
 
 
 class SidecarCorpus(Document, frozen=True, kw_only=True):
@@ -222,6 +262,38 @@ class TrainingTrace(Document, frozen=True, kw_only=True):
     smoke: bool
 
 
+class MeanSidecar(Document, frozen=True, kw_only=True):
+    """``<ensemble>_mean.json``: the whole ensemble as one graph, calibration inside.
+
+    The graph standardises by itself, so ``feature_mean`` is 0 and ``feature_std`` is 1.
+    """
+
+    id: str
+    ensemble_id: str
+    kind: str
+    codec_aware: bool
+    codec_block_layout: list[str]
+    encoder_vocab: list[str]
+    encoder_vocab_version: int | None
+    feature_order: list[str]
+    feature_mean: list[float]
+    feature_std: list[float]
+    input_names: list[str]
+    output_names: list[str]
+    onnx: str
+    opset: int
+    sha256: str
+    corpus: SidecarCorpus
+    members: list[Member]
+    level: float
+    """Of the interval that the graph gives."""
+    slot_rows: dict[str, int]
+    unknown_encoders: dict[str, int]
+    gate: SidecarGate
+    notes: str
+    parent_adrs: list[str]
+
+
 class SingleSidecar(Document, frozen=True, kw_only=True):
     """``<stem>.json`` beside the ONNX file of a model that is one network (CONTRACTS §6)."""
 
@@ -264,13 +336,15 @@ class Member(Document, frozen=True, kw_only=True):
     sha256: str
 
 
-class Confidence(Document, frozen=True, kw_only=True):
+class Confidence(Omitting, frozen=True, kw_only=True):
     """How an ensemble's interval is made."""
 
     method: str
     nominal_coverage: float
     gaussian_z: float
     conformal_q_residual: float | None
+    """Quantile of the normalised residual of a frame at the nominal level."""
+    calibration: Calibration | None = None
 
 
 class Evaluation(Document, frozen=True, kw_only=True):
@@ -364,11 +438,18 @@ class MemberInfo(Document, frozen=True, kw_only=True):
     sha256: str
 
 
+class ConfidenceInfo(Document, frozen=True, kw_only=True):
+    """What a loader uses of a manifest's confidence, where it is there."""
+
+    calibration: Calibration | None = None
+
+
 class ManifestInfo(Document, frozen=True, kw_only=True):
     """What a loader needs of any ensemble's manifest."""
 
     id: str
     members: list[MemberInfo]
+    confidence: ConfidenceInfo | None = None
 
 
 class ModelInfo(Document, frozen=True, kw_only=True):

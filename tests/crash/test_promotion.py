@@ -326,7 +326,7 @@ def test_readers_in_a_loop_never_see_a_torn_registry(
     packages: Path,
     python_environment: dict[str, str],
 ) -> None:
-    """Every ``load`` during a hundred promotions gives the one answer or the other."""
+    """Every ``load`` during forty promotions gives the one answer or the other."""
     scores = set()
     for edition in editions:
         edition.install(registry)
@@ -349,7 +349,7 @@ def test_readers_in_a_loop_never_see_a_torn_registry(
             seen.add(float(predictor.predict(FEATURES, encoder="libx264", cq=28).pooled_mean))
             loads += 1
 
-    child = Child(registry, packages, 100, python_environment)
+    child = Child(registry, packages, 40, python_environment)
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()

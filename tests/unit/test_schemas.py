@@ -61,7 +61,9 @@ def read(*rows: dict[str, object], **top: object) -> Registry:
 @pytest.mark.parametrize("kind", CONTRACT, ids=lambda kind: kind.__name__)
 def test_the_keys_are_the_contracts_in_order(kind: type[schemas.Document]) -> None:
     names = [field.encode_name for field in msgspec.structs.fields(kind)]
-    assert names == CONTRACT[kind].split()
+    expected = CONTRACT[kind].split()
+    # A manifest's confidence may say more after what the contract asks.
+    assert (names[: len(expected)] if kind is schemas.Confidence else names) == expected
 
 
 def test_a_minimal_row_is_enough_and_is_not_smoke() -> None:

@@ -46,6 +46,7 @@ def run(run_dir: Path, *, write: bool) -> Verdict:
         found.digests,
         family(models.pop() if models else options.DEFAULT_MODEL),
         generated_at_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        intervals=found.intervals,
     )
     if write:
         evidence.write_verdict(run_dir, verdict)
@@ -82,4 +83,23 @@ def show(verdict: Verdict) -> None:
             ),
         ],
     )
+    if verdict.intervals is not None:
+        claim = verdict.intervals
+        render.table(
+            (
+                f"{claim.nominal_coverage:.0%} intervals, groups held out",
+                "covered",
+                "threshold",
+                "",
+            ),
+            [
+                (
+                    target,
+                    covered,
+                    f">= {claim.coverage_min:.2f}",
+                    word(covered >= claim.coverage_min),
+                )
+                for target, covered in claim.coverage.items()
+            ],
+        )
     render.say(f"{verdict.verdict}: {verdict.recommendation}")

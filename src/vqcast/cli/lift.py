@@ -150,6 +150,8 @@ def page(report: LiftReport) -> str:
     ]
     lines += [_row(study) for study in report.studies]
     lines += ["", *_notes(report), *_per_encoder(report)]
+    if "encoders_held_out" in studies:
+        lines += _unseen_part(studies["encoders_held_out"])
     if "preset_norm" in studies:
         lines += _preset_part(report, studies["preset_norm"], studies["preset_norm_permuted"])
     lines += [
@@ -186,9 +188,12 @@ def _row(study: LiftStudy) -> str:
 
 
 def _notes(report: LiftReport) -> list[str]:
-    """Which rows and evidence each comparison stands on."""
-    lines = ["| comparison | first | second | teacher | rows | folds | groups |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    """Which rows, evidence and seeds each comparison stands on."""
+    lines = [
+        "| comparison | first | second | teacher | rows | folds, groups | lift of PLCC by seed "
+        "| lift of RMSE by seed | offsets |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for study in report.studies:
         arms = [
             arm.name + (f" (seeds {_list(arm.reused_seeds)} on file)" if arm.reused_seeds else "")
@@ -196,9 +201,17 @@ def _notes(report: LiftReport) -> list[str]:
         ]
         lines.append(
             f"| {study.title} | {arms[0]} | {arms[1]} | {study.teacher} | {study.n_rows:,} of "
-            f"{report.corpora[study.corpus_sha256]} | {study.n_folds} | {study.n_groups} |"
+            f"{report.corpora[study.corpus_sha256]} | {study.n_folds}, {study.n_groups} "
+            f"| {_range(study.lift_plcc_by_seed, 5)} | {_range(study.lift_rmse_by_seed, 3)} "
+            f"| {study.first.offset:+.2f} and {study.second.offset:+.2f} |"
         )
-    lines.append("")
+    lines += [
+        "",
+        "An offset is the mean of prediction minus teacher, in points. Every training run ends "
+        "with one of its own, which RMSE holds and PLCC does not see; the ranges by seed show what "
+        "training alone moves.",
+        "",
+    ]
     excluded = {name: n for study in report.studies for name, n in study.rows_excluded.items()}
     for name, count in excluded.items():
         lines.append(f"- {name} has no slot among the 16: its {count:,} rows are left out there.")
@@ -226,6 +239,27 @@ def _per_encoder(report: LiftReport) -> list[str]:
                 f"| {_signed(each.lift_plcc.mean, 5)} ({_ends(each.lift_plcc, 5)}) "
                 f"| {_signed(each.lift_rmse.mean, 3)} ({_ends(each.lift_rmse, 3)}) |"
             )
+    return [*lines, ""]
+
+
+def _unseen_part(study: LiftStudy) -> list[str]:
+    aware, blind, errs = study.first, study.second, study.lift_rmse
+    lines = [
+        "## An encoder that training never saw",
+        "",
+        f"Held out together with its contents, an encoder is predicted with RMSE "
+        f"{_points(aware.rmse)} by the codec-aware network and {_points(blind.rmse)} by the "
+        f"codec-blind one ({_signed(errs.mean, 3)}, {_ends(errs, 3)}); PLCC is {_plcc(aware.plcc)} "
+        f"and {_plcc(blind.plcc)}.",
+    ]
+    if errs.low is not None and errs.low > 0:
+        lines[-1] += (
+            " So the codec block does harm there. An untrained slot is not the same as none: "
+            "weight decay takes its weights to zero, while the slot of every trained encoder "
+            "carries a part of the intercept, and the quality and preset settings of the new one "
+            "may lie where no training row did. For an encoder without training rows, use the "
+            "codec-blind `fr_regressor_v1`."
+        )
     return [*lines, ""]
 
 
@@ -264,6 +298,14 @@ def _ends(interval: Interval, digits: int) -> str:
     if interval.low is None or interval.high is None:
         return "no interval"
     return f"{interval.low:+.{digits}f} to {interval.high:+.{digits}f}"
+
+
+def _range(values: list[float | None], digits: int) -> str:
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return "-"
+    ends = dict.fromkeys(_signed(end, digits) for end in (min(known), max(known)))
+    return " to ".join(ends)
 
 
 def _list(numbers: list[int]) -> str:

@@ -14,6 +14,7 @@ from vqcast import __version__
 from vqcast.cli import (
     corpus,
     doctor,
+    evaluate,
     gate,
     pipeline,
     predict,
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(registry.app, name="registry")
-for command in (doctor, train, gate, promote, predict, pipeline, smoke):
+for command in (doctor, train, gate, promote, predict, evaluate, pipeline, smoke):
     name = command.__name__.rpartition(".")[2]
     app.command(name=name)(getattr(command, name))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vqcast.cli import options, render
-from vqcast.serve.predictor import load
+from vqcast.serve.predictor import DEFAULT_LEVEL, load
 
 
 def predict(
@@ -22,14 +22,17 @@ def predict(
     allow_smoke: Annotated[
         bool, typer.Option("--allow-smoke", help="Load a smoke scaffold all the same.")
     ] = False,
+    level: Annotated[
+        float, typer.Option(help="Coverage of the interval: 0.8, 0.9 or 0.95.")
+    ] = DEFAULT_LEVEL,
     per_frame: Annotated[bool, typer.Option("--per-frame", help="Print every frame.")] = False,
     json: options.Json = False,
 ) -> None:
     """Measure the features of DIST against REF and predict VMAF from them.
 
-    Prints the ensemble's mean and spread, per frame and pooled, beside the
-    VMAF that libvmaf measured on the same frames. The spread says how far the
-    networks disagree; it is not a calibrated interval.
+    Prints the score with its calibrated interval, and how far the networks
+    disagree, per frame and pooled, beside the VMAF that libvmaf measured on
+    the same frames.
     """
     predictor = load(model, registry, allow_smoke=allow_smoke)
     options.require_media()
@@ -37,24 +40,20 @@ def predict(
     from vqcast.media.tool import find_ffmpeg
 
     scores = score_pair(ref, dist, find_ffmpeg())
-    prediction = predictor.predict(scores.features(), encoder=encoder, cq=cq, preset=preset)
+    prediction = predictor.predict(
+        scores.features(), encoder=encoder, cq=cq, preset=preset, level=level
+    )
     measured = scores.columns["vmaf"]
+    interval = prediction.interval
     frames = [
-        {
-            "frame_index": index,
-            "predicted": float(mean),
-            "spread": float(std),
-            "measured": float(value),
-        }
-        for index, (mean, std, value) in enumerate(
-            zip(prediction.mean, prediction.std, measured, strict=True)
-        )
+        {"frame_index": index}
+        | _entry(prediction.mean[index], prediction.std[index], measured[index])
+        | ({} if interval is None else _bounds(interval.lower[index], interval.upper[index]))
+        for index in range(len(measured))
     ]
-    pooled = {
-        "predicted": prediction.pooled_mean,
-        "spread": prediction.pooled_std,
-        "measured": float(measured.mean()),
-    }
+    pooled = _entry(prediction.pooled_mean, prediction.pooled_std, measured.mean())
+    if interval is not None:
+        pooled |= _bounds(interval.pooled_lower, interval.pooled_upper)
     for warning in prediction.warnings:
         render.note(f"note: {warning}")
     if json:
@@ -63,6 +62,7 @@ def predict(
                 "model": model,
                 "reference": str(ref),
                 "distorted": str(dist),
+                "level": interval.level if interval else None,
                 "pooled": pooled,
                 "slot": prediction.slot,
                 "slot_rows": prediction.slot_rows,
@@ -71,11 +71,23 @@ def predict(
             }
         )
         return
-    columns = ("", "predicted", "spread", "measured", "difference")
+    covered = f"{interval.level:.0%} interval" if interval else "interval"
+    rows = [_line(f"frame {entry['frame_index']}", entry) for entry in frames] if per_frame else []
+    render.table(
+        ("", "predicted", covered, "spread", "measured", "difference"),
+        [*rows, _line(f"mean of {len(frames)} frames", pooled)],
+    )
 
-    def line(name: str, entry: dict[str, float]) -> tuple[object, ...]:
-        cells = [f"{entry[key]:.2f}" for key in ("predicted", "spread", "measured")]
-        return name, *cells, f"{entry['predicted'] - entry['measured']:+.2f}"
 
-    rows = [line(f"frame {entry['frame_index']}", entry) for entry in frames] if per_frame else []
-    render.table(columns, [*rows, line(f"mean of {len(frames)} frames", pooled)])
+def _entry(predicted: float, spread: float, measured: float) -> dict[str, float]:
+    return {"predicted": float(predicted), "spread": float(spread), "measured": float(measured)}
+
+
+def _bounds(lower: float, upper: float) -> dict[str, float]:
+    return {"lower": float(lower), "upper": float(upper)}
+
+
+def _line(name: str, entry: dict[str, float]) -> tuple[object, ...]:
+    bounds = f"{entry['lower']:.2f}..{entry['upper']:.2f}" if "lower" in entry else None
+    cells = [f"{entry[key]:.2f}" for key in ("predicted", "spread", "measured")]
+    return name, cells[0], bounds, *cells[1:], f"{entry['predicted'] - entry['measured']:+.2f}"

@@ -54,7 +54,7 @@ def _chain(folder: Path) -> None:
     if verdict.verdict != HOLD:
         raise RegistryError("a synthetic corpus was promoted: the gate is broken")
     render.say(f"verdict: {verdict.verdict}, as it must be")
-    made, worst = fit_and_package(corpus, verdict, evidence.read(run_dir).reports, smoke=True)
+    made, worst = fit_and_package(corpus, verdict, evidence.read(run_dir), smoke=True)
     registry = folder / "registry"
     install(registry, made, {})
     problems = law.verify(registry)

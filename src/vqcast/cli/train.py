@@ -116,7 +116,7 @@ def run(
         write_atomic(out_dir / f"train_seed{report.seed}.log", log_text(report).encode())
 
     with render.training_bar(f"training {chosen.id}") as update:
-        return crossvalidate(
+        reports = crossvalidate(
             Run(data, chosen, recipe, hold_out, DRY_RUN_NOTE if dry_run else smoke_note),
             out_dir,
             seeds=seeds,
@@ -125,6 +125,20 @@ def run(
             on_progress=update,
             on_seed=log,
         )
+    if chosen.is_ensemble and not dry_run and not corpus.synthetic:
+        _measure_intervals(corpus, chosen, out_dir)
+    return reports
+
+
+def _measure_intervals(corpus: Corpus, chosen: Family, out_dir: Path) -> None:
+    """Calibrate and measure coverage, once every seed's evidence is there."""
+    from vqcast import evidence
+    from vqcast.registry import intervals
+
+    if not all((out_dir / evidence.loso_name(seed)).exists() for seed in chosen.seeds):
+        return
+    if intervals.write(out_dir, corpus, chosen) is None:
+        render.note("intervals: too few content groups to claim a coverage; spread only")
 
 
 def log_text(report: LosoReport) -> str:

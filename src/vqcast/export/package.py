@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from vqcast.durable import documents
 from vqcast.durable.files import sha256_bytes
-from vqcast.export import graph
+from vqcast.export import fused, graph
 from vqcast.families import Family, Recipe
 from vqcast.judge.gate import MEAN_PLCC_MIN, PER_SEED_PLCC_MIN, PROMOTE
 from vqcast.schemas import (
     Confidence,
     Evaluation,
     GateReport,
+    IntervalReport,
     LosoReport,
     Manifest,
+    MeanSidecar,
     Member,
     Row,
     Sidecar,
@@ -80,6 +82,8 @@ class Provenance:
     verdict: Verdict
     reports: Mapping[int, LosoReport]
     smoke: bool
+    intervals: IntervalReport | None = None
+    """The calibration that an ensemble's claim of coverage stands on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,34 @@ def package(networks: Sequence[Trained], provenance: Provenance) -> Package:
         )
     if family.is_ensemble:
         files[f"{family.id}.json"] = documents.encode(_manifest(networks[0], members, provenance))
+    if family.is_ensemble and provenance.intervals is not None:
+        data = mean_graph(networks, provenance)
+        digest = sha256_bytes(data)
+        whole = mean_sidecar(members, provenance, digest)
+        files[whole.onnx] = data
+        files[f"{family.mean_id}.json"] = documents.encode(whole)
+        rows.append(_row(family.mean_id, digest, provenance))
     return Package(files=files, rows=rows)
 
 
-def gate_block(verdict_name: str, gate: GateReport, seed: int) -> SidecarGate:
-    """The verdict's figures as a sidecar repeats them, with its own seed's."""
+def mean_graph(networks: Sequence[Trained], provenance: Provenance) -> bytes:
+    """The whole ensemble as one graph, scaler and calibration inside."""
+    assert provenance.intervals is not None
+    ordered = sorted(networks, key=lambda network: network.seed)
+    return fused.build(
+        [each.network.layers for each in ordered],
+        ordered[0].feature_mean,
+        ordered[0].feature_std,
+        provenance.intervals.calibration,
+        provenance.coverage.slot_rows,
+        provenance.family,
+        provenance.family.mean_id,
+        provenance.intervals.nominal_coverage,
+    )
+
+
+def gate_block(verdict_name: str, gate: GateReport, seed: int | None) -> SidecarGate:
+    """The verdict's figures as a sidecar repeats them, with its own seed's where it has one."""
     return SidecarGate(
         verdict=verdict_name,
         mean_plcc=gate.mean_plcc,
@@ -125,7 +152,7 @@ def gate_block(verdict_name: str, gate: GateReport, seed: int) -> SidecarGate:
         plcc_spread=gate.plcc_spread,
         plcc_spread_max=gate.plcc_spread_max,
         per_seed_min_threshold=PER_SEED_PLCC_MIN,
-        this_seed_loso_plcc=gate.per_seed_plccs.get(str(seed)),
+        this_seed_loso_plcc=None if seed is None else gate.per_seed_plccs.get(str(seed)),
         passed=gate.passed,
     )
 
@@ -163,32 +190,38 @@ def _recipe(provenance: Provenance) -> TrainingRecipe:
     )
 
 
-def _common(trained: Trained, provenance: Provenance, digest: str) -> dict[str, Any]:
-    """What the sidecars of an ensemble's member and of a single model share."""
+def _shared(model_id: str, provenance: Provenance, digest: str) -> dict[str, Any]:
+    """What every sidecar says."""
     family = provenance.family
-    member_id = family.member_id(trained.seed)
     return {
-        "id": member_id,
-        "seed": trained.seed,
+        "id": model_id,
         "kind": "fr",
         "codec_aware": bool(family.vocabulary),
         "codec_block_layout": codec_block_layout(family.vocabulary) if family.vocabulary else [],
         "encoder_vocab": list(family.vocabulary),
         "encoder_vocab_version": family.vocabulary_version,
         "feature_order": list(FEATURES),
-        "feature_mean": trained.feature_mean.tolist(),
-        "feature_std": trained.feature_std.tolist(),
         "input_names": family.input_names,
-        "output_names": [family.output],
-        "onnx": f"{member_id}.onnx",
+        "onnx": f"{model_id}.onnx",
         "opset": graph.OPSET,
         "sha256": digest,
-        "training_recipe": _recipe(provenance),
         "slot_rows": dict(provenance.coverage.slot_rows),
         "unknown_encoders": dict(provenance.coverage.unknown_encoders),
+        "parent_adrs": list(family.adrs),
+    }
+
+
+def _common(trained: Trained, provenance: Provenance, digest: str) -> dict[str, Any]:
+    """What the sidecars of one network say, an ensemble's member or a model of its own."""
+    family = provenance.family
+    return _shared(family.member_id(trained.seed), provenance, digest) | {
+        "seed": trained.seed,
+        "feature_mean": trained.feature_mean.tolist(),
+        "feature_std": trained.feature_std.tolist(),
+        "output_names": [family.output],
+        "training_recipe": _recipe(provenance),
         "loso_mean_plcc": provenance.reports[trained.seed].mean_plcc,
         "notes": _notes(provenance),
-        "parent_adrs": list(family.adrs),
     }
 
 
@@ -200,6 +233,25 @@ def sidecar(trained: Trained, provenance: Provenance, digest: str) -> Sidecar:
         corpus=provenance.corpus,
         gate=gate_block(verdict.verdict, verdict.gate, trained.seed),
         **_common(trained, provenance, digest),
+    )
+
+
+def mean_sidecar(members: Sequence[Member], provenance: Provenance, digest: str) -> MeanSidecar:
+    """The sidecar of an ensemble as one graph."""
+    assert provenance.intervals is not None
+    verdict, level = provenance.verdict, provenance.intervals.nominal_coverage
+    return MeanSidecar(
+        **_shared(provenance.family.mean_id, provenance, digest),
+        ensemble_id=provenance.family.id,
+        feature_mean=[0.0] * len(FEATURES),
+        feature_std=[1.0] * len(FEATURES),
+        output_names=list(fused.OUTPUTS),
+        corpus=provenance.corpus,
+        members=list(members),
+        level=level,
+        gate=gate_block(verdict.verdict, verdict.gate, None),
+        notes=f"Raw features in; score (corrected ensemble mean), std and {level:.0%} interval "
+        "out, calibrated on content groups that the networks had not seen.",
     )
 
 
@@ -260,6 +312,25 @@ def _row(member_id: str, digest: str, provenance: Provenance) -> Row:
     )
 
 
+def _confidence(intervals: IntervalReport | None) -> Confidence:
+    """Conformal where coverage was measured; the Gaussian factor stays beside it."""
+    if intervals is None:
+        return Confidence(
+            method="ensemble",
+            nominal_coverage=GAUSSIAN_NOMINAL,
+            gaussian_z=GAUSSIAN_Z,
+            conformal_q_residual=None,
+        )
+    level, calibration = intervals.nominal_coverage, intervals.calibration
+    return Confidence(
+        method="ensemble+conformal",
+        nominal_coverage=level,
+        gaussian_z=GAUSSIAN_Z,
+        conformal_q_residual=calibration.quantile(level),
+        calibration=calibration,
+    )
+
+
 def _manifest(any_network: Trained, members: list[Member], provenance: Provenance) -> Manifest:
     family, verdict = provenance.family, provenance.verdict
     return Manifest(
@@ -274,12 +345,7 @@ def _manifest(any_network: Trained, members: list[Member], provenance: Provenanc
         encoder_vocab_version=family.vocabulary_version,
         codec_vocab=list(family.vocabulary),
         codec_vocab_version=family.vocabulary_version,
-        confidence=Confidence(
-            method="ensemble",
-            nominal_coverage=GAUSSIAN_NOMINAL,
-            gaussian_z=GAUSSIAN_Z,
-            conformal_q_residual=None,
-        ),
+        confidence=_confidence(provenance.intervals),
         eval=Evaluation(
             mean_loso_plcc=verdict.gate.mean_plcc,
             plcc_spread=verdict.gate.plcc_spread,

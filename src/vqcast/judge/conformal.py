@@ -6,7 +6,7 @@ normalised residual (Lei et al. 2018, section 5.2)
 
     t = |vmaf - centre| / scale
 
-with ``centre`` and ``scale`` as in ``vqcast.judge.interval``. The quantile is
+with ``centre`` and ``scale`` as in ``vqcast.interval``. The quantile is
 that of hierarchical conformal prediction (HCP; Lee, Barber & Willett 2023,
 "Distribution-free inference with hierarchical data"), over K groups of N_k rows:
 
@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.errors import EvidenceError
-from vqcast.judge.interval import (
+from vqcast.interval import (
     VMAF_MAX,
     VMAF_MIN,
     Calibration,

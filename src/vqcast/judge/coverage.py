@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.interval import bounds
 from vqcast.judge.conformal import Array, Codes, group_weights, weighted_quantile
-from vqcast.judge.interval import bounds
 
 BOOTSTRAPS = 2000
 BOOTSTRAP_LEVEL = 0.95

@@ -15,6 +15,7 @@ from math import comb
 import numpy as np
 
 from vqcast.errors import EvidenceError
+from vqcast.interval import bounds
 from vqcast.judge import coverage as cover
 from vqcast.judge.conformal import (
     LEVELS,
@@ -25,7 +26,6 @@ from vqcast.judge.conformal import (
     pooled_cdf_quantile,
 )
 from vqcast.judge.coverage import Coverage
-from vqcast.judge.interval import bounds
 from vqcast.judge.methods import (
     TARGETS,
     LeftOut,

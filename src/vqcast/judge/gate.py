@@ -14,11 +14,23 @@ from vqcast.errors import EvidenceError
 from vqcast.families import Family
 from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE, n_rows_of
 from vqcast.judge.metrics import mean_or_none
-from vqcast.schemas import GateReport, LosoReport, Verdict, VerdictCorpus
+from vqcast.schemas import (
+    GateReport,
+    IntervalGate,
+    IntervalReport,
+    LosoReport,
+    Verdict,
+    VerdictCorpus,
+)
 
 MEAN_PLCC_MIN = 0.95
 PLCC_SPREAD_MAX = 0.005
 PER_SEED_PLCC_MIN = 0.95
+
+NOMINAL_COVERAGE = 0.90
+COVERAGE_SLACK = 0.05
+ENCODER_COVERAGE_SLACK = 0.15
+INTERVAL_GROUPS_MIN = 9
 
 _ROUNDING = 1e-9
 """How far a stated mean may be from that of its folds: summation order, no more."""
@@ -106,15 +118,51 @@ def _same(stated: float | None, computed: float | None) -> bool:
     return abs(stated - computed) <= _ROUNDING
 
 
+def gate_intervals(report: IntervalReport) -> IntervalGate:
+    """Judge a claim of coverage: measured on held-out groups, overall and in every encoder."""
+    nominal = report.nominal_coverage
+    overall_min, encoder_min = nominal - COVERAGE_SLACK, nominal - ENCODER_COVERAGE_SLACK
+    failing = []
+    groups = report.calibration.n_groups
+    if groups < INTERVAL_GROUPS_MIN:
+        failing.append(f"{groups} content groups calibrate, {INTERVAL_GROUPS_MIN} are needed")
+    if not report.coverage:
+        failing.append("no coverage was measured")
+    lowest = {}
+    for target, measured in sorted(report.coverage.items()):
+        if not overall_min <= measured.overall <= 1.0:
+            failing.append(f"{target} coverage {measured.overall:.3f} is below {overall_min:.2f}")
+        for encoder, covered in sorted(measured.encoders.items()):
+            if not encoder_min <= covered <= 1.0:
+                failing.append(
+                    f"{target} coverage of {encoder} {covered:.3f} is below {encoder_min:.2f}"
+                )
+        if measured.encoders:
+            lowest[target] = min(measured.encoders, key=lambda name: measured.encoders[name])
+    return IntervalGate(
+        passed=not failing,
+        nominal_coverage=nominal,
+        n_groups=groups,
+        n_groups_min=INTERVAL_GROUPS_MIN,
+        coverage={target: each.overall for target, each in sorted(report.coverage.items())},
+        coverage_min=overall_min,
+        encoder_coverage_min=encoder_min,
+        lowest_encoders=lowest,
+        failing=failing,
+    )
+
+
 def judge(
     reports: Mapping[int, LosoReport],
     evidence: Mapping[str, str],
     family: Family,
     *,
     generated_at_utc: str,
+    intervals: IntervalReport | None = None,
 ) -> Verdict:
     """The verdict on a family's evidence; ``evidence`` maps each file name to its sha256.
 
+    With ``intervals`` the ensemble claims coverage, and that claim must pass too.
     Smoke evidence is judged like any other and held all the same. Raises
     EvidenceError where ``check_evidence`` does.
     """
@@ -122,7 +170,10 @@ def judge(
     report = gate({seed: loso.mean_plcc for seed, loso in reports.items()})
     any_loso = reports[min(reports)]
     smoke = any(loso.note == SMOKE_NOTE for loso in reports.values())
-    promoted = report.passed and not smoke
+    claim = None if intervals is None else gate_intervals(intervals)
+    if intervals is not None and intervals.corpus_sha256 != any_loso.corpus_sha256:
+        raise EvidenceError("intervals.json: is of another corpus", hint="train again")
+    promoted = report.passed and not smoke and (claim is None or claim.passed)
     return Verdict(
         schema_version=1,
         verdict=PROMOTE if promoted else HOLD,
@@ -137,23 +188,29 @@ def judge(
             n_rows=n_rows_of(reports),
             n_sources=any_loso.n_folds if any_loso.hold_out == "src" else None,
         ),
-        recommendation=_recommend(report, reports, smoke=smoke, family=family),
+        recommendation=_recommend(report, reports, claim, smoke=smoke, family=family),
         adr="ADR-0309",
         parent_adr="ADR-0303",
         model=family.id,
         evidence=dict(sorted(evidence.items())),
+        intervals=claim,
     )
 
 
 def _recommend(
-    report: GateReport, reports: Mapping[int, LosoReport], *, smoke: bool, family: Family
+    report: GateReport,
+    reports: Mapping[int, LosoReport],
+    claim: IntervalGate | None,
+    *,
+    smoke: bool,
+    family: Family,
 ) -> str:
     if smoke:
         return (
             "The evidence is of a synthetic corpus and proves the load path only; "
             "investigate diversity on real video before anything is promoted."
         )
-    if report.passed:
+    if report.passed and (claim is None or claim.passed):
         return (
             "All parts of the gate hold: flip seeds smoke->false with "
             f"`vqcast promote` for {family.id}; it fits and installs all of them together."
@@ -179,6 +236,8 @@ def _recommend(
     if low:
         figures = ", ".join(f"seed {seed}: {report.per_seed_plccs[str(seed)]:.4f}" for seed in low)
         parts.append(f"seeds under {PER_SEED_PLCC_MIN} ({figures}): compare their folds")
+    if claim is not None and claim.failing:
+        parts.append(f"intervals: {', '.join(claim.failing)}: build a corpus of more sources")
     return "Hold and investigate diversity: " + "; ".join(parts) + "."
 
 

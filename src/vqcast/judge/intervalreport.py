@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vqcast.interval import Calibration, largest_level, needed_groups
 from vqcast.judge.coverage import Coverage
 from vqcast.judge.evaluation import Evaluation, Figures, Slice
-from vqcast.judge.interval import Calibration, largest_level, needed_groups
 from vqcast.judge.methods import CONFORMAL
 
 METHOD_WORDS = {

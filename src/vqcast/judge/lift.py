@@ -57,6 +57,9 @@ class ArmFigures(Document, frozen=True, kw_only=True):
     name: str
     plcc: float | None
     rmse: float | None
+    offset: float
+    """Mean over the rows of prediction minus teacher, in points: the part of RMSE that PLCC
+    does not see."""
     reused_seeds: list[int]
     """Seeds whose predictions came from evidence on file, not trained for this comparison."""
 
@@ -81,6 +84,9 @@ class LiftStudy(Document, frozen=True, kw_only=True):
     lift_plcc: Interval
     lift_rmse: Interval
     """RMSE in points of the teacher; below 0, the first arm errs less."""
+    lift_plcc_by_seed: list[float | None]
+    """In the order of ``seeds``: what training varies, which the interval does not cover."""
+    lift_rmse_by_seed: list[float | None]
     encoders: list[EncoderLift]
     undefined: list[str]
     """Folds whose PLCC is undefined in an arm: the mean is then null."""
@@ -137,8 +143,11 @@ class Compared:
 
     plcc: tuple[float | None, float | None]
     rmse: tuple[float | None, float | None]
+    offset: tuple[float, float]
     lift_plcc: Interval
     lift_rmse: Interval
+    by_seed: list[tuple[float | None, float | None]]
+    """Mean difference of PLCC and of RMSE, seeds rising."""
     encoders: list[EncoderLift]
     undefined: list[str]
     n_folds: int
@@ -154,12 +163,14 @@ class _Differences:
     rmse: tuple[list[float | None], list[float | None]]
     undefined: list[str]
 
-    def interval(self, metric: str) -> Interval:
+    def of(self, metric: str) -> list[float | None]:
         first, second = self.plcc if metric == "plcc" else self.rmse
-        values = [
+        return [
             None if x is None or y is None else x - y for x, y in zip(first, second, strict=True)
         ]
-        return bootstrap(values, self.groups)
+
+    def interval(self, metric: str) -> Interval:
+        return bootstrap(self.of(metric), self.groups)
 
 
 def bootstrap(
@@ -207,6 +218,10 @@ def compare(rows: HeldOutRows, first: Mapping[int, Array], second: Mapping[int, 
     whole = _differences(rows, everything, first, second)
     encoders = []
     names = np.array(rows.encoder)
+    by_seed = []
+    for seed in sorted(first):
+        alone = _differences(rows, everything, {seed: first[seed]}, {seed: second[seed]})
+        by_seed.append((mean_or_none(alone.of("plcc")), mean_or_none(alone.of("rmse"))))
     for name in sorted(set(rows.encoder)):
         chosen = np.flatnonzero(names == name)
         part = _differences(rows, chosen, first, second)
@@ -221,13 +236,19 @@ def compare(rows: HeldOutRows, first: Mapping[int, Array], second: Mapping[int, 
     return Compared(
         plcc=(mean_or_none(whole.plcc[0]), mean_or_none(whole.plcc[1])),
         rmse=(mean_or_none(whole.rmse[0]), mean_or_none(whole.rmse[1])),
+        offset=(_offset(first, rows.measured), _offset(second, rows.measured)),
         lift_plcc=whole.interval("plcc"),
         lift_rmse=whole.interval("rmse"),
+        by_seed=by_seed,
         encoders=encoders,
         undefined=whole.undefined,
         n_folds=len(whole.groups),
         n_groups=len(set(whole.groups)),
     )
+
+
+def _offset(arm: Mapping[int, Array], measured: Array) -> float:
+    return float(np.mean([np.mean(predicted - measured) for predicted in arm.values()]))
 
 
 def _differences(

@@ -19,6 +19,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.interval import bounds, largest_level
 from vqcast.judge.conformal import (
     Array,
     Codes,
@@ -27,7 +28,6 @@ from vqcast.judge.conformal import (
     hierarchical_quantile,
     left_out_scale,
 )
-from vqcast.judge.interval import bounds, largest_level
 
 TARGETS = ("frame", "pooled")
 CONFORMAL, GAUSSIAN, SINGLE, SINGLE_CENTRED = "conformal", "gaussian", "single", "single+centre"

@@ -236,6 +236,7 @@ def _study(
             name=arm[0].name,
             plcc=found.plcc[place],
             rmse=found.rmse[place],
+            offset=found.offset[place],
             reused_seeds=arm[1].reused,
         )
 
@@ -255,6 +256,8 @@ def _study(
         second=figures(1, second),
         lift_plcc=found.lift_plcc,
         lift_rmse=found.lift_rmse,
+        lift_plcc_by_seed=[plcc for plcc, _ in found.by_seed],
+        lift_rmse_by_seed=[rmse for _, rmse in found.by_seed],
         encoders=found.encoders,
         undefined=found.undefined,
         verdict=judge.verdict_of(found.lift_plcc),

@@ -22,9 +22,9 @@ from vqcast.corpus.table import SHAPE_FRAME, Corpus
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError, ToolFailure, ToolUnavailable
 from vqcast.families import family
+from vqcast.interval import bounds
 from vqcast.judge.conformal import Array, Codes, OutOfFold
 from vqcast.judge.coverage import Coverage, judge_intervals, width_at_coverage
-from vqcast.judge.interval import bounds
 from vqcast.judge.intervalreport import Section, percent, points, spread_range
 from vqcast.judge.methods import conformal_method, left_out
 from vqcast.learn.dataset import trainable

@@ -48,7 +48,7 @@ def card(
     Raises EvidenceError where its evidence is not in the registry.
     """
     rows = _rows(family, files)
-    sidecar = law.read_sidecar(rows[0], files)
+    sidecar = law.read_network_sidecar(rows[0], files)
     prefix = law.evidence_prefix(family.id)
     found = evidence.parse(
         {
@@ -247,7 +247,7 @@ def _slices(reports: Sequence[LosoReport]) -> Table:
     return lines
 
 
-def _coverage(family: Family, sidecar: law.AnySidecar) -> Table:
+def _coverage(family: Family, sidecar: law.NetworkSidecar) -> Table:
     if not family.vocabulary:
         return ["It is codec-blind: it reads no encoder, preset or quality."]
     lines = ["| slot | training rows |", "|---|---|"]
@@ -264,7 +264,7 @@ def _coverage(family: Family, sidecar: law.AnySidecar) -> Table:
     return lines
 
 
-def _domain(provenance: Mapping[str, Any] | None, sidecar: law.AnySidecar) -> Table:
+def _domain(provenance: Mapping[str, Any] | None, sidecar: law.NetworkSidecar) -> Table:
     low, high = law.cq_range(sidecar)
     lines = [f"- Quality numbers seen: {low:g} to {high:g}, on each encoder's own scale."]
     if provenance is None:
@@ -285,7 +285,7 @@ def _domain(provenance: Mapping[str, Any] | None, sidecar: law.AnySidecar) -> Ta
     ]
 
 
-def _recipe(sidecar: law.AnySidecar, rows: Sequence[Row], corpus_sha256: str) -> Table:
+def _recipe(sidecar: law.NetworkSidecar, rows: Sequence[Row], corpus_sha256: str) -> Table:
     recipe = sidecar.training_recipe
     lines = [
         f"- {recipe.depth} hidden layers of {recipe.hidden}, GELU, dropout {recipe.dropout}; "

@@ -18,10 +18,10 @@ from vqcast.corpus.table import Corpus
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError
 from vqcast.families import Family, family
+from vqcast.interval import Calibration
 from vqcast.judge.conformal import LEVELS, Array, Codes, OutOfFold, calibrate
 from vqcast.judge.evaluation import MAX_SPLITS, Evaluation, evaluate
 from vqcast.judge.gate import check_evidence
-from vqcast.judge.interval import Calibration
 from vqcast.learn.dataset import trainable
 from vqcast.registry.law import evidence_prefix
 from vqcast.serve.folder import Folder

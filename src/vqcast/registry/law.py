@@ -14,16 +14,27 @@ from pathlib import Path
 from vqcast import evidence
 from vqcast.durable import documents
 from vqcast.durable.files import sha256_bytes
-from vqcast.errors import VqcastError
+from vqcast.errors import DocumentError, VqcastError
 from vqcast.export.package import gate_block, training_trace
 from vqcast.families import FAMILIES, Family, family, owner_of
+from vqcast.interval import Calibration
 from vqcast.judge import gate
 from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
-from vqcast.schemas import Manifest, Registry, Row, Sidecar, SingleSidecar, Verdict
+from vqcast.schemas import (
+    IntervalReport,
+    Manifest,
+    MeanSidecar,
+    Registry,
+    Row,
+    Sidecar,
+    SingleSidecar,
+    Verdict,
+)
 from vqcast.serve import guard
 from vqcast.serve.folder import REGISTRY_NAME, Folder, sidecar_name
 
-AnySidecar = Sidecar | SingleSidecar
+NetworkSidecar = Sidecar | SingleSidecar
+AnySidecar = NetworkSidecar | MeanSidecar
 
 EVIDENCE_FOLDER = "evidence"
 
@@ -106,21 +117,36 @@ def read_sidecar(row: Row, files: Mapping[str, bytes]) -> AnySidecar:
     """
     name = sidecar_name(row)
     owner = owner_of(row.id)
+    if owner is not None and owner.is_ensemble and row.id == owner.mean_id:
+        return documents.decode(MeanSidecar, files[name], where=name)
     if owner is None or owner.is_ensemble:
         return documents.decode(Sidecar, files[name], where=name)
     return documents.decode(SingleSidecar, files[name], where=name)
 
 
+def read_network_sidecar(row: Row, files: Mapping[str, bytes]) -> NetworkSidecar:
+    """The sidecar of a row that is one trained network.
+
+    Raises DocumentError where the row is an ensemble's one graph.
+    """
+    sidecar = read_sidecar(row, files)
+    if isinstance(sidecar, MeanSidecar):
+        raise DocumentError(f"{row.id}: is an ensemble's one graph, not a network")
+    return sidecar
+
+
 def corpus_sha256(sidecar: AnySidecar) -> str:
     """Digest of the corpus that the model was fitted on."""
-    return sidecar.corpus.sha256 if isinstance(sidecar, Sidecar) else sidecar.corpus_sha256
+    if isinstance(sidecar, SingleSidecar):
+        return sidecar.corpus_sha256
+    return sidecar.corpus.sha256
 
 
 def cq_range(sidecar: AnySidecar) -> tuple[float, float]:
     """Smallest and largest quality number that the model was fitted on."""
-    if isinstance(sidecar, Sidecar):
-        return sidecar.corpus.cq_min, sidecar.corpus.cq_max
-    return sidecar.cq_min, sidecar.cq_max
+    if isinstance(sidecar, SingleSidecar):
+        return sidecar.cq_min, sidecar.cq_max
+    return sidecar.corpus.cq_min, sidecar.corpus.cq_max
 
 
 def _standing(sidecar: AnySidecar, owner: Family, files: Mapping[str, bytes]) -> list[str]:
@@ -144,6 +170,8 @@ def _standing(sidecar: AnySidecar, owner: Family, files: Mapping[str, bytes]) ->
         problems.append(f"the verdict is {verdict.verdict}")
     if verdict.model != owner.id:
         problems.append(f"the verdict is on {verdict.model}")
+    if isinstance(sidecar, MeanSidecar):
+        return problems + _mean_problems(sidecar, verdict, found, files)
     report = found.reports.get(sidecar.seed)
     if report is None:
         return [*problems, f"no evidence for its seed {sidecar.seed}"]
@@ -160,6 +188,26 @@ def _standing(sidecar: AnySidecar, owner: Family, files: Mapping[str, bytes]) ->
             problems.append("its training block is not the evidence's")
         if sidecar.rows_excluded != report.rows_excluded:
             problems.append("its rows_excluded are not the evidence's")
+    return problems
+
+
+def _mean_problems(
+    sidecar: MeanSidecar,
+    verdict: Verdict,
+    found: evidence.Evidence,
+    files: Mapping[str, bytes],
+) -> list[str]:
+    """Why the ensemble's one graph may not stand, though its verdict does."""
+    problems = []
+    if verdict.intervals is None or not verdict.intervals.passed:
+        problems.append("its interval stands on no verdict")
+    if sidecar.gate != gate_block(verdict.verdict, verdict.gate, None):
+        problems.append("its gate block is not the verdict's")
+    if sorted(member.seed for member in sidecar.members) != sorted(found.reports):
+        problems.append("its members are not the seeds that were judged")
+    for member in sidecar.members:
+        if member.onnx not in files or sha256_bytes(files[member.onnx]) != member.sha256:
+            problems.append(f"its member {member.id} is not the registry's")
     return problems
 
 
@@ -184,8 +232,13 @@ def verdict_problems(verdict: Verdict, found: evidence.Evidence, corpus_sha256: 
         found.digests,
         family(verdict.model),
         generated_at_utc=verdict.generated_at_utc,
+        intervals=found.intervals,
     )
-    if again.gate != verdict.gate or again.verdict != verdict.verdict:
+    if (again.gate, again.verdict, again.intervals) != (
+        verdict.gate,
+        verdict.verdict,
+        verdict.intervals,
+    ):
         problems.append("the gate, computed again from the evidence, disagrees with the verdict")
     return problems
 
@@ -208,9 +261,19 @@ def _manifest_violations(registry: Registry, files: Mapping[str, bytes]) -> list
                 problems.append(f"{name}: member {member.id} is not the registry's")
             elif row.is_smoke and not manifest.smoke:
                 problems.append(f"{name}: is not smoke, its member {member.id} is")
+        expected = _calibration_in(files, model)
+        if not manifest.smoke and manifest.confidence.calibration != expected:
+            problems.append(f"{name}: its calibration is not the evidence's")
         if manifest.ensemble_size != len(manifest.members):
             problems.append(f"{name}: ensemble_size is not the number of members")
     return problems
+
+
+def _calibration_in(files: Mapping[str, bytes], model: Family) -> Calibration | None:
+    name = evidence_prefix(model.id) + evidence.INTERVALS_NAME
+    if name not in files:
+        return None
+    return documents.decode(IntervalReport, files[name], where=name).calibration
 
 
 def digest_of(files: Mapping[str, bytes]) -> dict[str, str]:

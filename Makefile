@@ -6,7 +6,7 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup test lint demo corpus datasheet retrain figures bench clean help
+.PHONY: setup test lint demo corpus datasheet retrain figures evaluation lift bench clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
@@ -14,7 +14,7 @@ help:
 	@echo "make retrain    train, gate and promote every model on the shipped corpus into model/tiny"
 	@echo "make figures    write README's tables and docs from the evidence"
 	@echo "make corpus CLIPS=DIR   measure the shipped corpus again (about half an hour)"
-	@echo "make bench      time the training engine against the plain loop"
+	@echo "make evaluation, make lift, make bench   the studies behind docs/"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -73,10 +73,18 @@ retrain: setup
 	done
 
 figures: setup datasheet
-	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --out docs/models --readme README.md
+	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --lift data/phase_a/lift.json --out docs/models --readme README.md
+
+# Slower studies, whose pages are kept: they need the clips only for Netflix's bootstrap model.
+evaluation: setup
+	$(BIN)/vqcast evaluate --registry model/tiny --corpus $(CORPUS) --bootstrap-clips $(CLIPS) --bootstrap-cells 24 --markdown docs/evaluation.md
+
+lift: setup
+	$(BIN)/vqcast lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md
 
 bench: setup
-	$(BIN)/python bench/train.py --markdown docs/performance.md --json docs/performance.json
+	$(BIN)/python bench/train.py --full-job --markdown docs/performance.md
+	$(BIN)/python bench/predict.py --markdown docs/performance.md
 
 clean:
 	rm -rf $(VENV) runs build dist

@@ -374,10 +374,13 @@ class Manifest(Document, frozen=True, kw_only=True):
     smoke: bool
 
 
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-RowId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+RowId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$(?!\n)", max_length=64)]
 OnnxName = Annotated[
-    str, msgspec.Meta(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$))[^\\:\x00]+\.onnx$", max_length=255)
+    str, msgspec.Meta(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$))[^\\:\x00]+\.onnx$(?!\n)", max_length=255)
+]
+SigstoreName = Annotated[
+    str, msgspec.Meta(pattern=r"^[^/].*\.sigstore\.json$(?!\n)", max_length=255)
 ]
 
 
@@ -394,9 +397,7 @@ class Row(Omitting, frozen=True, kw_only=True, forbid_unknown_fields=True):
     description: Annotated[str, msgspec.Meta(max_length=256)] | None = None
     license: str | None = None
     license_url: str | None = None
-    sigstore_bundle: (
-        Annotated[str, msgspec.Meta(pattern=r"^[^/].*\.sigstore\.json$", max_length=255)] | None
-    ) = None
+    sigstore_bundle: SigstoreName | None = None
     quant_mode: Literal["fp32", "static", "dynamic", "qat"] | None = None
     int8_sha256: Sha256 | None = None
     quant_calibration_set: str | None = None

@@ -266,10 +266,13 @@ def _unseen_part(study: LiftStudy) -> list[str]:
 def _preset_part(report: LiftReport, trained: LiftStudy, shuffled: LiftStudy) -> list[str]:
     use = report.preset_use
     assert use is not None
+    wrong = shuffled.lift_rmse
+    none = wrong.low is not None and wrong.high is not None and wrong.low <= 0 <= wrong.high
     return [
         "## Does the network use the preset?",
         "",
-        f"On the corpus with several presets an encoder ({use.rows:,} held-out rows), giving the "
+        ("Not to any effect." if none else "Yes.")
+        + f" On the corpus with several presets an encoder ({use.rows:,} held-out rows), giving the "
         f"trained networks another preset of the same encoder moves a prediction by "
         f"{use.permuted_mean_abs:.3f} VMAF points on average, and the whole way from the fastest "
         f"to the slowest preset by {use.slowest_minus_fastest_mean_abs:.3f} (signed mean "
@@ -277,7 +280,8 @@ def _preset_part(report: LiftReport, trained: LiftStudy, shuffled: LiftStudy) ->
         f"RMSE by {_signed(shuffled.lift_rmse.mean, 4)} ({_ends(shuffled.lift_rmse, 4)}). Training "
         "with the preset rather than a constant 0.5 changes PLCC by "
         f"{_signed(trained.lift_plcc.mean, 5)} ({_ends(trained.lift_plcc, 5)}) and RMSE by "
-        f"{_signed(trained.lift_rmse.mean, 4)} ({_ends(trained.lift_rmse, 4)}).",
+        f"{_signed(trained.lift_rmse.mean, 4)} ({_ends(trained.lift_rmse, 4)}; by seed "
+        f"{_range(trained.lift_rmse_by_seed, 3)}, the offsets of training runs among it).",
         "",
     ]
 

@@ -68,17 +68,21 @@ def build(
     Raises EvidenceError where ``calibration`` has no quantile for ``level``.
     """
     graph = _Graph()
-    joined = family.feature_input
+    mean32 = np.asarray(feature_mean, dtype=np.float64).astype(np.float32).astype(np.float64)
+    centred = graph.add("Sub", family.feature_input, graph.constant("feature_mean", mean32))
+    joined = centred
     if family.codec_input is not None:
         joined = graph.add("Concat", joined, family.codec_input, axis=1)
-    scores = _networks(graph, joined, _stack(members, feature_mean, feature_std))
+    scores = _networks(
+        graph, joined, _stack(members, np.asarray(feature_mean) - mean32, feature_std)
+    )
     mean = graph.add("ReduceMean", scores, axes=[0], keepdims=0)
     std = _spread(graph, scores, mean, len(members))
 
     centre, reach = _centre_and_reach(graph, mean, calibration, calibration.quantile(level))
     width = graph.add("Add", std, graph.constant("spread_floor", calibration.spread_floor))
     width = graph.add("Mul", width, reach)
-    width = graph.add("Mul", width, _widening(graph, family.feature_input, calibration))
+    width = graph.add("Mul", width, _widening(graph, centred, mean32, calibration))
     if family.codec_input is not None:
         unseen = [slot_rows.get(slot, 0) == 0 for slot in family.vocabulary]
         factor = _unseen_factor(graph, family.codec_input, unseen, calibration.unseen_slot_factor)
@@ -150,8 +154,7 @@ def _centre_and_reach(
     between the knots: a first value, and a rise over each piece. Difficulty is
     one more ramp, falling from 1 as the mean rises. The last ramp is always 1.
     """
-    inside = [knot for knot in calibration.knots if VMAF_MIN < knot < VMAF_MAX]
-    edges = np.unique([VMAF_MIN, *inside, VMAF_MAX])
+    edges = np.unique([VMAF_MIN, *calibration.knots, VMAF_MAX])
     values = edges + calibration.correction(edges)
     start, span = calibration.difficulty_start, calibration.difficulty_span
     slopes = np.array([*(1.0 / np.diff(edges)), -1.0 / span, 0.0])
@@ -170,11 +173,11 @@ def _centre_and_reach(
     return graph.clip(centre, VMAF_MIN, VMAF_MAX, output=SCORE), reach
 
 
-def _widening(graph: _Graph, features: str, calibration: Calibration) -> str:
+def _widening(graph: _Graph, features: str, mean32: Array, calibration: Calibration) -> str:
     """``1 + gain * max(0, distance - 1)`` as ``max(1, gain * distance - (gain - 1))``, ``[N]``."""
     gain = calibration.distance_gain
     whitening = np.asarray(calibration.whitening) * (gain / calibration.distance_limit)
-    offset = -np.asarray(calibration.feature_mean) @ whitening
+    offset = (mean32 - np.asarray(calibration.feature_mean)) @ whitening
     whitened = graph.add(
         "Gemm",
         graph.constant("whitening", whitening.T),
@@ -191,8 +194,14 @@ def _unseen_factor(graph: _Graph, codec: str, unseen: list[bool], factor: float)
     """``factor`` where the row's slot is unseen, else 1, ``[N]``."""
     extra = [factor - 1.0 if each else 0.0 for each in unseen]
     extra += [0.0, 0.0]  # preset_norm, crf_norm
-    added = graph.add("MatMul", codec, graph.constant("unseen_slots", extra))
-    return graph.add("Add", added, graph.constant("one", 1.0))
+    row = graph.add(
+        "Gemm",
+        graph.constant("unseen_slots", [extra]),
+        codec,
+        graph.constant("seen_factor", [1.0]),
+        transB=1,
+    )
+    return graph.add("Squeeze", row, graph.constant("first_axis", [0], np.int64))
 
 
 class _Graph:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from vqcast.errors import EvidenceError
 from vqcast.families import Family
 from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE, n_rows_of
@@ -174,6 +176,7 @@ def judge(
     if intervals is not None and intervals.corpus_sha256 != any_loso.corpus_sha256:
         raise EvidenceError("intervals.json: is of another corpus", hint="train again")
     promoted = report.passed and not smoke and (claim is None or claim.passed)
+    report = msgspec.structs.replace(report, passed=promoted)
     return Verdict(
         schema_version=1,
         verdict=PROMOTE if promoted else HOLD,
@@ -210,7 +213,7 @@ def _recommend(
             "The evidence is of a synthetic corpus and proves the load path only; "
             "investigate diversity on real video before anything is promoted."
         )
-    if report.passed and (claim is None or claim.passed):
+    if report.passed:
         return (
             "All parts of the gate hold: flip seeds smoke->false with "
             f"`vqcast promote` for {family.id}; it fits and installs all of them together."

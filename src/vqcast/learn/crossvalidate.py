@@ -25,7 +25,7 @@ from vqcast.corpus.table import Corpus
 from vqcast.durable import documents, jsontext
 from vqcast.durable.files import read_regular, remove, remove_if_empty, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
-from vqcast.errors import EvidenceError, InputError
+from vqcast.errors import CorpusError, EvidenceError, InputError
 from vqcast.families import Family, Recipe
 from vqcast.judge import loso
 from vqcast.learn.dataset import Trainable, columns_of, multi_source_groups
@@ -33,6 +33,7 @@ from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
 from vqcast.schemas import FoldReport, LosoReport, Predictions
 
 FOLDS_FOLDER = ".folds"
+_GROUP_LABEL = "group:"
 HOLD_OUT = ("src", "group")
 
 
@@ -47,7 +48,7 @@ class Fold:
     @property
     def label(self) -> str:
         """A name that no source's fold shares with a group's."""
-        return f"group:{self.name}" if self.is_group else self.name
+        return f"{_GROUP_LABEL}{self.name}" if self.is_group else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,13 @@ class Run:
     def folds(self) -> list[Fold]:
         """One fold a source in sorted order, then one a group of several sources."""
         groups = multi_source_groups(self.corpus)
+        reserved = [name for name in self.corpus.sources if name.startswith(_GROUP_LABEL)]
+        if reserved:
+            raise CorpusError(
+                f"{self.corpus.path}: a source can't be named {reserved[0]!r}: "
+                f"{_GROUP_LABEL!r} marks a group's fold",
+                hint="rename that source",
+            )
         singles = [Fold(name, (name,), False) for name in self.corpus.sources]
         return singles + [Fold(name, tuple(members), True) for name, members in groups.items()]
 

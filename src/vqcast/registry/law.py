@@ -86,9 +86,10 @@ def _row_violations(row: Row, files: Mapping[str, bytes]) -> list[str]:
     data = files[row.onnx]
     try:
         guard.check_digest(data, row.sha256, where=row.onnx)
-        guard.parse(data, where=row.onnx)
+        names = guard.signature(guard.parse(data, where=row.onnx))
     except VqcastError as error:
         problems.append(f"{row.id}: {error}")
+        names = None
     name = sidecar_name(row)
     if row.is_smoke and name not in files:
         return problems
@@ -99,6 +100,8 @@ def _row_violations(row: Row, files: Mapping[str, bytes]) -> list[str]:
         sidecar = read_sidecar(row, files)
     except VqcastError as error:
         return [*problems, f"{row.id}: {error}"]
+    if names is not None and names != (sidecar.input_names, sidecar.output_names):
+        problems.append(f"{row.id}: its graph's inputs or outputs are not its sidecar's")
     if sidecar.sha256 != row.sha256:
         problems.append(f"{row.id}: sidecar and row pin different digests")
     if sidecar.id != row.id or sidecar.onnx != row.onnx:
@@ -261,12 +264,23 @@ def _manifest_violations(registry: Registry, files: Mapping[str, bytes]) -> list
                 problems.append(f"{name}: member {member.id} is not the registry's")
             elif row.is_smoke and not manifest.smoke:
                 problems.append(f"{name}: is not smoke, its member {member.id} is")
+            elif not _same_scaler(row, manifest, files):
+                problems.append(f"{name}: its scaler is not that of its member {member.id}")
         expected = _calibration_in(files, model)
         if not manifest.smoke and manifest.confidence.calibration != expected:
             problems.append(f"{name}: its calibration is not the evidence's")
         if manifest.ensemble_size != len(manifest.members):
             problems.append(f"{name}: ensemble_size is not the number of members")
     return problems
+
+
+def _same_scaler(row: Row, manifest: Manifest, files: Mapping[str, bytes]) -> bool:
+    try:
+        sidecar = read_sidecar(row, files)
+    except (VqcastError, KeyError):
+        return True  # named as the row's own violation
+    scaler = (sidecar.feature_mean, sidecar.feature_std)
+    return scaler == (manifest.feature_mean, manifest.feature_std)
 
 
 def _calibration_in(files: Mapping[str, bytes], model: Family) -> Calibration | None:

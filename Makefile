@@ -6,7 +6,7 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup test lint demo corpus datasheet retrain figures evaluation lift bench clean help
+.PHONY: setup test lint demo corpus presets datasheet retrain figures evaluation lift bench clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
@@ -64,8 +64,20 @@ corpus: setup
 	  --cq libvpx-vp9:$(AV1) --cq libvvenc:$(VVC) \
 	  --out $(CORPUS) --provenance data/phase_a/PROVENANCE.json
 
+PRESET_CLIPS := bbb_stream butterfly cereus_bloom crystal_zoom park_chase roof_pan
+
+presets: setup
+	$(BIN)/vqcast corpus build $(PRESET_CLIPS:%=$(CLIPS)/%.mkv) --manifest $(CLIPS)/MANIFEST.tsv \
+	  --encoder libx264,libx265,libsvtav1,libaom-av1,libvpx-vp9,libvvenc \
+	  --preset libx264:ultrafast,medium,slower --preset libx265:ultrafast,fast,slow --preset libsvtav1:12,8,5 \
+	  --preset libaom-av1:8,6,4 --preset libvpx-vp9:8,5,2 --preset libvvenc:faster,fast,medium \
+	  --cq libx264:15,26,36,42 --cq libx265:15,26,36,42 --cq libsvtav1:15,35,55,63 --cq libaom-av1:15,35,55,63 \
+	  --cq libvpx-vp9:15,35,55,63 --cq libvvenc:26,42 --no-v1 \
+	  --out data/presets/per_frame_canonical6.jsonl.gz --provenance data/presets/PROVENANCE.json
+
 datasheet: setup
 	$(BIN)/vqcast corpus datasheet $(CORPUS) --provenance data/phase_a/PROVENANCE.json --out data/phase_a/DATASHEET.md
+	$(BIN)/vqcast corpus datasheet data/presets/per_frame_canonical6.jsonl.gz --provenance data/presets/PROVENANCE.json --out data/presets/DATASHEET.md
 
 retrain: setup
 	for model in fr_regressor_v2_ensemble_v1 fr_regressor_v1 fr_regressor_v2 fr_regressor_v3; do \

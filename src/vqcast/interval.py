@@ -33,6 +33,9 @@ Array = NDArray[np.float64]
 
 VMAF_MIN, VMAF_MAX = 0.0, 100.0
 
+INTERVAL_OUTPUTS = ("score", "std", "lower", "upper")
+"""Outputs of a graph that holds a calibration, in order."""
+
 
 @dataclass(frozen=True, slots=True)
 class LevelQuantile:

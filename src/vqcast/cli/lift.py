@@ -272,8 +272,8 @@ def _preset_part(report: LiftReport, trained: LiftStudy, shuffled: LiftStudy) ->
         "## Does the network use the preset?",
         "",
         ("Not to any effect." if none else "Yes.")
-        + f" On the corpus with several presets an encoder ({use.rows:,} held-out rows), giving the "
-        f"trained networks another preset of the same encoder moves a prediction by "
+        + f" On the corpus with several presets an encoder ({use.rows:,} held-out rows), giving "
+        f"the trained networks another preset of the same encoder moves a prediction by "
         f"{use.permuted_mean_abs:.3f} VMAF points on average, and the whole way from the fastest "
         f"to the slowest preset by {use.slowest_minus_fastest_mean_abs:.3f} (signed mean "
         f"{use.slowest_minus_fastest_mean:+.3f}). The true preset rather than a wrong one changes "

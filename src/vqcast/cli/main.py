@@ -16,6 +16,7 @@ from vqcast.cli import (
     doctor,
     evaluate,
     gate,
+    lift,
     pipeline,
     predict,
     promote,
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(registry.app, name="registry")
-for command in (doctor, train, gate, promote, predict, evaluate, pipeline, smoke):
+for command in (doctor, train, gate, promote, predict, evaluate, lift, pipeline, smoke):
     name = command.__name__.rpartition(".")[2]
     app.command(name=name)(getattr(command, name))
 

@@ -71,9 +71,15 @@ def provenance(
         entry = grid.setdefault(cell.encoder, {"preset": cell.preset, "cq": []})
         if cell.cq not in entry["cq"]:
             entry["cq"].append(cell.cq)
+        if cell.preset != entry["preset"]:
+            several = entry.setdefault("presets", [entry["preset"]])
+            if cell.preset not in several:
+                several.append(cell.preset)
     for name, entry in grid.items():
         depth = next(iter(sources.values())).depth
         entry["options"] = " ".join(encoder(name).options(entry["cq"][0], entry["preset"], depth))
+        if "presets" in entry:
+            del entry["preset"]
     return {
         "schema_version": SCHEMA_VERSION,
         "corpus": {"path": corpus_name, "sha256": corpus_sha256, "n_rows": n_rows},
@@ -173,7 +179,11 @@ def datasheet(corpus: Corpus, origin: Mapping[str, Any]) -> str:
         f"- Clips of {min(frames)} to {max(frames)} frames and {min(heights)} to {max(heights)} "
         "lines say nothing about 4K, HDR, film grain at full size, or how quality drifts over "
         "minutes.",
-        "- One preset an encoder: nothing here shows what a preset does.",
+        *(
+            ["- One preset an encoder: nothing here shows what a preset does."]
+            if all(len(each["presets"]) <= 1 for each in facts["encoders"].values())
+            else []
+        ),
         "- Software encoders only; the vocabulary's hardware slots have no rows.",
         f"- {facts['n_groups']} content groups are few: a coverage measured on them has a standard "
         "error of several points.",

@@ -33,10 +33,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vqcast.export.graph import IR_VERSION, OPSET, Layers
 from vqcast.families import Family
-from vqcast.interval import VMAF_MAX, VMAF_MIN, Calibration
+from vqcast.interval import INTERVAL_OUTPUTS, VMAF_MAX, VMAF_MIN, Calibration
 from vqcast.vocab import FEATURES
 
-SCORE, STD, LOWER, UPPER = OUTPUTS = ("score", "std", "lower", "upper")
+SCORE, STD, LOWER, UPPER = OUTPUTS = INTERVAL_OUTPUTS
 """The graph's outputs in order, float32 ``[N]`` each."""
 LEVEL = 0.90
 """Nominal coverage of ``lower..upper`` where no other is asked for."""

@@ -172,8 +172,8 @@ def _first_words(family: Family, lift: Mapping[str, Any] | None) -> str:
         "chain is sound, not that it knows more than libvmaf does."
     )
     if family.vocabulary:
-        words += " For the same reason the codec block is not expected to add accuracy"
-        words += f"; measured: {lift['verdict']}" if lift else "."
+        words += " For the same reason the codec block can't be expected to add accuracy."
+        words += f" Measured: {lift['answer']}" if lift else ""
     return words
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vqcast.durable import documents
 from vqcast.errors import DocumentError, FeatureError, InputError, ModelRefused
-from vqcast.interval import VMAF_MAX, VMAF_MIN, Calibration, bounds
+from vqcast.interval import INTERVAL_OUTPUTS, VMAF_MAX, VMAF_MIN, Calibration, bounds
 from vqcast.schemas import ManifestInfo, ModelInfo, Row, SidecarCorpus, Status
 from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
 from vqcast.serve.guard import Session
@@ -25,19 +25,25 @@ from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot
 
 DEFAULT_LEVEL = 0.90
 """The level of the interval that an ensemble's one graph gives."""
-INTERVAL_OUTPUTS = ("score", "std", "lower", "upper")
 _STD_FLOOR = 1e-8
+_FRAMES_A_CALL = 1024
+"""Activations of that many frames stay in cache: faster than one large call."""
 
 
 def _run(
     session: Session, table: NDArray[np.float64], codec: NDArray[np.float32] | None
 ) -> list[NDArray[np.float64]]:
+    """A graph's outputs, ``[N]`` each. Raises ModelRefused for another number of scores."""
     arrays = [table.astype(np.float32)] + ([codec] if codec is not None else [])
-    outputs = [output.astype(np.float64).reshape(-1) for output in session.run(*arrays)]
-    for values in outputs:
-        if len(values) != len(table):
-            raise ModelRefused(f"a graph gives {len(values)} scores for {len(table)} frames")
-    return outputs
+    parts = []
+    for start in range(0, len(table), _FRAMES_A_CALL):
+        chunk = [array[start : start + _FRAMES_A_CALL] for array in arrays]
+        outputs = [output.astype(np.float64).reshape(-1) for output in session.run(*chunk)]
+        for values in outputs:
+            if len(values) != len(chunk[0]):
+                raise ModelRefused(f"a graph gives {len(values)} scores for {len(chunk[0])} frames")
+        parts.append(outputs)
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def _distance_warning(distance: NDArray[np.float64]) -> list[str]:
@@ -202,6 +208,10 @@ class Predictor:
         score, std, lower, upper = _run(self._networks.sessions[0], table, codec)
         half = np.maximum(score - lower, upper - score)  # a clipped side is the shorter one
         scale = half / calibration.quantile(DEFAULT_LEVEL)
+        lost = (lower <= VMAF_MIN) & (
+            upper >= VMAF_MAX
+        )  # clipped on both sides: how far is unknown
+        scale[lost] = VMAF_MAX / min(each.quantile for each in calibration.frame if each.quantile)
         if foreign:
             scale = scale * calibration.unseen_slot_factor
         frame = bounds(score, calibration.quantile(level) * scale)
@@ -268,7 +278,10 @@ class Predictor:
                 f"slot 'unknown', {by}"
             )
         if rows is not None and rows.get(slot, 0) == 0:
-            warnings.append(f"slot {slot!r} has no training rows: its column was never learnt")
+            warnings.append(
+                f"slot {slot!r} has no training rows, and its predictions can be points off: a "
+                "codec-blind model (fr_regressor_v1) does not depend on it"
+            )
 
     def _quality(self, cq: float | None, warnings: list[str]) -> float:
         low, high = self._cq_range()

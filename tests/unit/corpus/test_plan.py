@@ -159,3 +159,17 @@ def test_weight_grows_with_pixels_frames_and_the_encoder_s_cost() -> None:
     assert replace(CELL, source=replace(A, frames=20)).weight == pytest.approx(2 * CELL.weight)
     assert replace(CELL, encoder="libvvenc").weight > CELL.weight
     assert str(CELL) == "a libx264 medium 30"
+
+
+def test_several_presets_are_a_grid_in_the_order_given() -> None:
+    cells = _plan(A, presets={"libx264": ("slow", "fast", "slow")}, qualities={"libx264": [30, 20]})
+    assert [(c.preset, c.cq) for c in cells] == [
+        ("slow", 20),
+        ("slow", 30),
+        ("fast", 20),
+        ("fast", 30),
+    ]
+    assert _plan(A, presets={"libx264": ("fast",)}) == _plan(A, presets={"libx264": "fast"})
+    assert len({key(cell, FFMPEG) for cell in cells}) == 4
+    with pytest.raises(InputError, match="no preset 'p4'"):
+        _plan(A, presets={"libx264": ("fast", "p4")})

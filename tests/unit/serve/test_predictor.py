@@ -134,7 +134,8 @@ def test_an_encoder_that_trained_the_unknown_slot_is_named_with_its_rows(house: 
 def test_an_empty_slot_is_flagged(predictor: Predictor) -> None:
     about = {"encoder": "h264_nvenc", "preset": "p4"}
     assert only_warning(predictor, **about) == (
-        "slot 'h264_nvenc' has no training rows: its column was never learnt"
+        "slot 'h264_nvenc' has no training rows, and its predictions can be points off: "
+        "a codec-blind model (fr_regressor_v1) does not depend on it"
     )
 
 

@@ -16,7 +16,15 @@ from vqcast.errors import InputError
 from vqcast.families import FAMILIES, Family
 from vqcast.judge.metrics import mean_or_none
 from vqcast.registry import law
-from vqcast.schemas import FoldReport, LosoReport, Registry, Row, SliceReport, Verdict
+from vqcast.schemas import (
+    FoldReport,
+    IntervalReport,
+    LosoReport,
+    Registry,
+    Row,
+    SliceReport,
+    Verdict,
+)
 from vqcast.serve.folder import REGISTRY_NAME
 
 PUBLISHED = {
@@ -91,6 +99,7 @@ def card(
         "",
         *_slices(reports),
         "",
+        *_intervals(found.intervals),
         "## Coverage of the vocabulary",
         "",
         *_coverage(family, sidecar),
@@ -158,7 +167,8 @@ def families_in(files: Mapping[str, bytes]) -> list[Family]:
 def _rows(family: Family, files: Mapping[str, bytes]) -> list[Row]:
     registry = documents.decode(Registry, files[REGISTRY_NAME], where=REGISTRY_NAME)
     wanted = [family.member_id(seed) for seed in family.seeds]
-    return [row for row in registry.models if row.id in wanted]
+    rows = [row for row in registry.models if row.id in wanted]
+    return rows + [row for row in registry.models if row.id == family.mean_id]
 
 
 def _figure(value: float | None, digits: int = 4) -> str:
@@ -245,6 +255,43 @@ def _slices(reports: Sequence[LosoReport]) -> Table:
         )
         lines.append(f"| {first.name} | {first.n:,} | {plcc} | {srocc} | {rmse} |")
     return lines
+
+
+def _intervals(report: IntervalReport | None) -> Table:
+    if report is None:
+        return []
+    groups = report.calibration.n_groups
+    lines = [
+        "## Intervals",
+        "",
+        f"{report.nominal_coverage:.0%} intervals, conformal over {groups} content groups; "
+        "coverage of groups that neither trained nor calibrated. With so few groups a coverage "
+        "has a standard error of up to 7 points; `docs/evaluation.md` has bootstrap ranges, "
+        "rivals and weak spots.",
+        "",
+        "| target | covered | mean width | lowest encoder |",
+        "|---|---|---|---|",
+    ]
+    for target, measured in report.coverage.items():
+        lowest = min(measured.encoders, key=lambda name: measured.encoders[name])
+        lines.append(
+            f"| {'frame' if target == 'frame' else 'clip mean'} | {measured.overall:.1%} | "
+            f"{measured.mean_width:.2f} | {lowest} {measured.encoders[lowest]:.1%} |"
+        )
+    biases = ", ".join(
+        f"{-correction:+.2f} at {knot:g}"
+        for knot, correction in zip(
+            report.calibration.knots, report.calibration.corrections, strict=True
+        )
+    )
+    return [
+        *lines,
+        "",
+        "The plain mean of the networks is biased, a consequence of dropout in the recipe. In "
+        f"VMAF points by predicted score: {biases}. The one graph, and `predict`, correct it; a "
+        "reader of the members alone does not.",
+        "",
+    ]
 
 
 def _coverage(family: Family, sidecar: law.NetworkSidecar) -> Table:

@@ -18,6 +18,7 @@ from vqcast.durable.files import sha256_bytes
 from vqcast.export import fused, graph
 from vqcast.families import Family, Recipe
 from vqcast.judge.gate import MEAN_PLCC_MIN, PER_SEED_PLCC_MIN, PROMOTE
+from vqcast.judge.loso import SMOKE_NOTE
 from vqcast.schemas import (
     Confidence,
     Evaluation,
@@ -272,7 +273,7 @@ def single_sidecar(trained: Trained, provenance: Provenance, digest: str) -> Sin
 
 
 def _notes(provenance: Provenance) -> str:
-    if provenance.smoke and provenance.verdict.gate.passed:
+    if any(report.note == SMOKE_NOTE for report in provenance.reports.values()):
         return "Smoke scaffold: proves the load path only; no score of it means anything."
     if provenance.smoke:
         version = provenance.family.id.removeprefix("fr_regressor_").split("_")[0]

@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from page import write_block
 
 from vqcast.durable.files import sha256_bytes
 from vqcast.export import fused
@@ -61,7 +62,6 @@ GOAL_BATCH, GOAL_RATIO = 48, 3.0
 GOAL_FRAMES_PER_S = 1_000_000
 GOAL_START_S = 0.6
 CLIP_SIZE, CLIP_FRAMES = "640x360", 60
-BEGIN, END = "<!-- bench/predict.py: begin -->", "<!-- bench/predict.py: end -->"
 MODEL_ID = f"{ENSEMBLE.id}_mean"
 
 Table = np.ndarray[Any, np.dtype[np.float32]]
@@ -403,19 +403,6 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_markdown(path: Path, text: str) -> None:
-    """Put the table between its two marks in ``path``, or at its end."""
-    block = f"{BEGIN}\n{text}{END}\n"
-    old = path.read_text(encoding="utf-8") if path.exists() else "# Performance\n\n"
-    if BEGIN in old and END in old:
-        before, rest = old.split(BEGIN, 1)
-        new = before + block + rest.split(END, 1)[1].lstrip("\n")
-    else:
-        new = f"{old.rstrip()}\n\n## Prediction\n\n{block}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(new, encoding="utf-8")
-
-
 def usable_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -455,7 +442,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if options.markdown:
-        write_markdown(options.markdown, text)
+        write_block(options.markdown, "bench/predict.py", "Prediction", text)
 
 
 if __name__ == "__main__":

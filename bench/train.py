@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from page import write_block
 
 from vqcast.families import ENSEMBLE, Recipe
 from vqcast.learn import net
@@ -43,7 +44,6 @@ ROWS, SOURCES, SEEDS = 5640, 9, 5
 RECIPE = Recipe()
 SCALING_ROWS = (5_000, 50_000, 500_000)
 MEMORY_ROWS = 1_000_000
-BEGIN, END = "<!-- bench/train.py: begin -->", "<!-- bench/train.py: end -->"
 
 
 @dataclass(frozen=True)
@@ -307,19 +307,6 @@ def measure_gpu() -> str:
     return f"{torch.cuda.get_device_name()}: {gpu.job_s():.1f} s, scaled from 5 epochs."
 
 
-def write_markdown(path: Path, text: str) -> None:
-    """Put the table between its two marks in ``path``, or at its end."""
-    block = f"{BEGIN}\n{text}{END}\n"
-    old = path.read_text(encoding="utf-8") if path.exists() else "# Performance\n\n"
-    if BEGIN in old and END in old:
-        before, rest = old.split(BEGIN, 1)
-        new = before + block + rest.split(END, 1)[1].lstrip("\n")
-    else:
-        new = f"{old.rstrip()}\n\n## Training\n\n{block}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(new, encoding="utf-8")
-
-
 def main() -> None:
     """Parse, measure, print, write."""
     parser = argparse.ArgumentParser(
@@ -360,7 +347,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if options.markdown:
-        write_markdown(options.markdown, text)
+        write_block(options.markdown, "bench/train.py", "Training", text)
 
 
 if __name__ == "__main__":

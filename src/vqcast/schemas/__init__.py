@@ -1,0 +1,84 @@
+"""Every JSON document that vqcast writes and reads back, as a frozen type.
+
+Field names and order are the published contract: other people's tools read
+these files. Unknown keys are ignored on reading, but for registry rows, which allow
+no others. ``durable.documents`` turns them into bytes and back.
+"""
+
+from vqcast.schemas.base import (
+    Document,
+    Omitting,
+)
+from vqcast.schemas.evidence import (
+    FoldReport,
+    GateReport,
+    GroupReport,
+    IntervalCoverage,
+    IntervalGate,
+    IntervalReport,
+    LosoReport,
+    Predictions,
+    SliceReport,
+    Verdict,
+    VerdictCorpus,
+)
+from vqcast.schemas.model import (
+    Confidence,
+    Evaluation,
+    Manifest,
+    MeanSidecar,
+    Member,
+    Sidecar,
+    SidecarCorpus,
+    SidecarGate,
+    SingleSidecar,
+    TrainingRecipe,
+    TrainingTrace,
+)
+from vqcast.schemas.reading import (
+    ConfidenceInfo,
+    ManifestInfo,
+    MemberInfo,
+    ModelInfo,
+)
+from vqcast.schemas.registry import (
+    Registry,
+    Row,
+    Status,
+    StatusEntry,
+)
+
+__all__ = [
+    "Confidence",
+    "ConfidenceInfo",
+    "Document",
+    "Evaluation",
+    "FoldReport",
+    "GateReport",
+    "GroupReport",
+    "IntervalCoverage",
+    "IntervalGate",
+    "IntervalReport",
+    "LosoReport",
+    "Manifest",
+    "ManifestInfo",
+    "MeanSidecar",
+    "Member",
+    "MemberInfo",
+    "ModelInfo",
+    "Omitting",
+    "Predictions",
+    "Registry",
+    "Row",
+    "Sidecar",
+    "SidecarCorpus",
+    "SidecarGate",
+    "SingleSidecar",
+    "SliceReport",
+    "Status",
+    "StatusEntry",
+    "TrainingRecipe",
+    "TrainingTrace",
+    "Verdict",
+    "VerdictCorpus",
+]

@@ -6,7 +6,7 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup test lint demo corpus presets datasheet retrain figures evaluation lift bench clean help
+.PHONY: setup test lint demo corpus presets datasheet retrain figures cards evaluation lift bench clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
@@ -14,6 +14,8 @@ help:
 	@echo "make retrain    train, gate and promote every model on the shipped corpus into model/tiny"
 	@echo "make figures    write README's tables and docs from the evidence"
 	@echo "make corpus CLIPS=DIR   measure the shipped corpus again (about half an hour)"
+	@echo "make presets CLIPS=DIR  measure the corpus of mixed presets again"
+	@echo "make setup, make lint   what the others begin with"
 	@echo "make evaluation, make lift, make bench   the studies behind docs/"
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -88,6 +90,8 @@ retrain: setup
 
 figures: setup datasheet
 	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --lift data/phase_a/lift.json --out docs/models --readme README.md
+
+cards: figures
 
 # Slower studies, whose pages are kept: they need the clips only for Netflix's bootstrap model.
 evaluation: setup

@@ -47,6 +47,7 @@ def test_the_shipped_registry_keeps_its_law() -> None:
 def test_every_family_ships_promoted(folder: Folder) -> None:
     rows = {row.id: row for row in folder.registry().models}
     wanted = {entry.member_id(seed) for entry in FAMILIES.values() for seed in entry.seeds}
+    wanted.add(ENSEMBLE.mean_id)
     assert wanted <= set(rows)
     assert not any(rows[name].is_smoke for name in wanted)
 
@@ -82,6 +83,14 @@ def test_every_clip_is_credited(provenance: dict) -> None:
 
 def test_the_datasheet_is_what_the_command_writes(corpus: Corpus, provenance: dict) -> None:
     assert (DATA / "DATASHEET.md").read_text() == datasheet(corpus, provenance)
+
+
+def test_the_presets_datasheet_is_what_the_command_writes() -> None:
+    drop = ROOT / "data" / "presets"
+    origin = jsontext.parse((drop / "PROVENANCE.json").read_bytes(), where="PROVENANCE.json")
+    corpus = load(drop / "per_frame_canonical6.jsonl.gz")
+    assert (drop / "DATASHEET.md").read_text() == datasheet(corpus, origin)
+    assert all(len(each["presets"]) == 3 for each in describe(corpus)["encoders"].values())
 
 
 def test_the_cards_are_what_the_command_writes(folder: Folder, provenance: dict) -> None:

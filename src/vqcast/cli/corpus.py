@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vqcast.cli import options, render
-from vqcast.errors import InputError
+from vqcast.errors import DocumentError, InputError
 
 app = typer.Typer(help="Build and check corpora of measured frames.", no_args_is_help=True)
 
@@ -105,6 +105,8 @@ def build(
             fmt = RawFormat(*raws[path]) if path in raws else None
             source = probe(path, tool, raw=fmt, frames=frames, group=known.group(path))
             known.check(path, source.sha256)
+            if manifest is not None and source.group is None:
+                render.note(f"{path.name}: not in {manifest.name}, taken as a group of its own")
             probed.append(source)
             advance(1, path.name)
     cells = plan(probed, qualities, presets, v1=v1)
@@ -239,7 +241,8 @@ def _command(sources: list[Path], manifest: Path | None) -> str:
     local = {
         str(path): f"CLIPS/{path.name}" for path in (*sources, *([manifest] if manifest else []))
     }
-    quoted = [local.get(word, word) for word in words]
+    named = [local.get(word, word) for word in words]
+    quoted = [Path(word).name if Path(word).is_absolute() else word for word in named]
     return " ".join(["vqcast", *(word if "*" in word else shlex.quote(word) for word in quoted)])
 
 
@@ -337,5 +340,9 @@ def datasheet(
     from vqcast.durable.files import read_regular, write_atomic
 
     origin = jsontext.parse(read_regular(provenance), where=str(provenance))
-    write_atomic(out, page(load(file), origin).encode())
+    try:
+        text = page(load(file), origin)
+    except (KeyError, TypeError) as error:
+        raise DocumentError(f"{provenance}: is no provenance: lacks {error}") from error
+    write_atomic(out, text.encode())
     render.say(f"wrote {out}")

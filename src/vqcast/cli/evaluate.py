@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from vqcast.cli import options, render
+from vqcast.errors import InputError
+from vqcast.families import family
 
 
 def evaluate(
@@ -47,6 +49,10 @@ def evaluate(
         options.require_media()
     root = registry or packaged_registry()
     table = load(corpus)
+    if not family(model).is_ensemble:
+        raise InputError(
+            f"{model} is one network and ships no interval", hint="evaluate an ensemble"
+        )
     judged = evaluate_registry(root, table, model)
     compared = None
     if bootstrap_clips is not None:

@@ -28,7 +28,9 @@ def gate(
     """
     verdict = run(run_dir, write=not check)
     if json:
-        render.print_json(to_dict(verdict.gate))
+        whole = to_dict(verdict)
+        more = {key: whole[key] for key in ("verdict", "recommendation", "intervals")}
+        render.print_json(whole["gate"] | more)
     else:
         show(verdict)
     if verdict.verdict != PROMOTE:

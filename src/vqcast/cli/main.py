@@ -72,6 +72,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        render.note(f"error: {error.filename or 'this machine'}: {error.strerror or error}")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,12 @@ def predict(
     encoder: Annotated[str | None, typer.Option(help="The encoder that made it.")] = None,
     cq: Annotated[float | None, typer.Option(help="The quality it was made with.")] = None,
     preset: Annotated[str | None, typer.Option(help="The preset it was made with.")] = None,
+    crf_norm: Annotated[
+        float | None, typer.Option(help="Normalised quality, where a model records no range.")
+    ] = None,
+    preset_norm: Annotated[
+        float | None, typer.Option(help="Normalised preset, fastest 0 to slowest 1.")
+    ] = None,
     model: options.ModelId = options.DEFAULT_MODEL,
     registry: options.RegistryFolder = None,
     allow_smoke: Annotated[
@@ -41,7 +47,13 @@ def predict(
 
     scores = score_pair(ref, dist, find_ffmpeg())
     prediction = predictor.predict(
-        scores.features(), encoder=encoder, cq=cq, preset=preset, level=level
+        scores.features(),
+        encoder=encoder,
+        cq=cq,
+        preset=preset,
+        crf_norm=crf_norm,
+        preset_norm=preset_norm,
+        level=level,
     )
     measured = scores.columns["vmaf"]
     interval = prediction.interval

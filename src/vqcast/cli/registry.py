@@ -10,7 +10,9 @@ import typer
 
 from vqcast.cli import options, render
 from vqcast.durable.documents import to_dict
-from vqcast.errors import InputError
+from vqcast.errors import DocumentError, InputError
+from vqcast.families import owner_of
+from vqcast.registry.law import verdict_name
 from vqcast.registry.seal import read_status
 from vqcast.schemas import Row, StatusEntry
 from vqcast.serve.folder import Folder, packaged_registry
@@ -31,8 +33,10 @@ def list_models(folder: FolderArgument = None, json: options.Json = False) -> No
     rows = opened.registry().models
     status = read_status(opened.files).models
     if json:
-        entries = {name: to_dict(entry) for name, entry in status.items()}
-        render.print_json([to_dict(row) | {"status": entries.get(row.id)} for row in rows])
+        said = [(row, _entry(row, status)) for row in rows]
+        render.print_json(
+            [to_dict(row) | {"status": to_dict(entry) if entry else None} for row, entry in said]
+        )
         return
     render.table(
         ("id", "kind", "state", "sha256", "description"),
@@ -40,7 +44,7 @@ def list_models(folder: FolderArgument = None, json: options.Json = False) -> No
             (
                 row.id,
                 row.kind,
-                _state(row, status),
+                _state(row, status, opened.files),
                 row.sha256[:16],
                 row.description,
             )
@@ -49,10 +53,19 @@ def list_models(folder: FolderArgument = None, json: options.Json = False) -> No
     )
 
 
-def _state(row: Row, status: Mapping[str, StatusEntry]) -> str:
+def _entry(row: Row, status: Mapping[str, StatusEntry]) -> StatusEntry | None:
+    """What is said of a row, or of the ensemble that it belongs to."""
+    owner = owner_of(row.id)
+    return status.get(row.id) or (status.get(owner.id) if owner else None)
+
+
+def _state(row: Row, status: Mapping[str, StatusEntry], files: Mapping[str, bytes]) -> str:
+    owner, entry = owner_of(row.id), _entry(row, status)
     if row.is_smoke:
         return "smoke"
-    return status[row.id].state if row.id in status else "promoted"
+    if owner is None or verdict_name(owner.id) not in files:
+        return "no verdict"
+    return entry.state if entry else "promoted"
 
 
 @app.command()
@@ -198,7 +211,10 @@ def cards(
     opened.require_whole()
     origin, study = _json(provenance), _json(lift)
     for entry in pages.families_in(opened.files):
-        page = pages.card(entry, opened.files, provenance=origin, lift=study)
+        try:
+            page = pages.card(entry, opened.files, provenance=origin, lift=study)
+        except (KeyError, TypeError) as error:
+            raise DocumentError(f"the provenance or the lift study lacks {error}") from error
         write_atomic(out / f"{entry.id}.md", page.encode())
         render.say(f"wrote {out / entry.id}.md")
     if readme is not None:

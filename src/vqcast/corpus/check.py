@@ -14,8 +14,6 @@ import numpy as np
 from vqcast.corpus.table import SHAPE_FRAME, Corpus
 from vqcast.vocab import FEATURES, PRESETS
 
-_SHORTEST_CELL = 2
-
 
 def describe(corpus: Corpus) -> dict[str, Any]:
     """Counts and ranges of the corpus, ready for JSON."""

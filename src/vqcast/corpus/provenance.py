@@ -109,6 +109,13 @@ def provenance(
     }
 
 
+def _encoder_limits(encoders: Mapping[str, Any]) -> list[str]:
+    """A line where no hardware encoder is among them."""
+    if any(not name.startswith("lib") for name in encoders):
+        return []
+    return ["- Software encoders only; the vocabulary's hardware slots have no rows."]
+
+
 def datasheet(corpus: Corpus, origin: Mapping[str, Any]) -> str:
     """A Markdown page: what is in the corpus, how it was made, whose it is, its limits.
 
@@ -145,8 +152,8 @@ def datasheet(corpus: Corpus, origin: Mapping[str, Any]) -> str:
         "",
         "## How it was made",
         "",
-        f"Every clip was encoded whole by ffmpeg {origin['ffmpeg']['version']} (sha256 "
-        f"`{origin['ffmpeg']['sha256'][:16]}…`), one thread an encode, and every frame scored "
+        f"The frames counted below were encoded by ffmpeg {origin['ffmpeg']['version']} (sha256 "
+        f"`{origin['ffmpeg']['sha256'][:16]}…`), one thread an encode, and each one scored "
         f"against its source by libvmaf {origin['libvmaf']} with {' and '.join(origin['models'])} "
         "at the source's own size. Made again by:",
         "",
@@ -184,7 +191,7 @@ def datasheet(corpus: Corpus, origin: Mapping[str, Any]) -> str:
             if all(len(each["presets"]) <= 1 for each in facts["encoders"].values())
             else []
         ),
-        "- Software encoders only; the vocabulary's hardware slots have no rows.",
+        *_encoder_limits(facts["encoders"]),
         f"- {facts['n_groups']} content groups are few: a coverage measured on them has a standard "
         "error of several points.",
         "- VMAF is a model's opinion, not a viewer's. Nobody watched these encodes.",

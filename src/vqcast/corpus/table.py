@@ -39,7 +39,6 @@ _BUILD_HINT = "make one with: vqcast corpus build --help"
 _FRAME_KEYS = ("src", "encoder", "cq", "frame_index", "vmaf", *FEATURES)
 _POOLED_KEYS = ("src", "encoder", "crf", "vmaf_score", *(f"{name}_mean" for name in FEATURES))
 _TEXT_KEYS = ("src", "encoder")
-_OPTIONAL_TEXT = ("preset", "group")
 
 
 @dataclass(frozen=True, slots=True)

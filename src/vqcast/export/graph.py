@@ -70,6 +70,16 @@ def build(layers: Layers, family: Family, model_id: str) -> bytes:
     return data
 
 
+def layers_of(data: bytes, depth: int) -> Layers:
+    """The ``(W, b)`` pairs that ``build`` put into a graph of ``depth`` hidden layers.
+
+    Raises KeyError where the graph is none of its making.
+    """
+    model = onnx.ModelProto.FromString(data)
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    return [(held[f"w{index}"], held[f"b{index}"]) for index in range(depth + 1)]
+
+
 def _gelu(value: str, index: int) -> list[onnx.NodeProto]:
     """Exact GELU: x * 0.5 * (1 + erf(x / sqrt 2)) (Hendrycks and Gimpel, 2016, eq. 1)."""
     scaled, erf, shifted, gate = (f"{name}{index}" for name in ("scaled", "erf", "shifted", "gate"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,8 +43,6 @@ from vqcast.vocab import FEATURES, codec_block_layout
 LICENSE = "BSD-2-Clause-Patent"
 LICENSE_URL = "https://spdx.org/licenses/BSD-2-Clause-Patent.html"
 GAUSSIAN_NOMINAL = 0.95
-GAUSSIAN_Z = 1.959963984540054
-"""The two-sided 95 % quantile of the normal distribution."""
 
 
 class Coverage(Protocol):
@@ -313,22 +312,36 @@ def _row(member_id: str, digest: str, provenance: Provenance) -> Row:
     )
 
 
-def _confidence(intervals: IntervalReport | None) -> Confidence:
-    """Conformal where coverage was measured; the Gaussian factor stays beside it."""
+def gaussian_z(level: float) -> float:
+    """Half width of a two-sided normal interval of ``level``, in standard deviations."""
+    return NormalDist().inv_cdf((1.0 + level) / 2.0)
+
+
+def confidence_of(intervals: IntervalReport | None) -> Confidence:
+    """Conformal where coverage was measured; the Gaussian factor of that level beside it."""
     if intervals is None:
         return Confidence(
             method="ensemble",
             nominal_coverage=GAUSSIAN_NOMINAL,
-            gaussian_z=GAUSSIAN_Z,
+            gaussian_z=gaussian_z(GAUSSIAN_NOMINAL),
             conformal_q_residual=None,
         )
     level, calibration = intervals.nominal_coverage, intervals.calibration
     return Confidence(
         method="ensemble+conformal",
         nominal_coverage=level,
-        gaussian_z=GAUSSIAN_Z,
+        gaussian_z=gaussian_z(level),
         conformal_q_residual=calibration.quantile(level),
         calibration=calibration,
+    )
+
+
+def evaluation_of(verdict: Verdict) -> Evaluation:
+    """The verdict's figures as the manifest repeats them."""
+    return Evaluation(
+        mean_loso_plcc=verdict.gate.mean_plcc,
+        plcc_spread=verdict.gate.plcc_spread,
+        n_sources=verdict.corpus.n_sources,
     )
 
 
@@ -346,11 +359,7 @@ def _manifest(any_network: Trained, members: list[Member], provenance: Provenanc
         encoder_vocab_version=family.vocabulary_version,
         codec_vocab=list(family.vocabulary),
         codec_vocab_version=family.vocabulary_version,
-        confidence=_confidence(provenance.intervals),
-        eval=Evaluation(
-            mean_loso_plcc=verdict.gate.mean_plcc,
-            plcc_spread=verdict.gate.plcc_spread,
-            n_sources=verdict.corpus.n_sources,
-        ),
+        confidence=confidence_of(provenance.intervals),
+        eval=evaluation_of(verdict),
         smoke=provenance.smoke,
     )

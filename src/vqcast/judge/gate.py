@@ -185,7 +185,7 @@ def judge(
         seeds=sorted(reports),
         gate=report,
         corpus=VerdictCorpus(
-            present=True,
+            present=bool(any_loso.corpus_sha256),
             path=any_loso.corpus,
             sha256=any_loso.corpus_sha256,
             n_rows=n_rows_of(reports),

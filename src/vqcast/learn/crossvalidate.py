@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +175,6 @@ class _Pending:
         self._columns = columns
         self._folds = {fold.label: fold for fold in run.folds()}
         self._codes = {name: code for code, name in enumerate(run.corpus.sources)}
-        self._started = time.perf_counter()
         self._seconds: dict[int, float] = dict.fromkeys(seeds, 0.0)
         self._predictions: dict[int, dict[str, NDArray[np.float32]]] = {seed: {} for seed in seeds}
         self.fits: list[Fit] = []

@@ -112,6 +112,9 @@ def card(
         "",
         *_recipe(sidecar, rows, law.corpus_sha256(sidecar)),
         "",
+        f"Cross-validation took {sum(report.wall_time_s for report in reports):,.0f} s of one "
+        "processor's time, summed over its fits.",
+        "",
     ]
     return "\n".join(lines)
 
@@ -200,6 +203,8 @@ def _verdict_table(verdict: Verdict, reports: Sequence[LosoReport]) -> Table:
         f"| lowest seed | {_figure(gate.per_seed_min, 5)} | >= {gate.mean_plcc_threshold} |",
         f"| **verdict** | **{verdict.verdict}** | |",
     ]
+    if len(reports) == 1:
+        del lines[3:5]  # one network: no spread, and the lowest seed is the mean
     if groups:
         mean = _figure(mean_or_none(groups), 5)
         lines.insert(3, f"| mean PLCC, content groups held out | {mean} | not gated |")
@@ -312,17 +317,19 @@ def _coverage(family: Family, sidecar: law.NetworkSidecar) -> Table:
 
 
 def _domain(provenance: Mapping[str, Any] | None, sidecar: law.NetworkSidecar) -> Table:
-    low, high = law.cq_range(sidecar)
-    lines = [f"- Quality numbers seen: {low:g} to {high:g}, on each encoder's own scale."]
     if provenance is None:
-        return lines
+        low, high = law.cq_range(sidecar)
+        return [f"- Quality numbers seen, over all encoders: {low:g} to {high:g}."]
     sources = provenance["sources"]
     sizes = sorted({(source["width"], source["height"]) for source in sources})
     frames = [source["frames"] for source in sources]
     grid = provenance["grid"]
     presets = ", ".join(f"{name} {entry['preset']}" for name, entry in grid.items())
+    qualities = ", ".join(
+        f"{name} {min(entry['cq']):g} to {max(entry['cq']):g}" for name, entry in grid.items()
+    )
     return [
-        *lines,
+        f"- Quality numbers seen: {qualities}.",
         f"- Clips: {len(sources)}, of {min(frames)} to {max(frames)} frames, sizes "
         + ", ".join(f"{width}x{height}" for width, height in sizes)
         + ".",

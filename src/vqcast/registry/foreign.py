@@ -174,6 +174,10 @@ def _row(entry: dict[str, Any], sha256: str, model: onnx.ModelProto, findings: l
     if "kind" not in kept:
         kept["kind"] = "fr"
         findings.append(f"{entry['id']}: its row says no kind, taken as fr")
+    if kept.get("sha256") != sha256:
+        stale = [key for key in ("sigstore_bundle", "int8_sha256") if kept.pop(key, None)]
+        if stale:
+            findings.append(f"{entry['id']}: of the old bytes, left out: {', '.join(stale)}")
     kept |= {"sha256": sha256, "opset": model.opset_import[0].version}
     try:
         return msgspec.convert(kept, Row)

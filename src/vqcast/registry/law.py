@@ -11,13 +11,15 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from vqcast import evidence
 from vqcast.durable import documents
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import DocumentError, VqcastError
-from vqcast.export.package import gate_block, training_trace
+from vqcast.export import fused, graph
+from vqcast.export.package import confidence_of, evaluation_of, gate_block, training_trace
 from vqcast.families import FAMILIES, Family, family, owner_of
-from vqcast.interval import Calibration
 from vqcast.judge import gate
 from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
 from vqcast.schemas import (
@@ -211,7 +213,41 @@ def _mean_problems(
     for member in sidecar.members:
         if member.onnx not in files or sha256_bytes(files[member.onnx]) != member.sha256:
             problems.append(f"its member {member.id} is not the registry's")
+    if not problems and not _is_made_of(sidecar, found, files):
+        problems.append("its graph is not made of its members and the calibration")
     return problems
+
+
+def _is_made_of(sidecar: MeanSidecar, found: evidence.Evidence, files: Mapping[str, bytes]) -> bool:
+    """Whether the one graph is what its members' weights and the calibration give."""
+    if found.intervals is None:
+        return False
+    try:
+        networks = [
+            documents.decode(Sidecar, files[f"{member.id}.json"], where=member.id)
+            for member in sidecar.members
+        ]
+        layers = [
+            graph.layers_of(files[member.onnx], network.training_recipe.depth)
+            for member, network in zip(sidecar.members, networks, strict=True)
+        ]
+    except (KeyError, VqcastError):
+        return False
+    model = family(sidecar.ensemble_id)
+    rebuilt = fused.build(
+        layers,
+        np.asarray(networks[0].feature_mean),
+        np.asarray(networks[0].feature_std),
+        found.intervals.calibration,
+        sidecar.slot_rows,
+        model,
+        model.mean_id,
+        sidecar.level,
+    )
+    same_rows = all(network.slot_rows == sidecar.slot_rows for network in networks)
+    plain = not any(sidecar.feature_mean) and set(sidecar.feature_std) == {1.0}
+    given = guard.parse(files[sidecar.onnx], where=sidecar.onnx)
+    return same_rows and plain and bool(given == guard.parse(rebuilt, where="rebuilt"))
 
 
 def verdict_problems(verdict: Verdict, found: evidence.Evidence, corpus_sha256: str) -> list[str]:
@@ -251,6 +287,10 @@ def _manifest_violations(registry: Registry, files: Mapping[str, bytes]) -> list
     problems = []
     for model in FAMILIES.values():
         name = f"{model.id}.json"
+        if model.is_ensemble and name not in files:
+            members = [rows.get(model.member_id(seed)) for seed in model.seeds]
+            if any(row is not None and not row.is_smoke for row in members):
+                problems.append(f"{name}: is missing, its members are there")
         if name not in files or model.id in rows:
             continue
         try:
@@ -266,9 +306,8 @@ def _manifest_violations(registry: Registry, files: Mapping[str, bytes]) -> list
                 problems.append(f"{name}: is not smoke, its member {member.id} is")
             elif not _same_scaler(row, manifest, files):
                 problems.append(f"{name}: its scaler is not that of its member {member.id}")
-        expected = _calibration_in(files, model)
-        if not manifest.smoke and manifest.confidence.calibration != expected:
-            problems.append(f"{name}: its calibration is not the evidence's")
+        if not manifest.smoke:
+            problems += [f"{name}: {each}" for each in _unlike_evidence(manifest, model, files)]
         if manifest.ensemble_size != len(manifest.members):
             problems.append(f"{name}: ensemble_size is not the number of members")
     return problems
@@ -283,11 +322,26 @@ def _same_scaler(row: Row, manifest: Manifest, files: Mapping[str, bytes]) -> bo
     return scaler == (manifest.feature_mean, manifest.feature_std)
 
 
-def _calibration_in(files: Mapping[str, bytes], model: Family) -> Calibration | None:
+def _unlike_evidence(manifest: Manifest, model: Family, files: Mapping[str, bytes]) -> list[str]:
+    """What a promoted ensemble's manifest says that verdict and evidence do not."""
     name = evidence_prefix(model.id) + evidence.INTERVALS_NAME
-    if name not in files:
-        return None
-    return documents.decode(IntervalReport, files[name], where=name).calibration
+    problems = []
+    try:
+        verdict_file = verdict_name(model.id)
+        verdict = documents.decode(Verdict, files[verdict_file], where=verdict_file)
+        intervals = (
+            documents.decode(IntervalReport, files[name], where=name) if name in files else None
+        )
+    except (VqcastError, KeyError):
+        return []  # named as the rows' own violation
+    if manifest.confidence != confidence_of(intervals):
+        problems.append("its confidence is not the evidence's")
+    if manifest.eval != evaluation_of(verdict):
+        problems.append("its eval is not the verdict's")
+    vocabulary = list(model.vocabulary)
+    if manifest.encoder_vocab != vocabulary or manifest.codec_vocab != vocabulary:
+        problems.append("its vocabulary is not the family's")
+    return problems
 
 
 def digest_of(files: Mapping[str, bytes]) -> dict[str, str]:

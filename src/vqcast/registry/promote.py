@@ -259,7 +259,8 @@ def install(registry: Path, made: Package, extra: Mapping[str, bytes]) -> int:
             if row.is_smoke and held is not None and not held.is_smoke:
                 raise ModelRefused(f"{row.id}: a scaffold never replaces a model that passed")
             rows[row.id] = row
-        fresh = {row.id for row in made.rows}
+        owners = [owner_of(row.id) for row in made.rows]
+        fresh = {row.id for row in made.rows} | {owner.id for owner in owners if owner}
         standing = {
             name: entry
             for name, entry in read_status(state.files).models.items()

@@ -157,6 +157,13 @@ def _keep(root: Path, files: Mapping[str, bytes], prefix: str = "") -> None:
         remove_folder(old)
 
 
+def _readable(root: Path) -> Folder | None:
+    try:
+        return Folder(root)
+    except RegistryError:
+        return None
+
+
 def rollback(registry: Path) -> Path:
     """Return a registry to the state before its last change; the undone one is kept aside.
 
@@ -164,7 +171,7 @@ def rollback(registry: Path) -> Path:
     state is kept, or the kept one is damaged.
     """
     with _held(registry, "rolling back") as root:
-        current = Folder(root) if root.is_dir() else None
+        current = _readable(root)
         present = current.files.get(CHECKSUMS_NAME) if current else None
         for state in reversed(_kept(root)):
             folder = Folder(state)

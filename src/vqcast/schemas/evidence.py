@@ -70,7 +70,9 @@ class LosoReport(Omitting, frozen=True, kw_only=True):
     num_codecs: int
     encoder_vocab_version: int | None
     wall_time_s: float
-    corpus_sha256: str
+    """Sum of the times of its fits, in this run; several run side by side."""
+    corpus_sha256: str = ""
+    """Empty in other people's evidence, which can be judged and not promoted."""
     model: str = ""
     hold_out: str = "src"
     nan_folds: list[str] = msgspec.field(default_factory=list)

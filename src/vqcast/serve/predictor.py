@@ -1,4 +1,4 @@
-"""Scores from features: the ensemble's mean and spread, and what the caller should know.
+"""Scores from features, with an interval where one is calibrated, and what to know of them.
 
 predictor = load("fr_regressor_v2_ensemble_v1")
 prediction = predictor.predict(features, encoder="libx264", cq=28, preset="medium")
@@ -23,6 +23,8 @@ from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
 from vqcast.serve.guard import Session
 from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot_of
 
+_ONE_GRAPH = "_mean"
+"""Ends the id of an ensemble as one graph (CONTRACTS §6)."""
 DEFAULT_LEVEL = 0.90
 """The level of the interval that an ensemble's one graph gives."""
 _STD_FLOOR = 1e-8
@@ -246,6 +248,11 @@ class Predictor:
     ) -> tuple[NDArray[np.float32], str]:
         """The codec block of one encode ``[slots + 2]``, and the slot it fell into."""
         vocabulary = self.vocabulary
+        if encoder is None and UNKNOWN not in vocabulary:
+            raise InputError(
+                f"{self.model_id} needs the encoder: its vocabulary has no slot for none",
+                hint=f"one of: {', '.join(vocabulary)}",
+            )
         name = encoder or UNKNOWN
         index = slot_of(name, vocabulary)
         slot = vocabulary[index]
@@ -320,12 +327,15 @@ def load(
     """
     folder = Folder(Path(registry) if registry is not None else packaged_registry())
     folder.require_whole()
-    manifest = _manifest(folder, model_id)
-    notices = _standing(folder, model_id)
+    ensemble_id = model_id.removesuffix(_ONE_GRAPH)
+    manifest = _manifest(folder, ensemble_id)
+    notices = _standing(folder, model_id) or _standing(folder, ensemble_id)
     if manifest is None:
         info, session = _open(folder, folder.row(model_id), allow_smoke=allow_smoke)
         return Predictor(model_id, Networks((info,), (session,)), notices)
     fused = _fused(folder, manifest, allow_smoke=allow_smoke)
+    if fused is None and model_id != ensemble_id:
+        folder.row(model_id)  # refuses an id that is not there
     return Predictor(
         model_id, fused or _members(folder, manifest, allow_smoke=allow_smoke), notices
     )
@@ -333,7 +343,7 @@ def load(
 
 def _fused(folder: Folder, manifest: ManifestInfo, *, allow_smoke: bool) -> Networks | None:
     """The ensemble as one graph, where the registry has one and a calibration for it."""
-    mean_id = f"{manifest.id}_mean"
+    mean_id = f"{manifest.id}{_ONE_GRAPH}"
     if all(row.id != mean_id for row in folder.registry().models):
         return None
     calibration = manifest.confidence.calibration if manifest.confidence else None
@@ -408,9 +418,9 @@ def _open(folder: Folder, row: Row, *, allow_smoke: bool) -> tuple[ModelInfo, Se
             f"{row.id}: its scaler is not {len(FEATURES)} finite means and deviations"
         )
     inputs = 2 if info.encoder_vocab or info.codec_vocab else 1
-    outputs = len(INTERVAL_OUTPUTS) if row.id.endswith("_mean") else 1
-    if len(info.input_names) != inputs or len(info.output_names) != outputs:
-        raise ModelRefused(f"{row.id}: {inputs} inputs and {outputs} outputs are needed")
+    one_graph = info.output_names == list(INTERVAL_OUTPUTS)
+    if len(info.input_names) != inputs or not (one_graph or len(info.output_names) == 1):
+        raise ModelRefused(f"{row.id}: {inputs} inputs and one output are needed")
     session = Session(
         folder.files[row.onnx],
         sha256=row.sha256,

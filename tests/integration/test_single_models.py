@@ -15,7 +15,7 @@ from vqcast.corpus.select import select
 from vqcast.corpus.table import load
 from vqcast.registry import law
 from vqcast.serve.folder import Folder
-from vqcast.vocab import AUTHORITATIVE_VERSION
+from vqcast.vocab import AUTHORITATIVE_VERSION, VOCABULARIES
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "model" / "tiny"
@@ -109,5 +109,6 @@ def test_promoting_v3_touches_no_file_of_v2_and_v2_stays_authoritative(
     for name in before:
         if "fr_regressor_v2" in name:
             assert after[name] == before[name], name
+    assert vqcast.load(registry=registry).vocabulary == list(VOCABULARIES[AUTHORITATIVE_VERSION])
     assert AUTHORITATIVE_VERSION == 2
     assert law.verify(registry) == []

@@ -74,6 +74,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         render.note(f"error: {error.filename or 'this machine'}: {error.strerror or error}")
+        render.note("next: check free space and rights, then run the same command again")
         sys.exit(1)
 
 

@@ -113,7 +113,7 @@ def encode(
     ]
 
 
-def score_filter(depth: int, frames: int, *, v1: bool, features: bool = True) -> str:
+def score_filter(depth: int, frames: int, *, v1: bool) -> str:
     """Pair frame n with frame n and score each pair.
 
     Both clocks are rebuilt from frame numbers, a side that ends early is not

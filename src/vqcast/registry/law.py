@@ -176,7 +176,7 @@ def _standing(sidecar: AnySidecar, owner: Family, files: Mapping[str, bytes]) ->
     if verdict.model != owner.id:
         problems.append(f"the verdict is on {verdict.model}")
     if isinstance(sidecar, MeanSidecar):
-        return problems + _mean_problems(sidecar, verdict, found, files)
+        return problems + _mean_problems(sidecar, owner, verdict, found, files)
     report = found.reports.get(sidecar.seed)
     if report is None:
         return [*problems, f"no evidence for its seed {sidecar.seed}"]
@@ -198,12 +198,15 @@ def _standing(sidecar: AnySidecar, owner: Family, files: Mapping[str, bytes]) ->
 
 def _mean_problems(
     sidecar: MeanSidecar,
+    owner: Family,
     verdict: Verdict,
     found: evidence.Evidence,
     files: Mapping[str, bytes],
 ) -> list[str]:
     """Why the ensemble's one graph may not stand, though its verdict does."""
     problems = []
+    if sidecar.ensemble_id != owner.id:
+        problems.append(f"its ensemble_id is {sidecar.ensemble_id}")
     if verdict.intervals is None or not verdict.intervals.passed:
         problems.append("its interval stands on no verdict")
     if sidecar.gate != gate_block(verdict.verdict, verdict.gate, None):
@@ -213,35 +216,40 @@ def _mean_problems(
     for member in sidecar.members:
         if member.onnx not in files or sha256_bytes(files[member.onnx]) != member.sha256:
             problems.append(f"its member {member.id} is not the registry's")
-    if not problems and not _is_made_of(sidecar, found, files):
-        problems.append("its graph is not made of its members and the calibration")
-    return problems
+    if problems:
+        return problems
+    try:
+        made_of_them = _is_made_of(sidecar, owner, found, files)
+    except Exception:  # forged members fail in ONNX's and NumPy's own ways
+        made_of_them = False
+    return [] if made_of_them else ["its graph is not made of its members and the calibration"]
 
 
-def _is_made_of(sidecar: MeanSidecar, found: evidence.Evidence, files: Mapping[str, bytes]) -> bool:
-    """Whether the one graph is what its members' weights and the calibration give."""
+def _is_made_of(
+    sidecar: MeanSidecar, owner: Family, found: evidence.Evidence, files: Mapping[str, bytes]
+) -> bool:
+    """Whether the one graph is what its members' weights and the calibration give.
+
+    Raises whatever parsing and building raise where a member is forged.
+    """
     if found.intervals is None:
         return False
-    try:
-        networks = [
-            documents.decode(Sidecar, files[f"{member.id}.json"], where=member.id)
-            for member in sidecar.members
-        ]
-        layers = [
-            graph.layers_of(files[member.onnx], network.training_recipe.depth)
-            for member, network in zip(sidecar.members, networks, strict=True)
-        ]
-    except (KeyError, VqcastError):
-        return False
-    model = family(sidecar.ensemble_id)
+    networks = [
+        documents.decode(Sidecar, files[f"{member.id}.json"], where=member.id)
+        for member in sidecar.members
+    ]
+    layers = [
+        graph.layers_of(files[member.onnx], network.training_recipe.depth)
+        for member, network in zip(sidecar.members, networks, strict=True)
+    ]
     rebuilt = fused.build(
         layers,
         np.asarray(networks[0].feature_mean),
         np.asarray(networks[0].feature_std),
         found.intervals.calibration,
         sidecar.slot_rows,
-        model,
-        model.mean_id,
+        owner,
+        owner.mean_id,
         sidecar.level,
     )
     same_rows = all(network.slot_rows == sidecar.slot_rows for network in networks)

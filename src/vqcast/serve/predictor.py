@@ -1,9 +1,12 @@
 """Scores from features, with an interval where one is calibrated, and what to know of them.
 
-predictor = load("fr_regressor_v2_ensemble_v1")
-prediction = predictor.predict(features, encoder="libx264", cq=28, preset="medium")
-prediction.mean          # [frames], VMAF points, 0..100
-prediction.warnings      # ["..."] where the answer stands on thin ground
+For example::
+
+    predictor = load("fr_regressor_v2_ensemble_v1")
+    prediction = predictor.predict(features, encoder="libx264", cq=28, preset="medium")
+    prediction.mean          # [frames], VMAF points, 0..100
+    prediction.interval      # of every frame and of the clip, where one is calibrated
+    prediction.warnings      # ("...",) where the answer stands on thin ground
 """
 
 from __future__ import annotations

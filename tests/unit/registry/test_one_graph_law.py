@@ -14,11 +14,12 @@ import pytest
 from onnx import numpy_helper
 
 import vqcast
-from vqcast.durable import jsontext
+from vqcast.durable import documents, jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.families import ENSEMBLE
 from vqcast.registry import law
-from vqcast.registry.seal import rollback
+from vqcast.registry.seal import mark, rollback
+from vqcast.schemas import Manifest, StatusEntry
 from vqcast.serve.folder import CHECKSUMS_NAME, Folder
 
 SHIPPED = Path(__file__).parents[3] / "model" / "tiny"
@@ -115,6 +116,49 @@ def test_the_interval_holds_the_score_and_grows_with_the_level() -> None:
     assert widths[0] < widths[-1]
 
 
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
+def test_the_interval_is_that_of_the_members_and_the_calibration(level: float) -> None:
+    folder = Folder(SHIPPED)
+    manifest = documents.decode(Manifest, folder.files[f"{ENSEMBLE.id}.json"], where="manifest")
+    members = np.stack(
+        [
+            vqcast.load(ENSEMBLE.member_id(seed), SHIPPED).predict(FEATURES, **AT).mean
+            for seed in ENSEMBLE.seeds
+        ]
+    )
+    mean, std = members.mean(axis=0), members.std(axis=0, ddof=1)
+    features, calibration = np.array(FEATURES), manifest.confidence.calibration
+    lower, upper = calibration.interval(mean, std, features, level)
+    given = vqcast.load(ENSEMBLE.id, SHIPPED).predict(FEATURES, level=level, **AT)
+    assert given.mean == pytest.approx(calibration.centre(mean), abs=1e-3)
+    assert given.std == pytest.approx(std, abs=1e-3)
+    assert given.interval.lower == pytest.approx(lower, abs=1e-3)
+    assert given.interval.upper == pytest.approx(upper, abs=1e-3)
+    pooled = calibration.pooled_interval(mean, std, features, level)
+    assert (given.interval.pooled_lower, given.interval.pooled_upper) == pytest.approx(
+        pooled, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda side: side["slot_rows"].update(libx264=0),
+        lambda side: side.update(level=0.5),
+        lambda side: side.update(ensemble_id="fr_regressor_v2"),
+        lambda side: side["members"].pop(),
+        lambda side: side["members"][0].update(onnx="registry.json"),
+        lambda side: side.update(feature_mean=[1.0] * 6),
+    ],
+)
+def test_a_sidecar_of_the_one_graph_edited_by_hand_is_named(
+    registry: Path, change: Callable[[Any], object]
+) -> None:
+    edit(registry / f"{ENSEMBLE.mean_id}.json", change)
+    reseal(registry)
+    assert any(ENSEMBLE.mean_id in problem for problem in law.verify(registry))
+
+
 def test_far_features_widen_the_interval_to_everything_and_say_so() -> None:
     near = vqcast.load(ENSEMBLE.id, SHIPPED).predict(FEATURES, **AT)
     far = vqcast.load(ENSEMBLE.id, SHIPPED).predict(np.array(FEATURES) * 40, **AT)
@@ -130,10 +174,7 @@ def test_a_level_that_was_not_calibrated_is_refused() -> None:
         vqcast.load(ENSEMBLE.id, SHIPPED).predict(FEATURES, level=0.99, **AT)
 
 
-def test_a_registry_without_its_list_can_be_rolled_back(registry: Path, tmp_path: Path) -> None:
-    from vqcast.registry.seal import mark
-    from vqcast.schemas import StatusEntry
-
+def test_a_registry_without_its_list_can_be_rolled_back(registry: Path) -> None:
     before = dict(Folder(registry).files)
     mark(registry, "fr_regressor_v1", StatusEntry(state="deprecated", reason="old"))
     (registry / "registry.json").unlink()

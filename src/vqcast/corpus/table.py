@@ -34,6 +34,7 @@ SHAPE_POOLED = "pooled"
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 1 << 24
 _MAX_FRAME_INDEX = 1 << 53
+_ROW_HINT = "build the corpus again, or remove that row: nothing is imputed"
 _BUILD_HINT = "make one with: vqcast corpus build --help"
 
 _FRAME_KEYS = ("src", "encoder", "cq", "frame_index", "vmaf", *FEATURES)
@@ -129,27 +130,29 @@ def _number(row: dict[str, Any], key: str, where: str) -> float:
             return float(value)
     except OverflowError:
         pass
-    raise CorpusError(f"{where}: {key} is {value!r}, not a finite number")
+    raise CorpusError(f"{where}: {key} is {value!r}, not a finite number", hint=_ROW_HINT)
 
 
 def _frame_number(row: dict[str, Any], where: str) -> float:
     value = _number(row, "frame_index", where)
     if not (value.is_integer() and 0 <= value < _MAX_FRAME_INDEX):
-        raise CorpusError(f"{where}: frame_index is {value:g}, not a frame number from 0")
+        raise CorpusError(
+            f"{where}: frame_index is {value:g}, not a frame number from 0", hint=_ROW_HINT
+        )
     return value
 
 
 def _score(row: dict[str, Any], key: str, where: str) -> float:
     value = _number(row, key, where)
     if not 0.0 <= value <= 100.0:
-        raise CorpusError(f"{where}: {key} is {value:g}, outside 0..100")
+        raise CorpusError(f"{where}: {key} is {value:g}, outside 0..100", hint=_ROW_HINT)
     return value
 
 
 def _optional_text(row: dict[str, Any], key: str, where: str) -> str | None:
     value = row.get(key)
     if value is not None and not isinstance(value, str):
-        raise CorpusError(f"{where}: {key} is {value!r}, not text")
+        raise CorpusError(f"{where}: {key} is {value!r}, not text", hint=_ROW_HINT)
     return value
 
 
@@ -159,7 +162,7 @@ def _required(row: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
         raise CorpusError(f"{where}: lacks {', '.join(missing)}", hint=_BUILD_HINT)
     for key in _TEXT_KEYS:
         if not isinstance(row[key], str) or not row[key]:
-            raise CorpusError(f"{where}: {key} is {row[key]!r}, not a name")
+            raise CorpusError(f"{where}: {key} is {row[key]!r}, not a name", hint=_ROW_HINT)
 
 
 def _is_nan_mean(value: Any) -> bool:
@@ -182,11 +185,11 @@ def _decode(line: bytes, where: str) -> dict[str, Any]:
             else msgspec.json.decode(line)
         )
     except UnicodeError as error:
-        raise CorpusError(f"{where}: not UTF-8") from error
+        raise CorpusError(f"{where}: not UTF-8", hint=_ROW_HINT) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise CorpusError(f"{where}: not JSON: {error}") from error
+        raise CorpusError(f"{where}: not JSON: {error}", hint=_ROW_HINT) from error
     if not isinstance(row, dict):
-        raise CorpusError(f"{where}: not a JSON object")
+        raise CorpusError(f"{where}: not a JSON object", hint=_ROW_HINT)
     return row
 
 
@@ -222,7 +225,7 @@ def load(path: Path, *, min_rows: int = MIN_ROWS) -> Corpus:
         if shape is None:
             shape = row_shape
         elif shape != row_shape:
-            raise CorpusError(f"{where}: mixes per-frame and pooled rows")
+            raise CorpusError(f"{where}: mixes per-frame and pooled rows", hint=_ROW_HINT)
         if shape == SHAPE_POOLED:
             if row["schema_version"] != 3:
                 raise CorpusError(

@@ -19,6 +19,9 @@ from vqcast.media.run import run
 from vqcast.media.tool import Tool
 
 _PROBE_DEADLINE_S = 600.0
+_DAMAGE_HINT = (
+    "get the file again; ffmpeg -v error -i FILE -f null - shows all that is wrong with it"
+)
 MIN_SIDE = 16
 
 
@@ -60,7 +63,7 @@ def _existing_file(path: Path) -> Path:
         if not path.is_file():
             raise InputError(f"{path}: is not a regular file")
         if path.stat().st_size == 0:
-            raise MediaError(f"{path}: is empty")
+            raise MediaError(f"{path}: is empty", hint=_DAMAGE_HINT)
         return path.absolute()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
@@ -86,12 +89,14 @@ def _header(path: Path, raw: RawFormat | None) -> tuple[int, int, int, bool]:
                 raise MediaError(f"{path}: holds no video stream")
             frame = next(container.decode(video=0), None)
             if frame is None:
-                raise MediaError(f"{path}: holds no frame that can be decoded")
+                raise MediaError(f"{path}: holds no frame that can be decoded", hint=_DAMAGE_HINT)
             bits = max(component.bits for component in frame.format.components)
             return frame.width, frame.height, bits, bool(frame.interlaced_frame)
     except (av.FFmpegError, ValueError, UnicodeError) as error:
         words = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"{path}: not a video that ffmpeg can read: {words}") from error
+        raise MediaError(
+            f"{path}: not a video that ffmpeg can read: {words}", hint=_DAMAGE_HINT
+        ) from error
 
 
 def count_frames(
@@ -108,7 +113,9 @@ def count_frames(
             deadline_s=_PROBE_DEADLINE_S,
         )
         if finished.returncode or finished.stderr.strip():
-            raise MediaError(f"{path}: damaged: {argv.last_words(finished.stderr)}")
+            raise MediaError(
+                f"{path}: damaged: {argv.last_words(finished.stderr)}", hint=_DAMAGE_HINT
+            )
         return argv.count_lines(Path(folder) / argv.COUNT_LOG)
 
 

@@ -1,5 +1,5 @@
-"""Video in, numbers out: ffmpeg's argument lists, its one call site, probing, encoding, scoring.
+"""Video in, numbers and a file out: probing, encoding, scoring and delivering with ffmpeg.
 
 ``encoders`` and ``argv`` are pure; ``run`` is the only subprocess; ``probe``,
-``encode`` and ``score`` check what was produced and never an exit status alone.
+``encode``, ``score`` and ``deliver`` check what was produced and never an exit status alone.
 """

@@ -19,7 +19,8 @@ FORMATS = (
 )
 """Demuxers that open one file and no other; playlists are not among them."""
 
-COUNT_LOG = "frames.txt"
+TIMES_LOG = "times.txt"
+FRAMES_LOG = "frames.txt"
 PACKET_LOG = "packets.txt"
 REFERENCE_COUNT_LOG = "reference_frames.txt"
 DISTORTED_COUNT_LOG = "distorted_frames.txt"
@@ -46,6 +47,17 @@ class RawLike(Protocol):
     def fps(self) -> object: ...
 
 
+class Span(Protocol):
+    """A stretch of a file on its own clock, in microseconds."""
+
+    @property
+    def seek_us(self) -> int: ...
+    @property
+    def start_us(self) -> int | None: ...
+    @property
+    def end_us(self) -> int | None: ...
+
+
 def raw_frame_bytes(width: int, height: int, pix_fmt: str) -> int:
     """Bytes of one frame of planar YUV. Raises InputError for other formats."""
     match = re.fullmatch(r"(yuv4(?:20|22|44)p|gray)(10le|12le|16le)?", pix_fmt)
@@ -58,14 +70,34 @@ def raw_frame_bytes(width: int, height: int, pix_fmt: str) -> int:
     return int(samples) * (2 if match[2] else 1)
 
 
-def read(path: Path, raw: RawLike | None = None) -> list[str]:
-    """Open one input: one decoder thread, no rotation, no other file."""
+def read(path: Path, raw: RawLike | None = None, span: Span | None = None) -> list[str]:
+    """Open one input: one decoder thread, no rotation, no other file.
+
+    A ``span`` is entered at its seek point and left at its end; what lies before
+    its start is dropped by `span_start`.
+    """
     options = ["-threads", "1", "-noautorotate", "-protocol_whitelist", "file"]
     options += ["-format_whitelist", FORMATS]
     if raw is not None:
         options += ["-f", "rawvideo", "-video_size", f"{raw.width}x{raw.height}"]
         options += ["-pixel_format", raw.pix_fmt, "-framerate", str(raw.fps)]
+    if span is not None and span.seek_us:
+        options += ["-ss", f"{span.seek_us}us"]
+    if span is not None and span.end_us is not None:
+        options += ["-t", f"{span.end_us - span.seek_us}us"]
     return [*options, "-i", f"file:{path}"]
+
+
+def span_start(span: Span | None) -> str | None:
+    """When a span's first frame comes, on the clock that a read of it starts; None: at once."""
+    if span is None or span.start_us is None:
+        return None
+    return f"{span.start_us - span.seek_us}us"
+
+
+def _drop(span: Span | None) -> str:
+    start = span_start(span)
+    return f"trim=start={start}," if start else ""
 
 
 def _start(ffmpeg: Path) -> list[str]:
@@ -76,14 +108,25 @@ def _null(pad: str, log: str) -> list[str]:
     return ["-map", pad, "-stats_enc_pre", log, "-stats_enc_pre_fmt", "{n}", *_DISCARD]
 
 
-def count(ffmpeg: Path, source: Sequence[str], frames: int | None) -> list[str]:
-    """Decode the first video stream and write a line a frame to COUNT_LOG.
+def decode(
+    ffmpeg: Path, source: Sequence[str], frames: int | None, span: Span | None = None
+) -> list[str]:
+    """Decode the first video stream, its frames' times to TIMES_LOG, digests to FRAMES_LOG.
 
-    The clock is rebuilt: timestamps closer than the declared rate are no damage.
+    Times are microseconds, as an encoder would see them, so guessed where the file has none.
+    For FRAMES_LOG the clock is rebuilt, since timestamps closer than the declared rate are no
+    damage; its last bit tells an interlaced frame.
     """
     limit = ["-frames:v", str(frames)] if frames is not None else []
-    clock = ["-vf", "settb=expr=1/25,setpts=N"]
-    return [*_start(ffmpeg), *source, *limit, *clock, *_null("0:v:0", COUNT_LOG)]
+    times = "settb=expr=1/1000000,metadata=add:key=t:value=0,metadata=print:file=" + TIMES_LOG
+    clock = "settb=expr=1/25,setpts=2*N+INTERLACED"
+    return [
+        *_start(ffmpeg),
+        *source,
+        *(*limit, "-vf", f"{_drop(span)}{times},{clock}", "-map", "0:v:0"),
+        *("-fps_mode", "passthrough", "-enc_time_base", "filter", "-noautoscale"),
+        *("-f", "framehash", "-hash", "murmur3", FRAMES_LOG),
+    ]
 
 
 def test_clip(ffmpeg: Path, output: Path, frames: int) -> list[str]:
@@ -94,7 +137,12 @@ def test_clip(ffmpeg: Path, output: Path, frames: int) -> list[str]:
 
 
 def encode(
-    ffmpeg: Path, source: Sequence[str], frames: int | None, options: Sequence[str], output: Path
+    ffmpeg: Path,
+    source: Sequence[str],
+    frames: int | None,
+    options: Sequence[str],
+    output: Path,
+    span: Span | None = None,
 ) -> list[str]:
     """Encode the first ``frames`` frames (None: all) to MP4, each packet's size to PACKET_LOG.
 
@@ -102,6 +150,8 @@ def encode(
     drops all that libvvenc still holds (48-frame clips at high QPs: status 0, no packet).
     """
     limit = [] if frames is None else ["-frames:v", str(frames)]
+    if (start := span_start(span)) is not None:
+        limit += ["-ss", start]
     return [
         *_start(ffmpeg),
         *source,
@@ -113,20 +163,49 @@ def encode(
     ]
 
 
-def score_filter(depth: int, frames: int, *, v1: bool) -> str:
-    """Pair frame n with frame n and score each pair.
+def deliver(
+    ffmpeg: Path,
+    source: Sequence[str],
+    options: Sequence[str],
+    streams: Sequence[str],
+    muxer: str,
+    output: Path,
+) -> list[str]:
+    """Encode the first video stream as `encode` does, with ``streams`` beside it."""
+    return [
+        *_start(ffmpeg),
+        *source,
+        *("-map", "0:v:0", "-fps_mode", "passthrough"),
+        *options,
+        *("-stats_mux_pre:v:0", PACKET_LOG, "-stats_mux_pre_fmt:v:0", "{size}"),
+        *streams,
+        *("-fflags", "+bitexact", "-f", muxer, f"file:{output}"),
+    ]
+
+
+def score_filter(
+    depth: int,
+    frames: int,
+    *,
+    v1: bool,
+    size: tuple[int, int] | None = None,
+    span: Span | None = None,
+) -> str:
+    """Pair frame n with frame n, the reference's of ``span``, and score each pair.
 
     Both clocks are rebuilt from frame numbers, a side that ends early is not
-    repeated, and both are brought to one format: the deeper of the two.
+    repeated, and both are brought to one format, the deeper of the two, and to
+    ``size`` (width, height; None: as they are).
     """
     pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
-    clock = f"settb=expr=1/25,setpts=N,format={pix_fmt}"
+    scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
+    clock = f"settb=expr=1/25,setpts=N,{scale}format={pix_fmt}"
     models = [f"version={TEACHER}\\:name=vmaf"]
     if v1:
         models.append(f"version={TEACHER_V1}\\:name=vmaf_v1")
     return (
         f"[0:v:0]{clock},split[d][dn];"
-        f"[1:v:0]trim=end_frame={frames},{clock},split[r][rn];"
+        f"[1:v:0]{_drop(span)}trim=end_frame={frames},{clock},split[r][rn];"
         f"[d][r]libvmaf=model='{'|'.join(models)}':log_fmt=json:log_path={VMAF_LOG}"
         ":n_threads=1:eof_action=pass:repeatlast=0[s]"
     )

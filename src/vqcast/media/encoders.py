@@ -23,6 +23,15 @@ from vqcast.errors import InputError
 from vqcast.vocab import PRESETS
 
 _WHY_LENGTH = 100
+_CODECS = (
+    ("264", "h264"),
+    ("265", "hevc"),
+    ("hevc", "hevc"),
+    ("av1", "av1"),
+    ("vp9", "vp9"),
+    ("vvenc", "vvc"),
+)
+"""A part of an encoder's name -> FFmpeg's name of the codec."""
 _BUILT_WITHOUT = r"Unknown encoder|Encoder not found|unknown device type|Unrecognized option"
 
 
@@ -66,6 +75,8 @@ class Encoder:
     """None: software."""
     knob_value: Callable[[float], float] = float
     """From the corpus's ``cq`` to the number that is passed."""
+    variable: bool = True
+    """Whether the frames of a variable rate keep their times."""
 
     @property
     def presets(self) -> tuple[str, ...]:
@@ -81,6 +92,15 @@ class Encoder:
     def middle(self) -> float:
         """A quality in the middle of its scale, for trials."""
         return round((self.cq_min + self.cq_max) / 2)
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of what it makes."""
+        return next(codec for part, codec in _CODECS if part in self.name)
+
+    def scoring_depth(self, depth: int) -> int:
+        """Bits at which its encode of a ``depth`` bit source is scored: the deeper of the two."""
+        return 10 if "10" in self.pix_fmt(depth) else depth
 
     def pix_fmt(self, depth: int) -> str:
         """The 4:2:0 format it encodes for a source of ``depth`` bits.
@@ -226,6 +246,7 @@ _TABLE = (
     Encoder(
         *("libvvenc", ("-qp",), 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le"),
         fixed=("-threads", "1"),
+        variable=False,
     ),
     Encoder("h264_nvenc", ("-cq",), 1, 51, 1, "-preset", "p4", "yuv420p", None, _NVENC, NVENC),
     Encoder("hevc_nvenc", ("-cq",), 1, 51, 1, "-preset", "p4", "yuv420p", "p010le", _NVENC, NVENC),

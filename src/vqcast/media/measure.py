@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from vqcast.durable import jsontext
 from vqcast.durable.files import read_regular
-from vqcast.errors import DocumentError, MediaError, ToolFailure
+from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
 from vqcast.media import argv
-from vqcast.media.encoders import encoder
+from vqcast.media.encoders import Encoder, encoder
 from vqcast.media.run import Finished, run
-from vqcast.media.source import Source
+from vqcast.media.segment import Segment
+from vqcast.media.source import MIN_SIDE, Source
 from vqcast.media.tool import Tool
 from vqcast.vocab import FEATURES
 
@@ -75,17 +76,36 @@ class Scores:
         return np.column_stack([self.columns[name] for name in FEATURES])
 
 
-def _deadline_s(source: Source, frames: int) -> float:
-    megapixels = source.width * source.height * frames / 1e6
+def deadline_s(pixels: int, frames: int) -> float:
+    """Seconds after which encoding or scoring ``frames`` pictures is given up."""
+    megapixels = pixels * frames / 1e6
     return _DEADLINE_BASE_S + _DEADLINE_S_PER_MEGAPIXEL * megapixels
 
 
-def _check(finished: Finished, what: str) -> None:
+def check(finished: Finished, what: str) -> None:
+    """Raise ToolFailure, quoting ffmpeg, where it failed or complained."""
     if finished.returncode or finished.stderr.strip():
         raise ToolFailure(
             f"{what}: ffmpeg ended with status {finished.returncode} and said: "
             f"{argv.last_words(finished.stderr)}"
         )
+
+
+def encoder_options(source: Source, entry: Encoder, cq: float, preset: str | None) -> list[str]:
+    """The encoder's part of a command line for ``source``, whatever it is encoded for.
+
+    Raises InputError for a quality, preset or source that ``entry`` can't take.
+    """
+    options = entry.options(cq, preset, source.depth)
+    if source.steady:
+        return options
+    if not entry.variable:
+        raise InputError(
+            f"{source.path}: has a variable frame rate, whose times {entry.name} loses",
+            hint="use another encoder, or make the rate constant first with ffmpeg -vf fps",
+        )
+    # Else times are rounded to the rate that ffmpeg takes the file for.
+    return ["-enc_time_base", "demux", *options]
 
 
 def encode(
@@ -96,9 +116,10 @@ def encode(
     tool: Tool,
     output: Path,
     *,
+    segment: Segment | None = None,
     cancel: threading.Event | None = None,
 ) -> Encoded:
-    """Encode every planned frame of ``source`` to ``output`` (MP4).
+    """Encode every planned frame of ``source``, or those of ``segment``, to ``output`` (MP4).
 
     Raises ToolFailure where ffmpeg fails, complains, or writes another number
     of packets than frames were planned.
@@ -107,23 +128,25 @@ def encode(
     what = " ".join(word for word in words if word is not None)
     output = output.absolute()
     entry = encoder(encoder_name)
-    options = entry.options(cq, preset, source.depth)
-    pictures = [*entry.before_input, *argv.read(source.path, source.raw)]
+    options = encoder_options(source, entry, cq, preset)
+    pictures = [*entry.before_input, *argv.read(source.path, source.raw, segment)]
     limit = None if source.whole else source.frames
+    frames = segment.frames if segment else source.frames
+    reach = segment.start + frames if segment else frames
     for _ in range(_TRIES):
         finished = run(
-            argv.encode(tool.path, pictures, limit, options, output),
+            argv.encode(tool.path, pictures, limit, options, output, segment),
             cwd=output.parent,
-            deadline_s=_deadline_s(source, source.frames),
+            deadline_s=deadline_s(source.width * source.height, reach),
             cancel=cancel,
         )
-        _check(finished, what)
+        check(finished, what)
         log = output.parent / argv.PACKET_LOG
         sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
         if sizes:
             break
-    if len(sizes) != source.frames or not output.is_file():
-        raise ToolFailure(f"{what}: {len(sizes)} packets for {source.frames} frames")
+    if len(sizes) != frames or not output.is_file():
+        raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames")
     return Encoded(path=output, video_bytes=sum(sizes), wall_ms=finished.wall_s * 1000)
 
 
@@ -135,42 +158,54 @@ def score(
     depth: int,
     v1: bool,
     distorted_raw: argv.RawLike | None = None,
+    segment: Segment | None = None,
+    size: tuple[int, int] | None = None,
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
 
-    ``depth`` is the deeper bit depth of the two. Raises ToolFailure unless
-    every planned frame was decoded on both sides and scored.
+    ``depth`` is the deeper bit depth of the two. With a ``segment``, ``distorted`` holds the
+    frames of that part of ``reference`` alone. ``size`` (width, height) is what both sides are
+    scaled to for scoring; None: both are of one size and stay so. Raises ToolFailure unless
+    every planned frame was decoded on both sides and scored, InputError for a size that
+    can't be.
     """
     what = f"{distorted.name} against {reference.name}"
+    width, height = size or (reference.width, reference.height)
+    if min(width, height) < MIN_SIDE or width % 2 or height % 2:
+        raise InputError(
+            f"{width}x{height} can't be a size to score at",
+            hint=f"use even sides of at least {MIN_SIDE}",
+        )
+    frames = segment.frames if segment else reference.frames
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         folder = Path(name)
         finished = run(
             argv.score(
                 tool.path,
                 argv.read(distorted.absolute(), distorted_raw),
-                argv.read(reference.path, reference.raw),
-                argv.score_filter(depth, reference.frames, v1=v1),
+                argv.read(reference.path, reference.raw, segment),
+                argv.score_filter(depth, frames, v1=v1, size=size, span=segment),
             ),
             cwd=folder,
-            deadline_s=_deadline_s(reference, reference.frames),
+            deadline_s=deadline_s(width * height, segment.start + frames if segment else frames),
             cancel=cancel,
         )
-        _check(finished, what)
+        check(finished, what)
         counts = (
             argv.count_lines(folder / argv.DISTORTED_COUNT_LOG),
             argv.count_lines(folder / argv.REFERENCE_COUNT_LOG),
         )
-        if counts != (reference.frames, reference.frames):
+        if counts != (frames, frames):
             raise MediaError(
                 f"{what}: {counts[0]} and {counts[1]} frames decoded, "
-                f"{reference.frames} planned on both sides"
+                f"{frames} planned on both sides"
             )
         if not (folder / argv.VMAF_LOG).is_file():
             raise ToolFailure(f"{what}: libvmaf wrote no log")
         log = read_regular(folder / argv.VMAF_LOG)
-    columns = parse_log(log, reference.frames, V06_METRICS | (V1_METRICS if v1 else {}), what=what)
-    return Scores(columns=columns, width=reference.width, height=reference.height)
+    columns = parse_log(log, frames, V06_METRICS | (V1_METRICS if v1 else {}), what=what)
+    return Scores(columns=columns, width=width, height=height)
 
 
 def parse_log(

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +58,9 @@ def run(
     deadline_s: float,
     cwd: Path | None = None,
     cancel: threading.Event | None = None,
+    on_poll: Callable[[], None] | None = None,
 ) -> Finished:
-    """Run ``argv`` to its end, without a shell.
+    """Run ``argv`` to its end, without a shell, and call ``on_poll`` ten times a second till then.
 
     Raises ToolUnavailable where it can't be started, ToolFailure past
     ``deadline_s`` seconds, Cancelled once ``cancel`` is set. The whole process
@@ -87,6 +88,8 @@ def run(
             except subprocess.TimeoutExpired:
                 if cancel is not None and cancel.is_set():
                     raise Cancelled from None
+                if on_poll is not None:
+                    on_poll()
                 if time.monotonic() - start > deadline_s:
                     raise ToolFailure(
                         f"{Path(argv[0]).name}: killed after its deadline of {deadline_s:.0f} s",

@@ -7,10 +7,15 @@ be compared with.
 
 from __future__ import annotations
 
+import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vqcast.durable.files import sha256_file
 from vqcast.errors import InputError, MediaError, MissingDependency
@@ -18,11 +23,20 @@ from vqcast.media import argv
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
 
-_PROBE_DEADLINE_S = 600.0
+_DECODE_DEADLINE_S = 600.0
+_DECODE_BYTES_PER_S = 500_000
+"""So slow a decode is given up; a film of hours is not."""
 _DAMAGE_HINT = (
     "get the file again; ffmpeg -v error -i FILE -f null - shows all that is wrong with it"
 )
+_DEINTERLACE_HINT = "deinterlace it first, for example with ffmpeg -vf bwdif"
 MIN_SIDE = 16
+_FIRST_FIELD_ORDER = 2
+"""AVFieldOrder: 0 is unknown, 1 progressive, what follows is interlaced."""
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics of ITU-T H.273."""
+_STEADY_US = 2000
+"""How far a steady rate's times lie off it: containers count milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,18 @@ class RawFormat:
     height: int
     pix_fmt: str
     fps: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class FrameIndex:
+    """What a decode of a whole file gave, frame by frame."""
+
+    times_us: NDArray[np.int64]
+    """``[frames]``, microseconds on the clock that ffmpeg gives the file."""
+    digests: NDArray[np.bytes_]
+    """``[frames]``, of the decoded samples."""
+    interlaced: NDArray[np.bool_]
+    """``[frames]``, as the decoder marks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +78,12 @@ class Source:
     """Whether ``frames`` are all that the file holds, as far as was asked."""
     raw: RawFormat | None = None
     group: str | None = None
+    steady: bool = True
+    """Whether its frames come at the rate that ffmpeg takes it for."""
+    notes: tuple[str, ...] = ()
+    """What encoding and scoring change in its pictures, in words."""
+    index: FrameIndex | None = field(default=None, compare=False, repr=False)
+    """Of the whole file; None where only a part was asked for."""
 
 
 def _existing_file(path: Path) -> Path:
@@ -69,8 +101,23 @@ def _existing_file(path: Path) -> Path:
         raise InputError(f"{path}: {error.strerror}") from error
 
 
-def _header(path: Path, raw: RawFormat | None) -> tuple[int, int, int, bool]:
-    """Width, height, bits per sample and interlacing of the first frame."""
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What a file says of itself, and its first frame."""
+
+    width: int
+    height: int
+    pix_fmt: str
+    bits: int
+    alpha: bool
+    interlaced: bool
+    hdr: str | None
+    """Why its pictures are HDR."""
+    rate: Fraction | None
+    """Frames a second that ffmpeg takes it for."""
+
+
+def _header(path: Path, raw: RawFormat | None) -> _Header:
     try:
         import av
     except ImportError as error:
@@ -87,11 +134,29 @@ def _header(path: Path, raw: RawFormat | None) -> tuple[int, int, int, bool]:
         ) as container:
             if not container.streams.video:
                 raise MediaError(f"{path}: holds no video stream")
-            frame = next(container.decode(video=0), None)
+            stream = container.streams.video[0]
+            if stream.disposition & av.stream.Disposition.attached_pic:
+                raise MediaError(
+                    f"{path}: its first video stream is a cover picture",
+                    hint="keep the video alone: ffmpeg -i FILE -map 0:V:0 -map 0:a? -c copy OUT",
+                )
+            order = stream.codec_context.field_order if stream.codec_context else 0
+            frame = next(container.decode(stream), None)
             if frame is None:
                 raise MediaError(f"{path}: holds no frame that can be decoded", hint=_DAMAGE_HINT)
-            bits = max(component.bits for component in frame.format.components)
-            return frame.width, frame.height, bits, bool(frame.interlaced_frame)
+            components = frame.format.components
+            side_data: Any = frame.side_data
+            beside = [data.type.name for data in side_data]
+            return _Header(
+                width=frame.width,
+                height=frame.height,
+                pix_fmt=frame.format.name,
+                bits=max(component.bits for component in components),
+                alpha=any(component.is_alpha for component in components),
+                interlaced=bool(frame.interlaced_frame) or order >= _FIRST_FIELD_ORDER,
+                hdr=_hdr(int(frame.color_trc or 0), beside),
+                rate=stream.guessed_rate,
+            )
     except (av.FFmpegError, ValueError, UnicodeError) as error:
         words = getattr(error, "strerror", None) or str(error)
         raise MediaError(
@@ -99,24 +164,67 @@ def _header(path: Path, raw: RawFormat | None) -> tuple[int, int, int, bool]:
         ) from error
 
 
-def count_frames(
+def _hdr(trc: int, side_data: list[str]) -> str | None:
+    """What makes a picture HDR: its transfer characteristics (H.273), or metadata beside it."""
+    if trc in _HDR_TRANSFERS:
+        return _HDR_TRANSFERS[trc]
+    return next(
+        (kind for kind in sorted(side_data) if kind.startswith(("DOVI", "DYNAMIC_HDR"))), None
+    )
+
+
+def read_index(folder: Path, path: Path) -> FrameIndex:
+    """What `argv.decode` of ``path`` wrote into ``folder``; empty where it decoded nothing.
+
+    Raises MediaError for pictures that change on the way: ffmpeg then starts its filters, and
+    with them TIMES_LOG, again.
+    """
+    times_log, frames_log = folder / argv.TIMES_LOG, folder / argv.FRAMES_LOG
+    if not times_log.is_file() or not frames_log.is_file():
+        empty = np.zeros(0, dtype=np.int64)
+        return FrameIndex(empty, empty.astype("S32"), empty.astype(bool))
+    times = [int(ticks) for ticks in re.findall(r" pts:(-?\d+) ", times_log.read_text())]
+    rows = [
+        line.replace(" ", "").split(",")
+        for line in frames_log.read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    if len(times) < len(rows):
+        raise MediaError(
+            f"{path}: its pictures change size or format on the way",
+            hint="cut it there into files of one size and format",
+        )
+    # Where the last frames are not asked for, some are left in the filters: more times than rows.
+    return FrameIndex(
+        times_us=np.array(times[: len(rows)], dtype=np.int64),
+        digests=np.array([row[5] for row in rows], dtype="S32"),
+        interlaced=np.array([int(row[2]) % 2 == 1 for row in rows], dtype=bool),
+    )
+
+
+def decode_deadline_s(path: Path) -> float:
+    """Seconds after which a decode of the whole of ``path`` is given up."""
+    return _DECODE_DEADLINE_S + path.stat().st_size / _DECODE_BYTES_PER_S
+
+
+def decode(
     path: Path, tool: Tool, *, raw: RawFormat | None = None, frames: int | None = None
-) -> int:
-    """Frames that ffmpeg decodes from ``path``, at most ``frames``.
+) -> FrameIndex:
+    """Decode ``path``, at most ``frames`` frames, and note what each frame is.
 
     Raises MediaError where the decoder reports any damage.
     """
     with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
         finished = run(
-            argv.count(tool.path, argv.read(path, raw), frames),
+            argv.decode(tool.path, argv.read(path, raw), frames),
             cwd=Path(folder),
-            deadline_s=_PROBE_DEADLINE_S,
+            deadline_s=decode_deadline_s(path),
         )
         if finished.returncode or finished.stderr.strip():
             raise MediaError(
                 f"{path}: damaged: {argv.last_words(finished.stderr)}", hint=_DAMAGE_HINT
             )
-        return argv.count_lines(Path(folder) / argv.COUNT_LOG)
+        return read_index(Path(folder), path)
 
 
 def probe(
@@ -138,32 +246,75 @@ def probe(
     path = _existing_file(path)
     if raw is not None:
         _check_raw_length(path, raw)
-    width, height, bits, interlaced = _header(path, raw)
-    if interlaced:
-        raise MediaError(
-            f"{path}: is interlaced, and VMAF is defined on progressive frames",
-            hint="deinterlace it first, for example with ffmpeg -vf bwdif",
-        )
-    if min(width, height) < MIN_SIDE or width % 2 or height % 2:
-        raise MediaError(
-            f"{path}: {width}x{height} can't be encoded as 4:2:0",
-            hint=f"crop or scale it to even sides of at least {MIN_SIDE}",
-        )
-    counted = count_frames(path, tool, raw=raw, frames=frames)
+    header = _header(path, raw)
+    width, height = header.width, header.height
+    _refuse_header(path, header)
+    index = decode(path, tool, raw=raw, frames=frames)
+    counted = len(index.times_us)
     if counted == 0 or (frames is not None and counted < frames):
         raise MediaError(f"{path}: holds {counted} frames, {frames or 1} are needed")
+    if index.interlaced.any():
+        first = int(index.interlaced.argmax())
+        raise MediaError(
+            f"{path}: is interlaced from frame {first} on, "
+            "and VMAF is defined on progressive frames",
+            hint=_DEINTERLACE_HINT,
+        )
     return Source(
         path=path,
         name=path.stem,
         sha256=sha256_file(path),
         width=width,
         height=height,
-        depth=8 if bits <= 8 else 10,
+        depth=8 if header.bits <= 8 else 10,
         frames=counted,
         whole=frames is None,
         raw=raw,
         group=group,
+        steady=_is_steady(index, header.rate),
+        notes=_notes(header),
+        index=index if frames is None else None,
     )
+
+
+def _refuse_header(path: Path, header: _Header) -> None:
+    width, height = header.width, header.height
+    if header.interlaced:
+        raise MediaError(
+            f"{path}: is interlaced, and VMAF is defined on progressive frames",
+            hint=_DEINTERLACE_HINT,
+        )
+    if min(width, height) < MIN_SIDE or width % 2 or height % 2:
+        raise MediaError(
+            f"{path}: {width}x{height} can't be encoded as 4:2:0",
+            hint=f"crop or scale it to even sides of at least {MIN_SIDE}",
+        )
+    if header.hdr:
+        raise MediaError(
+            f"{path}: is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
+            hint="map it to SDR first, for example with ffmpeg's filters zscale and tonemap",
+        )
+    if header.alpha:
+        raise MediaError(
+            f"{path}: has an alpha channel ({header.pix_fmt}), which no encode here keeps",
+            hint="drop it first: ffmpeg -i FILE -vf format=yuv420p -c:v ffv1 -c:a copy OUT.mkv",
+        )
+
+
+def _notes(header: _Header) -> tuple[str, ...]:
+    notes = []
+    if "420" not in header.pix_fmt and header.pix_fmt not in ("nv12", "nv21"):
+        notes.append(f"{header.pix_fmt} is encoded and scored as 4:2:0")
+    if header.bits > 10:
+        notes.append(f"{header.bits} bits a sample are encoded and scored as 10")
+    return tuple(notes)
+
+
+def _is_steady(index: FrameIndex, rate: Fraction | None) -> bool:
+    if not rate:
+        return False
+    grid = np.arange(len(index.times_us)) * (1e6 / float(rate))
+    return bool(np.abs(index.times_us - index.times_us[0] - grid).max() <= _STEADY_US)
 
 
 def _check_raw_length(path: Path, raw: RawFormat) -> None:

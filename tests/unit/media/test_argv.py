@@ -9,6 +9,7 @@ import pytest
 
 from vqcast.errors import InputError
 from vqcast.media import argv
+from vqcast.media.segment import Segment
 from vqcast.media.source import RawFormat
 
 RAW = RawFormat(128, 96, "yuv420p10le", Fraction(30000, 1001))
@@ -89,6 +90,40 @@ def test_score_filter_names_two_models_apart_and_scores_10_bit_deep() -> None:
     assert "name=vmaf|" in graph
     assert "name=vmaf_v1'" in graph
     assert graph.count("format=yuv420p10le") == 2
+
+
+def test_the_plain_score_filter_is_the_one_that_measured_corpora_are_keyed_by() -> None:
+    assert argv.score_filter(8, 7, v1=True) == (
+        "[0:v:0]settb=expr=1/25,setpts=N,format=yuv420p,split[d][dn];"
+        "[1:v:0]trim=end_frame=7,settb=expr=1/25,setpts=N,format=yuv420p,split[r][rn];"
+        "[d][r]libvmaf=model='version=vmaf_v0.6.1\\:name=vmaf|"
+        "version=vmaf_v1.0.16_3d0h\\:name=vmaf_v1':log_fmt=json:log_path=vmaf.json"
+        ":n_threads=1:eof_action=pass:repeatlast=0[s]"
+    )
+
+
+def test_a_scoring_size_scales_both_sides_alike() -> None:
+    graph = argv.score_filter(8, 7, v1=False, size=(64, 48))
+    assert graph.count("setpts=N,scale=64:48:flags=bicubic+accurate_rnd,format=yuv420p,") == 2
+
+
+def test_a_span_is_entered_at_its_seek_point_and_cut_by_time() -> None:
+    part = Segment(start=9, frames=7, seek_us=1_000_000, start_us=1_500_000, end_us=2_000_000)
+    arguments = argv.read(Path("/in.mkv"), span=part)
+    assert (_value(arguments, "-ss"), _value(arguments, "-t")) == ("1000000us", "1000000us")
+    assert arguments.index("-ss") < arguments.index("-i")
+    assert "[1:v:0]trim=start=500000us,trim=end_frame=7," in argv.score_filter(
+        8, 7, v1=False, span=part
+    )
+    encode = argv.encode(Path("/ffmpeg"), arguments, None, ["-c:v", "x"], Path("/o.mp4"), part)
+    assert encode[encode.index("-i") + 1 :].count("-ss") == 1
+    assert "500000us" in encode
+
+
+def test_a_span_of_the_whole_file_adds_nothing() -> None:
+    whole = Segment(start=0, frames=7, seek_us=0, start_us=None, end_us=None)
+    assert argv.read(Path("/in.mkv"), span=whole) == argv.read(Path("/in.mkv"))
+    assert argv.score_filter(8, 7, v1=False, span=whole) == argv.score_filter(8, 7, v1=False)
 
 
 def test_count_lines_of_an_absent_log_is_none_at_all(tmp_path: Path) -> None:

@@ -348,3 +348,34 @@ def test_status_0_is_not_taken_for_an_encode(
 ) -> None:
     with pytest.raises(ToolFailure, match=words):
         encode(pattern_source, "libx264", "medium", 30, fake(script), tmp_path / "e.mp4")
+
+
+def test_a_scoring_size_scales_both_sides_and_nothing_else(
+    pattern_source: Source,
+    blurred: Path,
+    tool: Tool,
+    tmp_path: Path,
+    ffmpeg: Callable[..., Path],
+) -> None:
+    scale = ("-vf", "scale=192:144:flags=bicubic+accurate_rnd", "-c:v", "rawvideo")
+    small = [
+        ffmpeg("-i", side, *scale, tmp_path / f"{side.stem}.nut")
+        for side in (pattern_source.path, blurred)
+    ]
+    by_hand = _scored(probe(small[0], tool), small[1], tool)
+    scaled = _scored(pattern_source, blurred, tool, size=(192, 144))
+    assert (scaled.width, scaled.height, scaled.frames) == (192, 144, 8)
+    for column, values in by_hand.columns.items():
+        assert np.array_equal(scaled.columns[column], values), column
+    plain = _scored(pattern_source, blurred, tool)
+    same = _scored(pattern_source, blurred, tool, size=(128, 96))
+    assert np.array_equal(plain.columns["vmaf"], same.columns["vmaf"])
+    assert abs(scaled.columns["vmaf"].mean() - plain.columns["vmaf"].mean()) > 0.5
+
+
+@pytest.mark.parametrize("size", [(0, 0), (-2, 96), (14, 96), (127, 96), (128, 95)])
+def test_a_scoring_size_that_can_t_be_is_refused(
+    size: tuple[int, int], pattern_source: Source, blurred: Path, tool: Tool
+) -> None:
+    with pytest.raises(InputError, match="can't be a size to score at"):
+        _scored(pattern_source, blurred, tool, size=size)

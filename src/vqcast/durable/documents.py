@@ -24,6 +24,11 @@ def encode(document: Document) -> bytes:
     return jsontext.dump(msgspec.to_builtins(document))
 
 
+def encode_compact(document: Document) -> bytes:
+    """The canonical bytes of a document that is mostly numbers: one line of JSON."""
+    return jsontext.dump_line(msgspec.to_builtins(document))
+
+
 def to_dict(document: Document) -> dict[str, Any]:
     """The document as plain dicts and lists."""
     plain: dict[str, Any] = msgspec.to_builtins(document)

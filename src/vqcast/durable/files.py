@@ -13,10 +13,11 @@ import contextlib
 import gzip
 import hashlib
 import os
+import secrets
 import stat
-import tempfile
 from pathlib import Path
 
+from vqcast.durable import disk
 from vqcast.errors import InputError
 
 MAX_READ_BYTES = 1 << 31
@@ -62,13 +63,36 @@ def read_regular(
     return data
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def make_folders(folder: Path) -> None:
+    """Make ``folder`` and the folders above it, each durable before the next. Raises OSError.
+
+    The lowest one that is there is synced into its parent too: whoever made it
+    may have been killed before that.
+    """
+    if not folder.is_dir():
+        make_folders(folder.parent)
+        with contextlib.suppress(FileExistsError):
+            disk.current.make_folder(folder)
+    if folder != folder.parent:
+        with contextlib.suppress(PermissionError):  # a folder above that is not ours to open
+            disk.current.sync_folder(folder.parent)
+
+
+def write_new(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write and sync a file that is not there yet; its name is for the caller to sync.
+
+    Raises OSError; the file may then be there in part.
+    """
+    descriptor = disk.current.create(path)
     try:
-        os.fsync(descriptor)
+        left = memoryview(data)
+        while left:
+            left = left[disk.current.write(descriptor, left) :]
+        if mode is not None:
+            disk.current.set_mode(descriptor, mode)
+        disk.current.sync(descriptor)
     finally:
-        os.close(descriptor)
+        disk.current.close(descriptor)
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> str:
@@ -77,34 +101,58 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> str:
     Missing parent folders are made. Raises InputError where the folder can't
     be written; whatever stood at ``path`` is then still there, whole.
     """
-    temporary: str | None = None
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    renamed = False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        temporary = None
-        sync_folder(path.parent)
+        make_folders(path.parent)
+        write_new(temporary, data, mode=mode)
+        disk.current.rename(temporary, path)
+        renamed = True
+        disk.current.sync_folder(path.parent)
     except OSError as error:
         raise InputError(
             f"{path}: can't write: {error.strerror}",
             hint="check the folder's rights and free space",
         ) from error
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        if not renamed:
+            with contextlib.suppress(OSError):
+                disk.current.unlink(temporary)
     return sha256_bytes(data)
+
+
+def adopt(made: Path, path: Path) -> None:
+    """Give a file that another program wrote its name, in one step, its bytes durable first.
+
+    Raises InputError where it can't be; ``made`` is then still there.
+    """
+    try:
+        descriptor = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            disk.current.sync(descriptor)
+        finally:
+            disk.current.close(descriptor)
+        disk.current.rename(made, path)
+        disk.current.sync_folder(path.parent)
+    except OSError as error:
+        raise InputError(
+            f"{path}: can't write: {error.strerror}",
+            hint="check the folder's rights and free space",
+        ) from error
+
+
+def confirm(folder: Path) -> None:
+    """Make durable what is found in ``folder``, whose writer may have been killed before that."""
+    with contextlib.suppress(OSError):
+        disk.current.sync_folder(folder)
 
 
 def remove(path: Path) -> None:
     """Remove a file if it is there, durably."""
     try:
-        path.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        with contextlib.suppress(FileNotFoundError):
+            disk.current.unlink(path)
+        disk.current.sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"{path}: can't remove: {error.strerror}") from error
 
@@ -112,7 +160,7 @@ def remove(path: Path) -> None:
 def remove_if_empty(folder: Path) -> None:
     """Remove a folder that holds nothing; leave any other alone."""
     with contextlib.suppress(OSError):
-        folder.rmdir()
+        disk.current.remove_folder(folder)
 
 
 def gzip_canonical(data: bytes) -> bytes:

@@ -4,56 +4,72 @@ The new folder is made and synced beside the old one, then the kernel swaps
 the two names (``renameat2`` with ``RENAME_EXCHANGE``). A reader that holds the
 old folder open goes on reading the old files; one that opens it now sees the
 new. What a killed writer left beside the folder is swept by the next one.
+
+An old folder is taken apart only once the disk has confirmed its new name:
+else a power cut could give it back its old name without its files.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
+import contextlib
 import glob
 import os
-import shutil
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from vqcast.durable.files import sync_folder
+from vqcast.durable import disk
+from vqcast.durable.files import make_folders, write_new
 from vqcast.errors import InputError
 
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
-
-
-def _exchange(a: Path, b: Path) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2"):
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    status = libc.renameat2(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE)
-    if status:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+_REMOVED_PREFIX = ".vqcast-removed-"
 
 
 def _staging_prefix(target: Path) -> str:
     return f".{target.name}.staged-"
 
 
-def _sweep(target: Path) -> None:
-    for left in target.parent.glob(f"{glob.escape(_staging_prefix(target))}*"):
-        shutil.rmtree(left, ignore_errors=True)
+def _take_apart(folder: Path) -> None:
+    """Remove a folder and all in it, as far as that is possible."""
+    with contextlib.suppress(OSError):
+        with os.scandir(folder) as entries:
+            found = list(entries)
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                _take_apart(Path(entry))
+            else:
+                with contextlib.suppress(OSError):
+                    disk.current.unlink(Path(entry))
+        disk.current.remove_folder(folder)
+
+
+def _sweep(parent: Path, prefix: str) -> None:
+    """Take apart what was left under names of ``prefix``. Raises OSError."""
+    left = list(parent.glob(f"{glob.escape(prefix)}*"))
+    if left:
+        disk.current.sync_folder(parent)
+    for folder in left:
+        _take_apart(folder)
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder and all in it, as far as that is possible."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a folder and all in it, as far as that is possible; its name goes first."""
+    with contextlib.suppress(OSError):
+        disk.current.rename(folder, folder.parent / f"{_REMOVED_PREFIX}{secrets.token_hex(8)}")
+        _sweep(folder.parent, _REMOVED_PREFIX)
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+def _stage(staged: Path, files: Mapping[str, bytes]) -> None:
+    """Write and sync ``files`` into the new folder ``staged``. Raises OSError."""
+    disk.current.make_folder(staged)
+    disk.current.set_mode(staged, 0o755)
+    inner = {parent for name in files for parent in Path(name).parents} - {Path()}
+    for folder in sorted(inner):
+        disk.current.make_folder(staged / folder)
+    for name, data in files.items():
+        write_new(staged / name, data)
+    for folder in (Path(), *inner):
+        disk.current.sync_folder(staged / folder)
 
 
 def replace_folder(target: Path, files: Mapping[str, bytes]) -> None:
@@ -61,33 +77,30 @@ def replace_folder(target: Path, files: Mapping[str, bytes]) -> None:
 
     The caller holds the lock of ``target``. Raises InputError where the parent
     can't be written or its filesystem can't swap folders; the old folder then
-    stands untouched.
+    stands untouched. Where only the disk's confirmation fails, the new one
+    stands, and may go again in a power cut.
     """
     target = Path(os.path.realpath(target))
+    staged = target.parent / f"{_staging_prefix(target)}{secrets.token_hex(8)}"
+    swapped = False
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
-        staged = Path(tempfile.mkdtemp(prefix=_staging_prefix(target), dir=target.parent))
-    except OSError as error:
-        raise InputError(
-            f"{target.parent}: can't write: {error.strerror}",
-            hint="check the folder's rights and free space",
-        ) from error
-    try:
-        staged.chmod(0o755)
-        for name, data in files.items():
-            _write_synced(staged / name, data)
-        for folder in [staged, *(path for path in staged.rglob("*") if path.is_dir())]:
-            sync_folder(folder)
+        make_folders(target.parent)
+        _sweep(target.parent, _staging_prefix(target))
+        _stage(staged, files)
         if target.exists():
-            _exchange(staged, target)
+            disk.current.exchange(staged, target)
         else:
-            staged.rename(target)
-        sync_folder(target.parent)
+            disk.current.rename(staged, target)
+        swapped = True
+        disk.current.sync_folder(target.parent)
+        _take_apart(staged)
     except OSError as error:
+        done = "was replaced, but the disk did not confirm it" if swapped else "can't be replaced"
         raise InputError(
-            f"{target}: can't be replaced: {error.strerror}",
-            hint="its filesystem must be writable and able to swap folders; no mount point is",
+            f"{target}: {done}: {error.strerror}",
+            hint="check rights and free space; the file system must be able to swap folders, "
+            "and a mount point can't be swapped",
         ) from error
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        if not swapped:
+            _take_apart(staged)

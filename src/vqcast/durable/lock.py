@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from vqcast.durable.files import make_folders
 from vqcast.errors import Busy, InputError
 
 
@@ -20,7 +21,7 @@ def locked(path: Path, *, what: str, timeout_s: float = 0.0) -> Iterator[None]:
     """
     lock_path = path.parent / f".{path.name}.lock"
     try:
-        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(lock_path.parent)
         lock = FileLock(lock_path, timeout=timeout_s)
         lock.acquire()
     except Timeout as error:

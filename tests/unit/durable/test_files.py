@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vqcast.durable import files
+from vqcast.durable import disk, files
 from vqcast.errors import InputError
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -71,7 +71,7 @@ def test_write_over_a_folder_is_refused_and_leaves_nothing(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["folder"]
 
 
-@pytest.mark.parametrize("call", ["fsync", "fchmod", "replace"])
+@pytest.mark.parametrize("call", ["fsync", "chmod", "replace"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_old_content_survives_a_fault_at_any_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: BaseException
@@ -82,7 +82,7 @@ def test_old_content_survives_a_fault_at_any_step(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(files.os, call, fail)
+    monkeypatch.setattr(disk.os, call, fail)
     expected = InputError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         files.write_atomic(path, b"new")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqcast.corpus.check import describe, oddities
 from vqcast.corpus.table import Corpus, load
+from vqcast.corpus.writing import convert
 from vqcast.durable import jsontext
 from vqcast.errors import CorpusError
 from vqcast.vocab import FEATURES
@@ -56,6 +59,24 @@ def test_written_rows_are_loaded_as_they_were(rows: list[dict[str, Any]], packed
     assert corpus.features.tolist() == [[row[name] for name in FEATURES] for row in rows]
     jsontext.dump(describe(corpus))
     assert all(isinstance(sentence, str) for sentence in oddities(corpus))
+
+
+@settings(max_examples=40)
+@given(st.lists(ROWS, min_size=1, max_size=8))
+def test_any_corpus_goes_to_parquet_and_back(rows: list[dict[str, Any]]) -> None:
+    data = b"".join(jsontext.dump_line(row) for row in rows)
+    with tempfile.TemporaryDirectory() as name:
+        there, back = Path(name) / "c.parquet", Path(name) / "back.jsonl"
+        (Path(name) / "c.jsonl").write_bytes(data)
+        assert convert(Path(name) / "c.jsonl", there)[0] == len(rows)
+        corpus = load(there, min_rows=1)
+        convert(there, back)
+        assert [json.loads(line) for line in back.read_bytes().splitlines()] == rows
+        one = load(Path(name) / "c.jsonl", min_rows=1)
+    for field in ("src", "encoder", "preset", "group"):
+        assert getattr(corpus, field) == getattr(one, field)
+    for field in ("cq", "frame_index", "vmaf", "features"):
+        assert np.array_equal(getattr(corpus, field), getattr(one, field))
 
 
 def _loads_or_is_refused(data: bytes) -> None:

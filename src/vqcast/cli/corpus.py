@@ -1,254 +1,23 @@
-"""``vqcast corpus``: build one from real video, check one."""
+"""``vqcast corpus``: build one from real video, check, cut, convert and describe one."""
 
 from __future__ import annotations
 
-import re
-import shlex
-import sys
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vqcast.cli import options, render
-from vqcast.errors import DocumentError, InputError
+from vqcast.cli.corpus_build import build, numbers
+from vqcast.errors import DocumentError
 
 app = typer.Typer(help="Build and check corpora of measured frames.", no_args_is_help=True)
-
-
-@app.command()
-def build(
-    sources: Annotated[
-        list[Path], typer.Argument(help="Video files: any container, y4m or raw YUV.")
-    ],
-    encoder: Annotated[
-        list[str], typer.Option("--encoder", help="Encoder names: repeat, or a,b,c.")
-    ],
-    cq: Annotated[
-        list[str],
-        typer.Option(
-            "--cq", help="Qualities: repeat, or 20,26,32; libx264:20,26 for one encoder alone."
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="The corpus to write: .jsonl or .jsonl.gz.")],
-    preset: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--preset",
-            help="Presets of every encoder: fast, or fast,slow; libx264:fast,slow for one alone.",
-        ),
-    ] = None,
-    frames: Annotated[
-        int | None, typer.Option("--frames", min=1, help="First N frames. Default: all.")
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Cells at a time. Default: one a core.")
-    ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            "--manifest",
-            help="TSV with columns file and group (clips that share content); origin and licence "
-            "are carried into the provenance.",
-        ),
-    ] = None,
-    provenance_file: Annotated[
-        Path | None,
-        typer.Option("--provenance", help="Where it says how it was made. Default: beside OUT."),
-    ] = None,
-    v1: Annotated[bool, typer.Option("--v1/--no-v1", help="Also record VMAF v1.")] = True,
-    width: Annotated[int | None, typer.Option(min=1, help="Raw YUV: width.")] = None,
-    height: Annotated[int | None, typer.Option(min=1, help="Raw YUV: height.")] = None,
-    pix_fmt: Annotated[str, typer.Option(help="Raw YUV: pixel format.")] = "yuv420p",
-    fps: Annotated[
-        str,
-        typer.Option(
-            help="Raw YUV: frame rate, such as 25 or 30000/1001; name: from each file's name, "
-            "as in Tennis_24fps.yuv."
-        ),
-    ] = "25",
-    json: options.Json = False,
-) -> None:
-    """Encode every source with every encoder at every quality, and score each frame.
-
-    Interrupted at any point and started again, it goes on with the next cell.
-    Exit code 1 where a cell failed; the rest is written all the same.
-    """
-    options.require_media()
-    from vqcast.corpus.build import build as build_corpus
-    from vqcast.corpus.build import cells_folder
-    from vqcast.corpus.plan import plan
-    from vqcast.corpus.provenance import Manifest, provenance, read_manifest
-    from vqcast.durable import jsontext
-    from vqcast.durable.files import write_atomic
-    from vqcast.media.doctor import libvmaf_version, require_devices
-    from vqcast.media.source import RawFormat, probe
-    from vqcast.media.tool import find_ffmpeg
-
-    names = options.split(encoder)
-    qualities = _qualities(names, cq)
-    presets = _presets(names, preset or [])
-    _check_grid(qualities, presets)
-    raws = {
-        path: _raw(path, width, height, pix_fmt, fps)
-        for path in sources
-        if path.suffix.lower() in (".yuv", ".raw")
-    }
-    known = read_manifest(manifest) if manifest else Manifest()
-    tool = find_ffmpeg()
-    render.note(f"ffmpeg {tool.version}, sha256 {tool.sha256[:16]}…")
-    require_devices(names, tool)
-    probed = []
-    with render.weighted_bar("reading sources", len(sources)) as advance:
-        for path in sources:
-            fmt = RawFormat(*raws[path]) if path in raws else None
-            source = probe(path, tool, raw=fmt, frames=frames, group=known.group(path))
-            known.check(path, source.sha256)
-            if manifest is not None and source.group is None:
-                render.note(f"{path.name}: not in {manifest.name}, taken as a group of its own")
-            probed.append(source)
-            advance(1, path.name)
-    cells = plan(probed, qualities, presets, v1=v1)
-    with render.weighted_bar("cells", sum(cell.weight for cell in cells)) as advance:
-        built = build_corpus(
-            cells,
-            out,
-            tool,
-            jobs=jobs,
-            on_cell=lambda cell, reused: advance(cell.weight, str(cell)),
-            on_failure=lambda cell, reason: render.note(f"failed: {cell}: {reason}"),
-        )
-    if built.sha256 is not None:
-        origin = provenance(
-            cells,
-            tool,
-            libvmaf_version(tool),
-            known,
-            command=_command(sources, manifest),
-            corpus_name=out.name,
-            corpus_sha256=built.sha256,
-            n_rows=built.rows,
-        )
-        write_atomic(provenance_file or _default_provenance(out), jsontext.dump(origin))
-    if json:
-        render.print_json(
-            {
-                "out": str(out),
-                "sha256": built.sha256,
-                "rows": built.rows,
-                "cells": len(cells),
-                "measured": built.measured,
-                "reused": built.reused,
-                "failed": [{"cell": str(cell), "reason": why} for cell, why in built.failures],
-            }
-        )
-    else:
-        render.say(
-            f"{out}: {built.rows} rows; {len(cells)} cells: {built.measured} measured, "
-            f"{built.reused} found finished, {len(built.failures)} failed"
-        )
-        render.note(f"finished cells are kept in {cells_folder(out)}; remove it when you are done")
-    if built.failures:
-        raise typer.Exit(1)
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in options.split([text])]
-    except ValueError as error:
-        raise InputError(f"--cq: {text!r} is not a list of numbers") from error
-
-
-def _qualities(encoders: list[str], given: list[str]) -> dict[str, list[float]]:
-    """Each encoder's qualities: its own where named, else those for all."""
-    own: dict[str, list[float]] = {}
-    shared: list[float] = []
-    for value in given:
-        name, colon, rest = value.partition(":")
-        if colon:
-            if name not in encoders:
-                raise InputError(f"--cq {value}: {name!r} is not among the encoders given")
-            own.setdefault(name, []).extend(_numbers(rest))
-        else:
-            shared += _numbers(value)
-    missing = [name for name in encoders if name not in own and not shared]
-    if missing:
-        raise InputError(f"no quality for {', '.join(missing)}", hint="add --cq N or --cq NAME:N")
-    return {name: own.get(name, shared) for name in encoders}
-
-
-def _presets(encoders: list[str], given: list[str]) -> dict[str, tuple[str, ...]]:
-    """Each named encoder's presets; one for all gives way to one for the encoder."""
-    presets: dict[str, tuple[str, ...]] = {}
-    for value in sorted(given, key=lambda text: ":" in text):
-        name, colon, rest = value.partition(":")
-        if colon and name not in encoders:
-            raise InputError(f"--preset {value}: {name!r} is not among the encoders given")
-        words = tuple(options.split([rest if colon else value]))
-        if not words:
-            raise InputError(f"--preset {value!r} names no preset")
-        presets.update({name: words} if colon else dict.fromkeys(encoders, words))
-    return presets
-
-
-def _check_grid(qualities: dict[str, list[float]], presets: dict[str, tuple[str, ...]]) -> None:
-    """Refuse a bad name or number before any source is read."""
-    from vqcast.media.encoders import encoder
-
-    for name, values in qualities.items():
-        entry = encoder(name)
-        for preset in presets.get(name, (entry.default_preset,)):
-            for value in values:
-                entry.check(value, preset)
-
-
-def _raw(
-    path: Path, width: int | None, height: int | None, pix_fmt: str, fps: str
-) -> tuple[int, int, str, Fraction]:
-    """What the options, and with ``--fps name`` the file's name, say of a raw file."""
-    if width is None or height is None:
-        raise InputError(f"{path}: is raw YUV", hint="say --width, --height, --pix-fmt and --fps")
-    if fps == "name":
-        named = re.search(r"_(\d+(?:\.\d+)?)fps$", path.stem)
-        if named is None:
-            raise InputError(f"{path}: its name does not end in a frame rate such as _25fps")
-        fps = named[1]
-    try:
-        rate = Fraction(fps)
-    except (ValueError, ZeroDivisionError) as error:
-        raise InputError(f"--fps {fps!r} is not a frame rate") from error
-    if rate <= 0:
-        raise InputError(f"--fps {fps!r} is not a frame rate")
-    return width, height, pix_fmt, rate
-
-
-def _default_provenance(out: Path) -> Path:
-    name = out.name.removesuffix(".gz").removesuffix(".jsonl")
-    return out.with_name(f"{name}.provenance.json")
-
-
-def _command(sources: list[Path], manifest: Path | None) -> str:
-    """The command line as it was typed, this machine's folders and long lists left out."""
-    words = sys.argv[1:]
-    given = [str(path) for path in sources]
-    first = sources[0]
-    everything = sorted(first.parent.glob(f"*{first.suffix}"))
-    if sorted(sources) == everything and given[0] in words:
-        start = words.index(given[0])
-        if words[start : start + len(given)] == given:
-            words[start : start + len(given)] = [f"CLIPS/*{first.suffix}"]
-    local = {
-        str(path): f"CLIPS/{path.name}" for path in (*sources, *([manifest] if manifest else []))
-    }
-    named = [local.get(word, word) for word in words]
-    quoted = [Path(word).name if Path(word).is_absolute() else word for word in named]
-    return " ".join(["vqcast", *(word if "*" in word else shlex.quote(word) for word in quoted)])
+app.command()(build)
 
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="The corpus: .jsonl or .jsonl.gz.")],
+    file: Annotated[Path, typer.Argument(help="The corpus: .jsonl, .jsonl.gz or .parquet.")],
     json: options.Json = False,
 ) -> None:
     """Say what a corpus holds and everything that is wrong with it.
@@ -322,8 +91,24 @@ def select(
         groups=options.split(group or []),
         sources=options.split(source or []),
         encoders=options.split(encoder or []),
-        cqs=[number for text in cq or [] for number in _numbers(text)],
+        cqs=[number for text in cq or [] for number in numbers(text)],
     )
+    render.say(f"{out}: {rows} rows, sha256 {digest}")
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="The corpus to read.")],
+    out: Annotated[Path, typer.Argument(help="The one to write: .jsonl, .jsonl.gz or .parquet.")],
+) -> None:
+    """Write a corpus in another shape, JSON Lines or a Parquet dataset, without loss.
+
+    A .parquet corpus is a folder with a part for each encoder and source. Its
+    sha256 is that of the list sha256sum makes of its parts, sorted by name.
+    """
+    from vqcast.corpus.writing import convert as convert_corpus
+
+    rows, digest = convert_corpus(file, out)
     render.say(f"{out}: {rows} rows, sha256 {digest}")
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,17 @@ def describe(corpus: Corpus) -> dict[str, Any]:
     """Counts and ranges of the corpus, ready for JSON."""
     cq_of: dict[str, set[float]] = defaultdict(set)
     preset_of: dict[str, set[str]] = defaultdict(set)
-    for encoder, preset, cq in zip(corpus.encoder, corpus.preset, corpus.cq, strict=True):
-        cq_of[encoder].add(float(cq))
+    for encoder, preset, cq in corpus.settings()[0]:
+        cq_of[encoder].add(cq)
         preset_of[encoder].add(preset or "none")
-    rows_of_encoder, rows_of_src = Counter(corpus.encoder), Counter(corpus.src)
+    rows_of_encoder, rows_of_src = corpus.encoder.counts(), corpus.src.counts()
     groups = corpus.group_of()
     return {
         "path": corpus.path.name,
         "sha256": corpus.sha256,
         "shape": corpus.shape,
         "n_rows": len(corpus),
-        "n_cells": len(_cells(corpus)),
+        "n_cells": len(corpus.cells()[0]),
         "n_sources": len(rows_of_src),
         "n_groups": len(set(groups.values())),
         "dropped_nan_rows": corpus.dropped_nan_rows,
@@ -60,20 +60,14 @@ def describe(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _cells(corpus: Corpus) -> dict[tuple[str, str, str | None, float], list[int]]:
-    cells: dict[tuple[str, str, str | None, float], list[int]] = defaultdict(list)
-    keys = zip(corpus.src, corpus.encoder, corpus.preset, corpus.cq, strict=True)
-    for row, (src, encoder, preset, cq) in enumerate(keys):
-        cells[(src, encoder, preset, float(cq))].append(row)
-    return cells
-
-
 def oddities(corpus: Corpus) -> list[str]:
     """One sentence for each thing that loads but is likely a mistake."""
     found = []
-    cells = _cells(corpus)
+    cells, cell_of_row = corpus.cells()
+    counts = np.bincount(cell_of_row, minlength=len(cells))
+    by_cell = np.split(np.argsort(cell_of_row, kind="stable"), np.cumsum(counts)[:-1])
     lengths: dict[str, set[int]] = defaultdict(set)
-    for (src, encoder, preset, cq), rows in cells.items():
+    for (src, encoder, preset, cq), rows in zip(cells, by_cell, strict=True):
         cell = f"{src} {encoder} {preset or 'no preset'} {cq:g}"
         indices = corpus.frame_index[rows]
         if corpus.shape == SHAPE_FRAME and not np.array_equal(
@@ -83,24 +77,23 @@ def oddities(corpus: Corpus) -> list[str]:
         lengths[src].add(len(rows))
     if corpus.shape == SHAPE_FRAME:
         found += [
-            f"{src}: cells of different lengths: {', '.join(map(str, sorted(counts)))} frames"
-            for src, counts in sorted(lengths.items())
-            if len(counts) > 1
+            f"{src}: cells of different lengths: {', '.join(map(str, sorted(sizes)))} frames"
+            for src, sizes in sorted(lengths.items())
+            if len(sizes) > 1
         ]
-    full = Counter(cell[1:] for cell in cells)
+    there, full = set(cells), dict.fromkeys(cell[1:] for cell in cells)
     for src in corpus.sources:
-        absent = [cell for cell in full if (src, *cell) not in cells]
+        absent = sum((src, *cell) not in there for cell in full)
         if absent:
-            found.append(f"{src}: lacks {len(absent)} of the grid's {len(full)} cells")
+            found.append(f"{src}: lacks {absent} of the grid's {len(full)} cells")
     found += _odd_values(corpus)
     return found
 
 
 def _odd_values(corpus: Corpus) -> list[str]:
     found = []
-    for encoder, preset in sorted(
-        {(e, p) for e, p in zip(corpus.encoder, corpus.preset, strict=True) if p}
-    ):
+    pairs = {(encoder, preset) for encoder, preset, _ in corpus.settings()[0] if preset}
+    for encoder, preset in sorted(pairs):
         if encoder in PRESETS and preset not in PRESETS[encoder]:
             found.append(f"{encoder}: preset {preset!r} is not in its frozen list")
     for name, column in zip(FEATURES, corpus.features.T, strict=True):
@@ -108,13 +101,10 @@ def _odd_values(corpus: Corpus) -> list[str]:
             found.append(f"{name} is {column[0]:g} in every row")
     if len(corpus.sources) < 2:
         found.append("one source: nothing can be held out")
-    several: dict[str, set[str | None]] = defaultdict(set)
-    for src, group in zip(corpus.src, corpus.group, strict=True):
-        several[src].add(group)
     found += [
-        f"{src}: belongs to {len(groups)} groups"
-        for src, groups in several.items()
-        if len(groups) > 1
+        f"{src}: belongs to {groups} groups"
+        for src, groups in corpus.groups_of_each().items()
+        if groups > 1
     ]
     if corpus.dropped_nan_rows:
         found.append(f"{corpus.dropped_nan_rows} pooled rows dropped: a feature mean is NaN")

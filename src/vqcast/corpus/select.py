@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from vqcast.corpus.parquet import is_dataset, write_dataset
 from vqcast.corpus.table import SHAPE_POOLED, Corpus, rows_text
-from vqcast.durable.files import gzip_canonical, write_atomic
+from vqcast.corpus.writing import parts_of_lines, write_lines
 from vqcast.errors import InputError
 
 
@@ -21,7 +22,8 @@ def select(
 ) -> tuple[int, str]:
     """Write the rows that match every given filter to ``out``; return their count and sha256.
 
-    An empty filter lets everything pass. Lines are copied byte for byte.
+    An empty filter lets everything pass. Lines are copied byte for byte,
+    but to or from a Parquet dataset.
     Raises InputError for a name that the corpus lacks, or where nothing is left.
     """
     group_of = corpus.group_of()
@@ -45,8 +47,9 @@ def select(
         raise InputError(
             f"{corpus.path}: no row matches", hint="vqcast corpus check shows what is in it"
         )
-    data = b"\n".join(kept) + b"\n"
-    return len(kept), write_atomic(out, gzip_canonical(data) if out.suffix == ".gz" else data)
+    if is_dataset(out):
+        return write_dataset(out, parts_of_lines(kept, str(corpus.path)))
+    return len(kept), write_lines(out, [line + b"\n" for line in kept])
 
 
 def _known(what: str, given: Collection[str], there: set[str], path: Path) -> None:

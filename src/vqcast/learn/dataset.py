@@ -44,13 +44,14 @@ def trainable(corpus: Corpus, family: Family) -> Trainable:
     slots = family.vocabulary
     if not slots or UNKNOWN in slots:
         return Trainable(corpus, np.arange(len(corpus)), len(corpus), {})
-    kept = np.array([encoder in slots for encoder in corpus.encoder])
+    counts = corpus.encoder.counts()
+    kept = np.array([encoder in slots for encoder in corpus.encoder.names])[corpus.encoder.codes]
     if not kept.any():
         raise CorpusError(
             f"{corpus.path}: {family.id} has no slot for any of its encoders",
             hint=f"its vocabulary: {', '.join(slots)}",
         )
-    excluded = Counter(encoder for encoder in corpus.encoder if encoder not in slots)
+    excluded = {encoder: rows for encoder, rows in counts.items() if encoder not in slots}
     rows = np.flatnonzero(kept)
     return Trainable(corpus.take(rows), rows, len(corpus), dict(sorted(excluded.items())))
 
@@ -61,14 +62,11 @@ def columns_of(corpus: Corpus, family: Family) -> Columns:
     Raises UnknownEncoderError for an encoder that the vocabulary can't hold.
     """
     if family.vocabulary:
+        settings, setting_of_row = corpus.settings()
+        encoders, presets, cqs = zip(*settings, strict=True)
         block = codec_block(
-            corpus.encoder,
-            corpus.preset,
-            corpus.cq.tolist(),
-            family.vocabulary,
-            corpus.cq_min,
-            corpus.cq_max,
-        )
+            encoders, presets, cqs, family.vocabulary, corpus.cq_min, corpus.cq_max
+        )[setting_of_row]
     else:
         block = np.zeros((len(corpus), 0), dtype=np.float32)
     return Columns(
@@ -82,7 +80,8 @@ def columns_of(corpus: Corpus, family: Family) -> Columns:
 def source_codes(corpus: Corpus) -> NDArray[np.int32]:
     """Each row's source as its index in ``corpus.sources``."""
     code = {name: index for index, name in enumerate(corpus.sources)}
-    return np.fromiter((code[name] for name in corpus.src), dtype=np.int32, count=len(corpus))
+    codes = np.array([code.get(name, -1) for name in corpus.src.names], dtype=np.int32)
+    return codes[corpus.src.codes]
 
 
 def coverage_of(corpus: Corpus, family: Family) -> Coverage:
@@ -90,7 +89,7 @@ def coverage_of(corpus: Corpus, family: Family) -> Coverage:
     slots = family.vocabulary
     slot_rows = dict.fromkeys(slots, 0)
     unknown: Counter[str] = Counter()
-    for encoder, rows in sorted(Counter(corpus.encoder).items()):
+    for encoder, rows in sorted(corpus.encoder.counts().items()):
         if not slots:
             continue
         slot = slots[slot_of(encoder, slots)]

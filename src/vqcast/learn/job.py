@@ -14,6 +14,8 @@ from vqcast.learn.net import Weights
 
 _STD_FLOOR = 1e-8
 """A feature whose standard deviation is below this counts as constant."""
+_PREDICTED_ROWS = 1 << 16
+"""Rows predicted at a time, so that hidden layers of a large fold fit in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,13 @@ class Fitted:
             raise FeatureError(
                 f"codec block has shape {codec.shape}; ({len(features)}, {needed}) is needed"
             )
-        scaled = (features.astype(np.float64) - self.feature_mean) / self.feature_std
-        return net.forward(self.weights, np.hstack([scaled, codec.astype(np.float64)]))
+        scores = np.empty(len(features))
+        for start in range(0, len(features), _PREDICTED_ROWS):
+            piece = slice(start, start + _PREDICTED_ROWS)
+            scaled = (features[piece].astype(np.float64) - self.feature_mean) / self.feature_std
+            inputs = np.hstack([scaled, codec[piece].astype(np.float64)])
+            scores[piece] = net.forward(self.weights, inputs)
+        return scores
 
 
 @dataclass(frozen=True, slots=True)

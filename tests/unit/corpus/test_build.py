@@ -14,14 +14,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vqcast.corpus.build import build, cells_folder
+from vqcast.corpus.decoded import Decoded
+from vqcast.corpus.execute import LocalPool, Task
 from vqcast.corpus.plan import Cell, key, plan
+from vqcast.corpus.store import FolderStore
 from vqcast.corpus.table import load
+from vqcast.corpus.writing import convert
 from vqcast.durable.lock import locked
 from vqcast.errors import Busy
 from vqcast.media.measure import V1_METRICS
@@ -36,6 +41,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from vqcast.corpus.build import build
+from vqcast.corpus.execute import LocalPool
 from vqcast.corpus.plan import plan
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg
@@ -46,7 +52,8 @@ cells = plan(
     [probe(Path(path), tool, group="drawn") for path in paths],
     eval(qualities), eval(presets), v1=False,
 )
-build(cells, Path(out), tool, jobs=1, on_cell=lambda cell, reused: print(cell, flush=True))
+say = lambda cell, reused: print(cell, flush=True)
+build(cells, Path(out), tool, executor=LocalPool(1), on_cell=say)
 """
 
 
@@ -61,7 +68,7 @@ def grid(pattern_source: Source, fractal_source: Source) -> list[Cell]:
 def clean(grid: list[Cell], tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The grid, built in one go. Tests read it and never change it."""
     out = tmp_path_factory.mktemp("clean") / "deep" / "c.jsonl"
-    built = build(grid, out, tool, jobs=2)
+    built = build(grid, out, tool, executor=LocalPool(2))
     assert (built.measured, built.reused, built.failures, built.rows) == (8, 0, [], 64)
     return out
 
@@ -130,7 +137,7 @@ def test_any_number_of_jobs_gives_the_same_bytes(
     jobs: int, grid: list[Cell], clean: Path, tool: Tool, tmp_path: Path
 ) -> None:
     out = tmp_path / "c.jsonl"
-    assert build(grid, out, tool, jobs=jobs).measured == 8
+    assert build(grid, out, tool, executor=LocalPool(jobs)).measured == 8
     assert _timeless(out.read_bytes()) == _timeless(clean.read_bytes())
 
 
@@ -243,6 +250,62 @@ def test_a_cell_file_of_other_metrics_is_measured_again(
     assert sum(not reused for _, reused in _rebuild(grid, out, tool)) == 1
 
 
+def test_a_dataset_is_built_of_the_same_rows(
+    grid: list[Cell], clean: Path, tool: Tool, tmp_path: Path
+) -> None:
+    out = _copy_of(clean, tmp_path, "c.parquet")
+    built = build(grid, out, tool)
+    assert (built.reused, built.rows) == (8, 64)
+    assert built.sha256 == load(out, min_rows=1).sha256
+    convert(out, tmp_path / "back.jsonl")
+    assert (tmp_path / "back.jsonl").read_bytes() == clean.read_bytes()
+    assert len(list(out.rglob("*.parquet"))) == 4, "one part an encoder and source"
+
+
+# --- decoded once -----------------------------------------------------------
+
+
+@pytest.mark.usefixtures("private_tmp")
+def test_decoding_a_source_once_changes_no_number(
+    grid: list[Cell], clean: Path, tool: Tool, tmp_path: Path
+) -> None:
+    with closing(Decoded()) as decoded, decoded.use(grid[0].source, tool) as pictures:
+        assert pictures != grid[0].source.path, "the pictures were decoded"
+    store = FolderStore(tmp_path)
+    names = [f"{number}.json" for number in range(8)]
+    alone = [Task(cell, name) for cell, name in zip(grid, names, strict=True)]
+    assert [reason for _, reason in LocalPool(2).run(alone, tool, store)] == [None] * 8
+    for cell, data in zip(grid, store.read(names), strict=True):
+        shared = json.loads(_cell_files(clean)[f"{key(cell, tool.sha256)}.json"])
+        assert data is not None
+        assert json.loads(data) | {"enc_time_ms": 0} == shared | {"enc_time_ms": 0}
+
+
+@pytest.mark.usefixtures("private_tmp")
+@pytest.mark.parametrize("what", ["another clock", "10 bit", "too large", "damaged"])
+def test_a_source_whose_pictures_can_not_be_kept_is_read_as_it_is(
+    what: str,
+    pattern: Path,
+    pattern10: Path,
+    ffmpeg: Callable[..., Path],
+    tool: Tool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = pattern10 if what == "10 bit" else pattern
+    if what == "another clock":
+        path = ffmpeg("-i", pattern, "-c:v", "libx264", "-f", "mp4", tmp_path / "named_so.mkv")
+    source = probe(path, tool)
+    if what == "too large":
+        monkeypatch.setattr("vqcast.corpus.decoded.MAX_BYTES", 1000)
+    if what == "damaged":
+        cut = tmp_path / "cut.mkv"
+        cut.write_bytes(path.read_bytes()[:-3000])
+        source = replace(source, path=cut)
+    with closing(Decoded()) as decoded, decoded.use(source, tool) as pictures:
+        assert pictures == source.path
+
+
 # --- interrupted ------------------------------------------------------------
 
 
@@ -300,7 +363,7 @@ def test_a_keyboard_interrupt_stops_at_once_and_keeps_every_finished_cell(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(grid, out, tool, jobs=jobs, on_cell=interrupt)
+        build(grid, out, tool, executor=LocalPool(jobs), on_cell=interrupt)
     assert list(private_tmp.iterdir()) == []
     assert not out.exists()
     kept = _cell_files(out)
@@ -326,7 +389,13 @@ def test_a_keyboard_interrupt_kills_the_encodes_that_run(
 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        build(cells, tmp_path / "c.jsonl", replace(tool, path=script), jobs=2, on_cell=interrupt)
+        build(
+            cells,
+            tmp_path / "c.jsonl",
+            replace(tool, path=script),
+            executor=LocalPool(2),
+            on_cell=interrupt,
+        )
     assert time.monotonic() - start < 30
     assert list(private_tmp.iterdir()) == []
 
@@ -341,7 +410,7 @@ def test_an_interrupted_build_leaves_the_corpus_of_the_last_one(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(grid[:2], out, tool, jobs=1, on_cell=interrupt)
+        build(grid[:2], out, tool, executor=LocalPool(1), on_cell=interrupt)
     assert out.read_bytes() == b"the last one\n"
 
 
@@ -375,7 +444,7 @@ def test_a_cell_that_fails_is_told_in_ffmpeg_s_words_and_the_rest_is_written(
         cells,
         out,
         tool,
-        jobs=2,
+        executor=LocalPool(2),
         on_cell=lambda cell, reused: finished.append(cell),
         on_failure=lambda cell, reason: told.append((cell, reason)),
     )
@@ -412,7 +481,7 @@ def test_two_sources_of_the_same_bytes_are_both_in_the_corpus(
     sources = [fractal_source, replace(fractal_source, name="twin")]
     cells = plan(sources, {"libx264": [30]}, PRESETS, v1=False)
     out = tmp_path / "c.jsonl"
-    build(cells, out, tool, jobs=2)
+    build(cells, out, tool, executor=LocalPool(2))
     assert load(out, min_rows=16).sources == ["fractal", "twin"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vqcast.corpus.build import rows_of
+from vqcast.corpus.cell import rows_of
 from vqcast.corpus.plan import Cell, key, plan
 from vqcast.errors import CorpusError, InputError
 from vqcast.media.source import RawFormat, Source

@@ -138,7 +138,7 @@ def test_a_missing_file_is_refused_with_the_next_command(tmp_path: Path) -> None
 
 
 def test_a_folder_or_an_impossible_name_is_refused(tmp_path: Path) -> None:
-    _refused(tmp_path, "not a regular file")
+    _refused(tmp_path, "holds no .parquet file")
     _refused(tmp_path / ("x" * 300), "too long")
 
 

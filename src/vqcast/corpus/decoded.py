@@ -1,0 +1,131 @@
+"""A source decoded once for all its cells, where it is small enough to lie on disk.
+
+Decoding the source for every encode and again for every score is a good part of
+a cell's cost. The pictures are kept as raw video, and are used only
+where ffmpeg says of them, frame by frame, what it says of the source: time, size,
+format, colours, side data and checksum. Anything else is read as before, so no
+number depends on this but ``enc_time_ms``, which then is the encoder's alone.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vqcast.durable.files import remove
+from vqcast.errors import VqcastError
+from vqcast.media import argv
+from vqcast.media.run import run
+from vqcast.media.source import Source
+from vqcast.media.tool import Tool
+
+MAX_BYTES = 1 << 30
+"""Raw bytes of a source, above which it is decoded anew each time."""
+_FREE_TIMES = 4
+"""Free space asked for, in sizes of what is written."""
+_CONTAINERS = (".mkv", ".webm")
+_KEPT = 1
+_DEADLINE_S = 600.0
+_HOW_CODED = re.compile(r" iskey:\d type:\S")
+_TOLD = re.compile(r"^\[Parsed_showinfo[^\]]*\] \[info\] (.+)$", re.MULTILINE)
+_COMMENT = re.compile(r" *side data - H.26\[45\] User Data Unregistered|User Data=")
+"""An encoder's signature inside the source, which no encode takes over."""
+
+
+@dataclass(slots=True)
+class _Pictures:
+    making: threading.Lock = field(default_factory=threading.Lock)
+    made: bool = False
+    path: Path | None = None
+    users: int = 0
+
+
+class Decoded:
+    """Decoded sources, shared by the threads of a process; gone with `close`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, int], _Pictures] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="vqcast-decoded-")
+        self._count = 0
+
+    def close(self) -> None:
+        """Remove everything."""
+        self._folder.cleanup()
+
+    @contextmanager
+    def use(
+        self, source: Source, tool: Tool, cancel: threading.Event | None = None
+    ) -> Iterator[Path]:
+        """The source's pictures, decoded; or its own path, where they can't be had."""
+        with self._lock:
+            found = self._known.setdefault((source.sha256, source.frames), _Pictures())
+            found.users += 1
+        try:
+            with found.making:
+                if not found.made:
+                    found.path = self._decode(source, tool, cancel)
+                    found.made = True
+            yield found.path or source.path
+        finally:
+            with self._lock:
+                found.users -= 1
+                self._drop_unused()
+
+    def _drop_unused(self) -> None:
+        idle = [key for key, each in self._known.items() if each.users == 0 and each.path]
+        for key in idle[: max(0, len(idle) - _KEPT)]:
+            path = self._known.pop(key).path
+            if path is not None:
+                remove(path)
+
+    def _decode(self, source: Source, tool: Tool, cancel: threading.Event | None) -> Path | None:
+        size = 3 * source.width * source.height * source.frames  # 4:4:4 at most
+        folder = Path(self._folder.name)
+        # Matroska's raw video has 8 bits, and its clock of 1 ms is that of few other containers.
+        if source.depth > 8 or source.path.suffix not in _CONTAINERS:
+            return None
+        if size > MAX_BYTES or size * _FREE_TIMES > shutil.disk_usage(folder).free:
+            return None
+        with self._lock:
+            self._count += 1
+            path = folder / str(self._count)
+        limit = [] if source.whole else ["-frames:v", str(source.frames)]
+        write = ["-c:v", "rawvideo", "-f", "matroska", f"file:{path}"]
+        try:
+            of_source = _told(tool, folder, source.path, [*limit, *write], cancel)
+            of_pictures = _told(tool, folder, path, ["-f", "null", "-"], cancel)
+        except VqcastError:
+            return None  # what is wrong with the source is told by the encode
+        frames = sum(line.startswith("n:") for line in of_pictures)
+        # Told to stop, ffmpeg's filter has at times seen a frame more.
+        same = of_source[: len(of_pictures)] == of_pictures
+        return path if same and frames == source.frames else None
+
+
+def _told(
+    tool: Tool, cwd: Path, path: Path, output: list[str], cancel: threading.Event | None
+) -> list[str]:
+    """What ffmpeg says of every frame it decodes; nothing where it fails or complains."""
+    finished = run(
+        [
+            *(str(tool.path), "-hide_banner", "-nostdin", "-nostats", "-y"),
+            *("-loglevel", "level+info"),
+            *argv.read(path),
+            *("-map", "0:v:0", "-fps_mode", "passthrough", "-vf", "showinfo"),
+            *output,
+        ],
+        cwd=cwd,
+        deadline_s=_DEADLINE_S,
+        cancel=cancel,
+    )
+    if finished.returncode or re.search(r"\[(error|fatal|panic)\]", finished.stderr):
+        return []
+    lines = _TOLD.findall(finished.stderr)
+    return [_HOW_CODED.sub("", line) for line in lines if not _COMMENT.match(line)]

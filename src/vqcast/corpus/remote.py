@@ -1,0 +1,125 @@
+"""URLs of sources and cell files: ``file://``, ``s3://`` and whatever fsspec knows.
+
+A ``file:`` URL is a path and needs nothing; every other one needs the extra
+``[cluster]``. Credentials and endpoints are those of the environment, as each
+fsspec filesystem reads them (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` …).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from vqcast.errors import InputError, MissingDependency, VqcastError
+
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
+_URL = re.compile(rf"{_SCHEME}(::{_SCHEME})*://")
+
+
+def is_url(text: str) -> bool:
+    """Whether ``text`` names something by URL rather than by path."""
+    return _URL.match(text) is not None
+
+
+def local_path(text: str) -> Path | None:
+    """The path that ``text`` means: itself, or that of a ``file:`` URL; None for another URL.
+
+    Raises InputError for a ``file:`` URL of another host.
+    """
+    if not is_url(text):
+        return Path(text)
+    parts = urlsplit(text)
+    if parts.scheme.lower() != "file":
+        return None
+    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+        raise InputError(f"{text}: is no local file", hint="write file:///PATH, % signs as %25")
+    return Path(unquote(parts.path, errors="surrogateescape"))
+
+
+def name_of(url: str) -> str:
+    """The file name at the end of a URL. Raises InputError where it has none."""
+    name = url.rstrip("/").rpartition("/")[2]
+    if name in ("", ".", "..") or "\0" in name or name == urlsplit(url).netloc:
+        raise InputError(f"{url}: names no file")
+    return name
+
+
+def fetch(url: str, to: Path) -> None:
+    """Copy what ``url`` names to the local file ``to``."""
+    with _in_our_words(url):
+        filesystem, path = _filesystem(url)
+        filesystem.get_file(path, str(to))
+
+
+class Objects:
+    """Small objects under one URL, each written in a single request.
+
+    An object store shows an object whole or not at all. Where a filesystem gives no
+    such promise, a torn object is found out by its reader.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        with _in_our_words(url):
+            self._filesystem, root = _filesystem(self._url)
+        self._root = root.rstrip("/")
+
+    def read(self, names: Sequence[str]) -> Iterator[bytes | None]:
+        """The bytes of each name in order, fetched side by side; None where it is absent."""
+        paths = [f"{self._root}/{name}" for name in names]
+        with _in_our_words(self._url):
+            found = self._filesystem.cat(paths, on_error="return") if paths else {}
+        for path in paths:
+            value = found[path]
+            if isinstance(value, bytes):
+                yield value
+            elif isinstance(value, FileNotFoundError):
+                yield None
+            else:
+                raise InputError(f"{self._url}: can't be read: {_first_line(value)}")
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put ``data`` under ``name``, over what was there."""
+        with _in_our_words(self._url):
+            self._filesystem.pipe_file(f"{self._root}/{name}", data)
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    if "::" in url:
+        raise InputError(f"{url}: chained URLs are not read", hint="name one file or folder")
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingDependency(
+            f"{url}: remote files need fsspec", hint="pip install 'vqcast[cluster]'"
+        ) from error
+    filesystem, path = fsspec.core.url_to_fs(url)
+    return filesystem, str(path)
+
+
+@contextmanager
+def _in_our_words(url: str) -> Iterator[None]:
+    """What a filesystem raises, as a refusal that names the URL."""
+    try:
+        yield
+    except VqcastError:
+        raise
+    except ImportError as error:
+        raise MissingDependency(
+            f"{url}: {_first_line(error)}", hint="pip install 'vqcast[cluster]'"
+        ) from error
+    except FileNotFoundError as error:
+        raise InputError(f"{url}: no such file or bucket") from error
+    except Exception as error:  # each filesystem has exceptions of its own
+        raise InputError(
+            f"{url}: can't be used: {_first_line(error)}",
+            hint="check the URL, the credentials and the endpoint in the environment",
+        ) from error
+
+
+def _first_line(error: object) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0]

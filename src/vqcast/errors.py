@@ -55,6 +55,10 @@ class RegistryError(InputError):
     """A registry breaks its law; the message names each violation."""
 
 
+class SignatureRefused(InputError):
+    """A registry is not signed, by another key, or older than one seen before."""
+
+
 class MissingDependency(InputError):
     """An optional part of vqcast is not installed."""
 

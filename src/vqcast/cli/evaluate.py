@@ -30,6 +30,10 @@ def evaluate(
     bootstrap_cells: Annotated[
         int, typer.Option("--bootstrap-cells", min=1, help="How many cells that sample has.")
     ] = 24,
+    public_key: options.PublicKey = None,
+    require_signature: options.RequireSignature = False,
+    min_serial: options.MinSerial = None,
+    trust_file: options.TrustFile = None,
     json: options.Json = False,
 ) -> None:
     """Measure coverage and width of the ensemble's intervals on held-out groups.
@@ -44,7 +48,9 @@ def evaluate(
     from vqcast.registry.bootstrap import compare, section
     from vqcast.registry.evaluate import evaluate_registry
     from vqcast.serve.folder import packaged_registry
+    from vqcast.serve.signature import Trust
 
+    trust = Trust(public_key, require_signature, min_serial, trust_file)
     if bootstrap_clips is not None:
         options.require_media()
     root = registry or packaged_registry()
@@ -53,11 +59,17 @@ def evaluate(
         raise InputError(
             f"{model} is one network and ships no interval", hint="evaluate an ensemble"
         )
-    judged = evaluate_registry(root, table, model)
+    judged = evaluate_registry(root, table, model, trust=trust)
     compared = None
     if bootstrap_clips is not None:
         compared = compare(
-            root, table, model, bootstrap_clips, cells=bootstrap_cells, note=render.note
+            root,
+            table,
+            model,
+            bootstrap_clips,
+            cells=bootstrap_cells,
+            note=render.note,
+            trust=trust,
         )
     parts = intervalreport.sections(judged.evaluation, judged.calibration)
     parts.insert(

@@ -32,6 +32,10 @@ def predict(
         float, typer.Option(help="Coverage of the interval: 0.8, 0.9 or 0.95.")
     ] = DEFAULT_LEVEL,
     per_frame: Annotated[bool, typer.Option("--per-frame", help="Print every frame.")] = False,
+    public_key: options.PublicKey = None,
+    require_signature: options.RequireSignature = False,
+    min_serial: options.MinSerial = None,
+    trust_file: options.TrustFile = None,
     json: options.Json = False,
 ) -> None:
     """Measure the features of DIST against REF and predict VMAF from them.
@@ -40,7 +44,15 @@ def predict(
     disagree, per frame and pooled, beside the VMAF that libvmaf measured on
     the same frames.
     """
-    predictor = load(model, registry, allow_smoke=allow_smoke)
+    predictor = load(
+        model,
+        registry,
+        allow_smoke=allow_smoke,
+        public_key=public_key,
+        require_signature=require_signature,
+        min_serial=min_serial,
+        trust_file=trust_file,
+    )
     options.require_media()
     from vqcast.media.pair import score_pair
     from vqcast.media.tool import find_ffmpeg

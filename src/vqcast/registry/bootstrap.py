@@ -34,6 +34,7 @@ from vqcast.media.run import run
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.registry.evaluate import codes_of, registry_oof
+from vqcast.serve.signature import Trust
 
 MODEL = "vmaf_b_v0.6.3"
 LEVEL = 0.9
@@ -103,6 +104,7 @@ def compare(
     *,
     cells: int,
     note: Callable[[str], None] = lambda _: None,
+    trust: Trust | None = None,
 ) -> Compared:
     """Encode and score ``cells`` cells of the corpus again, with the bootstrap model too.
 
@@ -115,7 +117,7 @@ def compare(
         path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in _SUFFIXES
     }
     model = family(model_id)
-    oof = registry_oof(root, corpus, model)
+    oof = registry_oof(root, corpus, model, trust)
     corpus = trainable(corpus, model).corpus
     chosen = _sample(corpus, oof, set(files), cells)
     if not chosen:

@@ -25,7 +25,8 @@ from vqcast.judge.gate import check_evidence
 from vqcast.learn.dataset import trainable
 from vqcast.registry.law import evidence_prefix
 from vqcast.serve.folder import Folder
-from vqcast.serve.predictor import load
+from vqcast.serve.predictor import from_folder
+from vqcast.serve.signature import Trust, opened
 
 HELD_OUT_COLUMN = "vmaf_hold_out_group"
 
@@ -115,10 +116,9 @@ def digests_of(found: evidence.Evidence) -> dict[str, str]:
     return {name: sha256_bytes(data) for name, data in sorted(found.files.items())}
 
 
-def registry_evidence(root: Path, model: Family) -> evidence.Evidence:
-    """A family's evidence in the registry ``root``, checksums and digests checked."""
-    folder = Folder(root)
-    folder.require_whole()
+def registry_evidence(root: Path, model: Family, trust: Trust | None = None) -> evidence.Evidence:
+    """A family's evidence in the registry ``root``, checksums, signature and digests checked."""
+    folder = opened(root, trust)
     prefix = evidence_prefix(model.id)
     files = {
         name.removeprefix(prefix): data
@@ -128,9 +128,11 @@ def registry_evidence(root: Path, model: Family) -> evidence.Evidence:
     return evidence.parse(files, where=f"{root}/{prefix.rstrip('/')}")
 
 
-def registry_oof(root: Path, corpus: Corpus, model: Family) -> OutOfFold:
+def registry_oof(
+    root: Path, corpus: Corpus, model: Family, trust: Trust | None = None
+) -> OutOfFold:
     """A family's out-of-fold predictions in the registry ``root``."""
-    return out_of_fold(registry_evidence(root, model), corpus, model)
+    return out_of_fold(registry_evidence(root, model, trust), corpus, model)
 
 
 def evaluate_registry(
@@ -140,14 +142,15 @@ def evaluate_registry(
     *,
     levels: Sequence[float] = LEVELS,
     split_limit: int = MAX_SPLITS,
+    trust: Trust | None = None,
 ) -> Judged:
     """Everything measured about ``model_id`` in the registry ``root``.
 
     Raises EvidenceError where its evidence is absent, of another corpus, or of
-    fewer than three groups.
+    fewer than three groups, SignatureRefused where it is not signed as ``trust`` asks.
     """
     model = family(model_id)
-    found = registry_evidence(root, model)
+    found = registry_evidence(root, model, trust)
     oof = out_of_fold(found, corpus, model)
     calibration = calibrate(oof, evidence=digests_of(found))
     kept = trainable(corpus, model).corpus
@@ -161,13 +164,13 @@ def evaluate_registry(
             levels=levels,
             split_limit=split_limit,
         ),
-        shipped=shipped(root, kept, model, calibration),
+        shipped=shipped(opened(root, trust), kept, model, calibration),
     )
 
 
-def shipped(root: Path, corpus: Corpus, model: Family, calibration: Calibration) -> Shipped:
+def shipped(folder: Folder, corpus: Corpus, model: Family, calibration: Calibration) -> Shipped:
     """Score the corpus with the installed networks, with and without the correction."""
-    members = np.stack([_predict(root, model.member_id(seed), corpus) for seed in model.seeds])
+    members = np.stack([_predict(folder, model.member_id(seed), corpus) for seed in model.seeds])
     mean = members.mean(axis=0)
     return Shipped(
         n_rows=len(corpus),
@@ -176,8 +179,8 @@ def shipped(root: Path, corpus: Corpus, model: Family, calibration: Calibration)
     )
 
 
-def _predict(root: Path, member_id: str, corpus: Corpus) -> Array:
-    predictor = load(member_id, root)
+def _predict(folder: Folder, member_id: str, corpus: Corpus) -> Array:
+    predictor = from_folder(folder, member_id)
     settings = list(zip(corpus.encoder, corpus.preset, corpus.cq.tolist(), strict=True))
     codes = codes_of(settings)
     predicted = np.zeros(len(corpus))

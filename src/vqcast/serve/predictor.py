@@ -23,7 +23,8 @@ from vqcast.errors import DocumentError, FeatureError, InputError, ModelRefused
 from vqcast.interval import INTERVAL_OUTPUTS, VMAF_MAX, VMAF_MIN, Calibration, bounds
 from vqcast.schemas import ManifestInfo, ModelInfo, Row, SidecarCorpus, Status
 from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import FRAMES_A_CALL, Session
+from vqcast.serve.signature import Trust, opened
 from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot_of
 
 _ONE_GRAPH = "_mean"
@@ -31,18 +32,17 @@ _ONE_GRAPH = "_mean"
 DEFAULT_LEVEL = 0.90
 """The level of the interval that an ensemble's one graph gives."""
 _STD_FLOOR = 1e-8
-_FRAMES_A_CALL = 1024
-"""Activations of that many frames stay in cache: faster than one large call."""
 
 
 def _run(
     session: Session, table: NDArray[np.float64], codec: NDArray[np.float32] | None
 ) -> list[NDArray[np.float64]]:
     """A graph's outputs, ``[N]`` each. Raises ModelRefused for another number of scores."""
-    arrays = [table.astype(np.float32)] + ([codec] if codec is not None else [])
+    with np.errstate(over="ignore"):  # infinity is refused by the session, by name
+        arrays = [table.astype(np.float32)] + ([codec] if codec is not None else [])
     parts = []
-    for start in range(0, len(table), _FRAMES_A_CALL):
-        chunk = [array[start : start + _FRAMES_A_CALL] for array in arrays]
+    for start in range(0, len(table), FRAMES_A_CALL):
+        chunk = [array[start : start + FRAMES_A_CALL] for array in arrays]
         outputs = [output.astype(np.float64).reshape(-1) for output in session.run(*chunk)]
         for values in outputs:
             if len(values) != len(chunk[0]):
@@ -320,16 +320,36 @@ def load(
     registry: str | Path | None = None,
     *,
     allow_smoke: bool = False,
+    public_key: str | Path | None = None,
+    require_signature: bool = False,
+    min_serial: int | None = None,
+    trust_file: str | Path | None = None,
 ) -> Predictor:
     """Load a model or an ensemble by id, checked from digest to session.
 
     ``registry`` is a registry folder; None means the one that travels with
-    vqcast. Raises RegistryError where the folder breaks its checksums or lacks
-    the model, ModelRefused where a graph fails the guard or is a smoke
-    scaffold (``allow_smoke`` loads it all the same).
+    vqcast. With ``public_key``, a PEM file, the folder must be signed by that
+    key, with a serial of at least ``min_serial``; ``trust_file`` remembers the
+    highest serial seen, so that an older folder is noticed.
+    ``require_signature`` makes a missing key an error.
+
+    Raises RegistryError where the folder breaks its checksums or lacks
+    the model, SignatureRefused where it is not signed as asked, ModelRefused
+    where a graph fails the guard or is a smoke scaffold (``allow_smoke`` loads
+    it all the same).
     """
-    folder = Folder(Path(registry) if registry is not None else packaged_registry())
-    folder.require_whole()
+    trust = Trust(
+        public_key=Path(public_key) if public_key is not None else None,
+        required=require_signature,
+        min_serial=min_serial,
+        memory=Path(trust_file) if trust_file is not None else None,
+    )
+    root = Path(registry) if registry is not None else packaged_registry()
+    return from_folder(opened(root, trust), model_id, allow_smoke=allow_smoke)
+
+
+def from_folder(folder: Folder, model_id: str, *, allow_smoke: bool = False) -> Predictor:
+    """A model or an ensemble of a folder that is known to be whole. Raises as ``load`` does."""
     ensemble_id = model_id.removesuffix(_ONE_GRAPH)
     manifest = _manifest(folder, ensemble_id)
     notices = _standing(folder, model_id) or _standing(folder, ensemble_id)

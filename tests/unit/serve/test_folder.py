@@ -57,6 +57,17 @@ def test_a_link_inside_is_fine(house: House) -> None:
     assert vqcast.load(registry=house.registry).size == 5
 
 
+def test_a_hard_link_is_a_file_like_any_other(house: House, tmp_path: Path) -> None:
+    """Caches of installers make them; what is used are the bytes that were digested."""
+    os.link(house.registry / ONNX, tmp_path / "outside.onnx")
+    predictor = vqcast.load(MEMBER, house.registry)
+    before = predictor.predict([[0.9] * 6], encoder="libx264", cq=28).pooled_mean
+    (tmp_path / "outside.onnx").write_bytes(b"changed through the other name")
+    assert predictor.predict([[0.9] * 6], encoder="libx264", cq=28).pooled_mean == before
+    with pytest.raises(RegistryError, match="differs from its digest"):
+        vqcast.load(MEMBER, house.registry)
+
+
 def test_a_link_to_nothing_or_to_itself_is_refused(house: House) -> None:
     (house.registry / ONNX).unlink()
     for target in ("nothing", ONNX):

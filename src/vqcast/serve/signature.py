@@ -1,0 +1,186 @@
+"""Who vouches for a registry folder, and whether an older one was put in its place.
+
+``checksums.json`` names every byte of a folder, so a signature over its digest
+covers the folder. The signed serial rises with every signing: whoever remembers
+the highest one seen notices an older folder, though it was validly signed::
+
+    folder = opened(Path("models"), Trust(public_key=Path("registry-public.pem")))
+
+Needs the extra ``sign``, but only where a public key is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vqcast.durable import documents
+from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
+from vqcast.durable.lock import locked
+from vqcast.errors import DocumentError, InputError, MissingDependency, SignatureRefused
+from vqcast.schemas import SeenSerials, Signature
+from vqcast.serve.folder import CHECKSUMS_NAME, SIGNATURE_NAME, Folder
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+MAX_KEY_BYTES = 16 << 10
+_WAIT_S = 10.0
+_SIGN_HINT = "its publisher runs: vqcast registry sign FOLDER --key PRIVATE.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a consumer asks of a registry beyond its checksums.
+
+    A public key asks for a valid signature by it. ``required`` alone is an
+    error: it is there so that a key forgotten in a configuration is no silent
+    pass. ``memory`` is a file that remembers the highest serial seen.
+    """
+
+    public_key: Path | None = None
+    required: bool = False
+    min_serial: int | None = None
+    memory: Path | None = None
+
+    def __post_init__(self) -> None:
+        asked = self.required or self.min_serial is not None or self.memory is not None
+        if asked and self.public_key is None:
+            raise InputError(
+                "a signature is asked for, and no public key to check it with",
+                hint="--public-key PUBLIC.pem (public_key=...), got from the publisher by another "
+                "way than the registry",
+            )
+
+
+def opened(root: Path, trust: Trust | None = None) -> Folder:
+    """The registry folder ``root``, whole, and signed where ``trust`` asks for it.
+
+    Raises RegistryError where the folder breaks its checksums, SignatureRefused
+    where it is not signed as asked, MissingDependency without the extra ``sign``.
+    """
+    folder = Folder(root)
+    folder.require_whole()
+    if trust is not None and trust.public_key is not None:
+        check(folder, trust)
+    return folder
+
+
+def read(folder: Folder) -> Signature | None:
+    """The folder's signature, not yet checked; None where it has none.
+
+    Raises SignatureRefused where it is damaged or of other checksums.
+    """
+    if SIGNATURE_NAME not in folder.files:
+        return None
+    data = folder.files[SIGNATURE_NAME]
+    try:
+        signature = documents.decode(Signature, data, where=SIGNATURE_NAME)
+    except DocumentError as error:
+        raise SignatureRefused(f"{folder.root}: {error.message}", hint=_SIGN_HINT) from error
+    if documents.encode(signature) != data:
+        raise SignatureRefused(f"{folder.root}: {SIGNATURE_NAME}: is not in its canonical bytes")
+    if signature.statement.checksums_sha256 != sha256_bytes(folder.files.get(CHECKSUMS_NAME, b"")):
+        raise SignatureRefused(
+            f"{folder.root}: {SIGNATURE_NAME}: is of another {CHECKSUMS_NAME}", hint=_SIGN_HINT
+        )
+    return signature
+
+
+def check(folder: Folder, trust: Trust) -> Signature:
+    """The folder's signature, valid by ``trust``'s key and no older than it allows.
+
+    The folder must be known to be whole. The serial is remembered where
+    ``trust`` has a memory. Raises SignatureRefused, or InputError for a key
+    file or a memory that can't be used.
+    """
+    assert trust.public_key is not None
+    key = read_public_key(trust.public_key)
+    signature = read(folder)
+    if signature is None:
+        raise SignatureRefused(f"{folder.root}: is not signed", hint=_SIGN_HINT)
+    if signature.key != fingerprint(key):
+        raise SignatureRefused(
+            f"{folder.root}: is signed by the key {signature.key[:16]}…, {trust.public_key} is "
+            f"{fingerprint(key)[:16]}…"
+        )
+    from cryptography.exceptions import InvalidSignature
+
+    statement = documents.encode(signature.statement)
+    try:
+        key.verify(bytes.fromhex(signature.signature), statement)
+    except InvalidSignature as error:
+        raise SignatureRefused(
+            f"{folder.root}: {SIGNATURE_NAME}: the signature is not by {trust.public_key}",
+            hint="somebody changed it: get the registry again, and tell its publisher",
+        ) from error
+    _check_serial(folder.root, signature, trust.min_serial or 0, "was asked for")
+    if trust.memory is not None:
+        _remember(folder.root, signature, trust.memory)
+    return signature
+
+
+def _check_serial(root: Path, signature: Signature, at_least: int, why: str) -> None:
+    if signature.statement.serial < at_least:
+        raise SignatureRefused(
+            f"{root}: its serial is {signature.statement.serial}, and {at_least} {why}",
+            hint="an older registry stands in the newer one's place: get the newest again, or have "
+            "its publisher sign this one anew",
+        )
+
+
+def _remember(root: Path, signature: Signature, memory: Path) -> None:
+    """Refuse a serial below the highest seen of that key; remember a higher one."""
+    with locked(memory, what="writing", timeout_s=_WAIT_S):
+        seen = SeenSerials(serials={})
+        if memory.exists():
+            seen = documents.decode(SeenSerials, read_regular(memory), where=str(memory))
+        highest = seen.serials.get(signature.key, 0)
+        _check_serial(root, signature, highest, f"was seen before, says {memory}")
+        if signature.statement.serial > highest:
+            serials = seen.serials | {signature.key: signature.statement.serial}
+            write_atomic(
+                memory, documents.encode(SeenSerials(serials=dict(sorted(serials.items()))))
+            )
+
+
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """The Ed25519 public key of a PEM file.
+
+    Raises InputError for any other file, MissingDependency without the extra ``sign``.
+    """
+    require_cryptography()
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    data = read_regular(path, max_bytes=MAX_KEY_BYTES)
+    try:
+        key = load_pem_public_key(data)
+    except Exception as error:  # cryptography raises several unrelated types
+        raise InputError(
+            f"{path}: is no public key in PEM",
+            hint="the private key stays with its publisher: name the public one"
+            if b"PRIVATE KEY" in data
+            else "vqcast registry keygen writes a pair",
+        ) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise InputError(f"{path}: is a key of another kind than Ed25519")
+    return key
+
+
+def fingerprint(key: Ed25519PublicKey) -> str:
+    """A public key's name: lowercase hex sha256 of its SubjectPublicKeyInfo in DER."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return sha256_bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def require_cryptography() -> None:
+    """Raise MissingDependency where the extra ``sign`` is not installed."""
+    try:
+        import cryptography.hazmat.primitives.asymmetric.ed25519  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency(
+            "signatures need the package cryptography", hint="pip install 'vqcast[sign]'"
+        ) from error

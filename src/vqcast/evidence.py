@@ -11,12 +11,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from vqcast.durable import documents
 from vqcast.durable.files import read_regular, remove, sha256_bytes, write_atomic
 from vqcast.errors import EvidenceError
 from vqcast.judge.gate import HOLD, PROMOTE
 from vqcast.schemas import IntervalReport, LosoReport, Verdict
+from vqcast.schemas.forecast import ForecastVerdict
+
+AnyVerdict = TypeVar("AnyVerdict", Verdict, ForecastVerdict)
 
 INTERVALS_NAME = "intervals.json"
 _TRAIN_HINT = "vqcast train --help"
@@ -121,7 +125,7 @@ def verdict_path(folder: Path, verdict: str) -> Path:
     return folder / f"{verdict}.json"
 
 
-def write_verdict(folder: Path, verdict: Verdict) -> Path:
+def write_verdict(folder: Path, verdict: Verdict | ForecastVerdict) -> Path:
     """Write the verdict and remove the other kind; never are both there for long.
 
     The old kind goes first: a kill in between leaves no verdict, which
@@ -139,7 +143,12 @@ def read_verdict(folder: Path) -> tuple[Verdict, bytes]:
 
     Raises EvidenceError where there is none, or both.
     """
-    found = [path for kind in (PROMOTE, HOLD) if (path := verdict_path(folder, kind)).exists()]
+    return read_verdict_as(Verdict, folder)
+
+
+def read_verdict_as(kind: type[AnyVerdict], folder: Path) -> tuple[AnyVerdict, bytes]:
+    """`read_verdict` of a run folder whose verdicts are of another ``kind``."""
+    found = [path for word in (PROMOTE, HOLD) if (path := verdict_path(folder, word)).exists()]
     if not found:
         raise EvidenceError(f"{folder}: has no verdict", hint=f"vqcast gate {folder}")
     if len(found) > 1:
@@ -147,7 +156,7 @@ def read_verdict(folder: Path) -> tuple[Verdict, bytes]:
             f"{folder}: holds both PROMOTE.json and HOLD.json", hint=f"vqcast gate {folder}"
         )
     data = read_regular(found[0])
-    verdict = documents.decode(Verdict, data, where=str(found[0]))
+    verdict = documents.decode(kind, data, where=str(found[0]))
     if f"{verdict.verdict}.json" != found[0].name:
         raise EvidenceError(f"{found[0]}: its verdict is {verdict.verdict!r}")
     return verdict, data

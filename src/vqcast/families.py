@@ -126,6 +126,10 @@ V3 = Family(
 FAMILIES: dict[str, Family] = {entry.id: entry for entry in (ENSEMBLE, V1, V2, V3)}
 
 
+FORECASTER = "crf_forecast_v1"
+"""The CRF forecaster: a table in a registry of its own folder, and no network."""
+
+
 def owner_of(row_id: str) -> Family | None:
     """The family that a registry row belongs to, or None for a foreign row."""
     for entry in FAMILIES.values():
@@ -139,7 +143,6 @@ def owner_of(row_id: str) -> Family | None:
 def family(model_id: str) -> Family:
     """The entry of ``model_id``. Raises InputError naming the known ones."""
     if model_id not in FAMILIES:
-        raise InputError(
-            f"no model family {model_id!r}", hint=f"known: {', '.join(sorted(FAMILIES))}"
-        )
+        known = sorted([*FAMILIES, FORECASTER])
+        raise InputError(f"no model family {model_id!r}", hint=f"known: {', '.join(known)}")
     return FAMILIES[model_id]

@@ -8,7 +8,8 @@ stands on a verdict whose evidence is there to be judged again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ import numpy as np
 from vqcast import evidence
 from vqcast.durable import documents
 from vqcast.durable.files import sha256_bytes
-from vqcast.errors import DocumentError, VqcastError
+from vqcast.errors import DocumentError, EvidenceError, SignatureRefused, VqcastError
 from vqcast.export import fused, graph
 from vqcast.export.package import confidence_of, evaluation_of, gate_block, training_trace
 from vqcast.families import FAMILIES, Family, family, owner_of
 from vqcast.judge import gate
 from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
+from vqcast.registry import forecast_law
 from vqcast.schemas import (
     IntervalReport,
     Manifest,
@@ -32,11 +34,15 @@ from vqcast.schemas import (
     SingleSidecar,
     Verdict,
 )
-from vqcast.serve import guard
-from vqcast.serve.folder import REGISTRY_NAME, Folder, sidecar_name
+from vqcast.schemas.forecast import ForecastRegistry
+from vqcast.serve import guard, signature
+from vqcast.serve.folder import REGISTRY_NAME, Folder, read_registry, sidecar_name
+from vqcast.serve.signature import Trust
 
 NetworkSidecar = Sidecar | SingleSidecar
 AnySidecar = NetworkSidecar | MeanSidecar
+Grounds = Callable[[Family], tuple[Verdict, evidence.Evidence]]
+"""What a family's rows stand on; parsed once for all of them."""
 
 EVIDENCE_FOLDER = "evidence"
 
@@ -51,19 +57,32 @@ def evidence_prefix(ensemble_id: str) -> str:
     return f"{EVIDENCE_FOLDER}/{ensemble_id}/"
 
 
-def verify(root: Path) -> list[str]:
+def verify(root: Path, trust: Trust | None = None) -> list[str]:
     """Every violation in the registry folder ``root``; empty where it is sound.
 
-    Raises RegistryError only where there is no registry at all.
+    A signature that is there must be of these checksums; its key and serial
+    are checked where ``trust`` names a key. Raises RegistryError only where
+    there is no registry at all, InputError for a key that can't be read.
     """
     folder = Folder(root)
-    return folder.problems + violations(folder.files)
+    return folder.problems + _signature_problems(folder, trust) + violations(folder.files)
+
+
+def _signature_problems(folder: Folder, trust: Trust | None) -> list[str]:
+    try:
+        if trust is not None and trust.public_key is not None:
+            signature.check(folder, trust)
+        else:
+            signature.read(folder)
+    except SignatureRefused as error:
+        return [error.message]
+    return []
 
 
 def violations(files: Mapping[str, bytes]) -> list[str]:
-    """Every violation among a registry's ``files``, checksums aside."""
+    """Every violation among a registry's ``files``, checksums and signature aside."""
     try:
-        registry = documents.decode(Registry, files[REGISTRY_NAME], where=REGISTRY_NAME)
+        registry = read_registry(files)
     except (VqcastError, KeyError) as error:
         return [str(error)]
     problems = []
@@ -75,13 +94,16 @@ def violations(files: Mapping[str, bytes]) -> list[str]:
         for name, count in Counter(ids).items()
         if count > 1
     ]
+    if isinstance(registry, ForecastRegistry):
+        return problems + forecast_law.violations(registry, files)
+    grounds = cache(lambda owner: _grounds(owner, files))
     for row in registry.models:
-        problems += _row_violations(row, files)
+        problems += _row_violations(row, files, grounds)
     problems += _manifest_violations(registry, files)
     return problems
 
 
-def _row_violations(row: Row, files: Mapping[str, bytes]) -> list[str]:
+def _row_violations(row: Row, files: Mapping[str, bytes], grounds: Grounds) -> list[str]:
     if row.onnx not in files:
         return [f"{row.id}: {row.onnx} is missing"]
     problems = []
@@ -111,7 +133,8 @@ def _row_violations(row: Row, files: Mapping[str, bytes]) -> list[str]:
     if not row.is_smoke and owner is None:
         problems.append(f"{row.id}: no model family is known to judge it by")
     elif not row.is_smoke and owner is not None:
-        problems += [f"{row.id}: {problem}" for problem in _standing(sidecar, owner, files)]
+        against = _standing(sidecar, owner, files, grounds)
+        problems += [f"{row.id}: {problem}" for problem in against]
     return problems
 
 
@@ -154,20 +177,25 @@ def cq_range(sidecar: AnySidecar) -> tuple[float, float]:
     return sidecar.corpus.cq_min, sidecar.corpus.cq_max
 
 
-def _standing(sidecar: AnySidecar, owner: Family, files: Mapping[str, bytes]) -> list[str]:
-    """Why the sidecar's row does not stand on a verdict; empty where it does."""
+def _grounds(owner: Family, files: Mapping[str, bytes]) -> tuple[Verdict, evidence.Evidence]:
+    """A family's verdict and evidence. Raises VqcastError where either can't be read."""
     name = verdict_name(owner.id)
     prefix = evidence_prefix(owner.id)
     if name not in files:
-        return [f"no verdict {name}"]
+        raise EvidenceError(f"no verdict {name}")
+    verdict = documents.decode(Verdict, files[name], where=name)
+    mine = {
+        path.removeprefix(prefix): data for path, data in files.items() if path.startswith(prefix)
+    }
+    return verdict, evidence.parse(mine, where=prefix.rstrip("/"))
+
+
+def _standing(
+    sidecar: AnySidecar, owner: Family, files: Mapping[str, bytes], grounds: Grounds
+) -> list[str]:
+    """Why the sidecar's row does not stand on a verdict; empty where it does."""
     try:
-        verdict = documents.decode(Verdict, files[name], where=name)
-        mine = {
-            path.removeprefix(prefix): data
-            for path, data in files.items()
-            if path.startswith(prefix)
-        }
-        found = evidence.parse(mine, where=prefix.rstrip("/"))
+        verdict, found = grounds(owner)
         problems = verdict_problems(verdict, found, corpus_sha256(sidecar))
     except VqcastError as error:
         return [str(error)]

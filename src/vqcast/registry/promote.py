@@ -29,7 +29,7 @@ from vqcast.registry import law
 from vqcast.registry.intervals import measure
 from vqcast.registry.seal import State, change, read_status, with_status
 from vqcast.schemas import IntervalReport, LosoReport, Row, SidecarCorpus, Verdict
-from vqcast.serve.folder import sidecar_name
+from vqcast.serve.folder import AnyRow, sidecar_name
 from vqcast.serve.guard import Session
 
 EXPORT_FOLDER = "export"
@@ -271,10 +271,12 @@ def install(registry: Path, made: Package, extra: Mapping[str, bytes]) -> int:
     return change(registry, edit)
 
 
-def _without_family(state: State, made: Package) -> tuple[dict[str, Row], dict[str, bytes]]:
+def _without_family(state: State, made: Package) -> tuple[dict[str, AnyRow], dict[str, bytes]]:
     """The registry without the family's earlier rows, graphs, sidecars and evidence."""
     owners = {owner_of(row.id) for row in made.rows}
-    gone = [row for row in state.rows.values() if owner_of(row.id) in owners]
+    gone = [
+        row for row in state.rows.values() if isinstance(row, Row) and owner_of(row.id) in owners
+    ]
     names = {name for row in gone for name in (row.onnx, sidecar_name(row))}
     prefixes = tuple(law.evidence_prefix(owner.id) for owner in owners if owner is not None)
     rows = {name: row for name, row in state.rows.items() if row not in gone}

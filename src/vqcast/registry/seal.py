@@ -2,7 +2,8 @@
 
 Sealing adds ``registry.json``, its schema and ``checksums.json`` to the models'
 files, holds the result against the law, and swaps it in. Each state that is
-replaced is kept beside the registry, so that a rollback has somewhere to go.
+replaced is kept beside the registry, so that a rollback has somewhere to go. A
+signature vouches for one state alone: a change drops it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ from vqcast.durable.lock import locked
 from vqcast.errors import RegistryError
 from vqcast.registry import law
 from vqcast.schemas import Registry, Row, Status, StatusEntry
-from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, STATUS_NAME, Folder
+from vqcast.schemas.forecast import ForecastRegistry, ForecastRow
+from vqcast.serve.folder import (
+    CHECKSUMS_NAME,
+    REGISTRY_NAME,
+    SIGNATURE_NAME,
+    STATUS_NAME,
+    AnyRegistry,
+    AnyRow,
+    Folder,
+    read_registry,
+)
 
 SCHEMA_NAME = "registry.schema.json"
 KEPT_STATES = 5
@@ -33,15 +44,14 @@ _WAIT_S = 60.0
 class State:
     """A registry's content: its rows, and every file that is not made by sealing."""
 
-    rows: dict[str, Row]
+    rows: dict[str, AnyRow]
+    """Networks or forecasters: one registry never holds both."""
     files: dict[str, bytes]
 
 
-def registry_schema() -> dict[str, object]:
+def registry_schema(kind: type[AnyRegistry] = Registry) -> dict[str, object]:
     """``registry.schema.json``: JSON Schema 2020-12 of ``registry.json``, from its type."""
-    (reference,), components = msgspec.json.schema_components(
-        [Registry], ref_template="#/$defs/{name}"
-    )
+    (reference,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "vqcast model registry",
@@ -50,17 +60,36 @@ def registry_schema() -> dict[str, object]:
     }
 
 
-def sealed(rows: Sequence[Row], files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """``files`` with the registry, its schema and the checksums of everything added."""
-    whole = {name: data for name, data in files.items() if name != CHECKSUMS_NAME}
-    ordered = sorted(rows, key=lambda row: row.id)
-    whole[REGISTRY_NAME] = documents.encode(Registry(models=ordered))
-    whole[SCHEMA_NAME] = jsontext.dump(registry_schema())
+def sealed(rows: Sequence[AnyRow], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """``files`` with the registry, its schema and the checksums of everything; unsigned.
+
+    Raises RegistryError for networks and forecasters together.
+    """
+    made_here = (CHECKSUMS_NAME, SIGNATURE_NAME)
+    whole = {name: data for name, data in files.items() if name not in made_here}
+    registry = _registry_of(sorted(rows, key=lambda row: row.id))
+    whole[REGISTRY_NAME] = documents.encode(registry)
+    whole[SCHEMA_NAME] = jsontext.dump(registry_schema(type(registry)))
     return whole | {CHECKSUMS_NAME: jsontext.dump(law.digest_of(whole))}
 
 
+def _registry_of(rows: Sequence[AnyRow]) -> AnyRegistry:
+    networks = [row for row in rows if isinstance(row, Row)]
+    forecasters = [row for row in rows if isinstance(row, ForecastRow)]
+    if networks and forecasters:
+        raise RegistryError(
+            "a registry holds networks or CRF forecasters, not both",
+            hint="promote the forecaster into a folder of its own, such as model/forecast",
+        )
+    return ForecastRegistry(models=forecasters) if forecasters else Registry(models=networks)
+
+
 @contextmanager
-def _held(registry: Path, what: str) -> Iterator[Path]:
+def held(registry: Path, what: str) -> Iterator[Path]:
+    """The real path of ``registry``, with its lock held: nobody else changes it meanwhile.
+
+    Raises Busy where another process is at it for too long.
+    """
     registry = Path(os.path.realpath(registry))  # one lock, whatever name leads to it
     with locked(registry, what=what, timeout_s=_WAIT_S):
         yield registry
@@ -72,13 +101,13 @@ def change(registry: Path, edit: Callable[[State], State]) -> int:
     A missing or empty folder is an empty registry. Raises RegistryError where
     the old folder is damaged or the new one would break the law.
     """
-    with _held(registry, "changing") as root:
+    with held(registry, "changing") as root:
         empty = not root.exists() or (root.is_dir() and not any(root.iterdir()))
         folder = None if empty else Folder(root)
         if folder is not None:
             folder.require_whole()
         before = State(
-            {row.id: row for row in folder.registry().models} if folder else {},
+            {row.id: row for row in read_registry(folder.files).models} if folder else {},
             dict(folder.files) if folder else {},
         )
         after = edit(before)
@@ -86,7 +115,7 @@ def change(registry: Path, edit: Callable[[State], State]) -> int:
         problems = law.violations(files)
         if problems:
             raise RegistryError(f"{root}: would break the law: {'; '.join(problems)}")
-        if files == before.files:
+        if files[CHECKSUMS_NAME] == before.files.get(CHECKSUMS_NAME):
             return len(files)
         if folder is not None:
             _keep(root, folder.files)
@@ -170,7 +199,7 @@ def rollback(registry: Path) -> Path:
     Works on a damaged registry too. Raises RegistryError where no earlier
     state is kept, or the kept one is damaged.
     """
-    with _held(registry, "rolling back") as root:
+    with held(registry, "rolling back") as root:
         current = _readable(root)
         present = current.files.get(CHECKSUMS_NAME) if current else None
         for state in reversed(_kept(root)):

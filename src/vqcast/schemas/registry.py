@@ -1,4 +1,4 @@
-"""The registry's own documents: its rows, and the standing of its models (CONTRACTS §6)."""
+"""The registry's own documents: rows, the models' standing, the signature (CONTRACTS §6)."""
 
 from __future__ import annotations
 
@@ -64,3 +64,33 @@ class Status(Document, frozen=True, kw_only=True):
 
     schema_version: Literal[1] = 1
     models: dict[str, StatusEntry]
+
+
+Serial = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+"""Rises with every signing; no reader of JSON rounds it."""
+
+
+class Statement(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is signed: its canonical bytes, no others."""
+
+    schema_version: Literal[1] = 1
+    purpose: Literal["vqcast registry"] = "vqcast registry"
+    serial: Serial
+    checksums_sha256: Sha256
+
+
+class Signature(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``checksums.sig.json``: a statement and the Ed25519 signature over it."""
+
+    statement: Statement
+    algorithm: Literal["ed25519"] = "ed25519"
+    key: Sha256
+    """Fingerprint of the public key: sha256 of its SubjectPublicKeyInfo."""
+    signature: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{128}$(?!\n)")]
+
+
+class SeenSerials(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A consumer's memory: the highest serial seen of each key, by fingerprint."""
+
+    schema_version: Literal[1] = 1
+    serials: dict[Sha256, Serial]

@@ -2,23 +2,29 @@
 
 The folder is opened once and every file is read relative to that handle, so a
 promotion that swaps the folder meanwhile is not seen half. ``checksums.json``
-names every file; one that differs, is absent or is not listed is refused.
+names every file; one that differs, is absent or is not listed is refused. Only
+the signature is not listed: it is of ``checksums.json``'s own bytes.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vqcast.durable import documents, jsontext
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.errors import DocumentError, InputError, RegistryError
 from vqcast.schemas import ModelInfo, Registry, Row
+from vqcast.schemas.forecast import ForecastRegistry, ForecastRow
+
+AnyRow = Row | ForecastRow
+AnyRegistry = Registry | ForecastRegistry
 
 REGISTRY_NAME = "registry.json"
 CHECKSUMS_NAME = "checksums.json"
+SIGNATURE_NAME = "checksums.sig.json"
 STATUS_NAME = "status.json"
 _MAX_FILE_BYTES = 256 << 20
 _MAX_DEPTH = 8
@@ -26,11 +32,25 @@ _TRIES = 20
 """A promotion swaps the folder at most once in the time that one reading takes."""
 
 
-def packaged_registry() -> Path:
-    """The registry that travels with vqcast: inside the wheel, else in the checkout."""
+def packaged_registry(name: str = "tiny") -> Path:
+    """A registry that travels with vqcast: inside the wheel, else in the checkout."""
     package = Path(__file__).resolve().parents[1]
-    inside = package / "model" / "tiny"
-    return inside if inside.is_dir() else package.parents[1] / "model" / "tiny"
+    inside = package / "model" / name
+    return inside if inside.is_dir() else package.parents[1] / "model" / name
+
+
+def read_registry(files: Mapping[str, bytes]) -> AnyRegistry:
+    """``registry.json``: of forecasters where a row is one, else of networks.
+
+    Raises DocumentError where it is neither, or mixes the two.
+    """
+    data = files[REGISTRY_NAME]
+    value = jsontext.parse(data, where=REGISTRY_NAME)
+    rows = value.get("models") if isinstance(value, dict) else None
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict) and row.get("kind") == "forecast":
+            return documents.decode(ForecastRegistry, data, where=REGISTRY_NAME)
+    return documents.decode(Registry, data, where=REGISTRY_NAME)
 
 
 class Folder:
@@ -123,9 +143,7 @@ class Folder:
         problems = []
         if jsontext.dump(dict(sorted(listed.items()))) != self.files[CHECKSUMS_NAME]:
             problems.append(f"{CHECKSUMS_NAME}: is not in its canonical bytes")
-        for name in sorted(set(listed) | set(self.files)):
-            if name == CHECKSUMS_NAME:
-                continue
+        for name in sorted((set(listed) | set(self.files)) - {CHECKSUMS_NAME, SIGNATURE_NAME}):
             if name not in self.files:
                 problems.append(f"{name}: is in {CHECKSUMS_NAME} but not in the folder")
             elif name not in listed:
@@ -144,8 +162,14 @@ class Folder:
             )
 
     def registry(self) -> Registry:
-        """The parsed ``registry.json``."""
-        return documents.decode(Registry, self.files[REGISTRY_NAME], where=REGISTRY_NAME)
+        """The parsed ``registry.json``. Raises RegistryError where it is of forecasters."""
+        found = read_registry(self.files)
+        if isinstance(found, ForecastRegistry):
+            raise RegistryError(
+                f"{self.root}: is a registry of CRF forecasters, it holds no network",
+                hint="vqcast tune forecasts with it",
+            )
+        return found
 
     def row(self, model_id: str) -> Row:
         """The row of ``model_id``. Raises RegistryError naming those that are there."""

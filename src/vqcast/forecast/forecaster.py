@@ -1,0 +1,263 @@
+"""Forecast a title's score and size at every CRF, given what its probes measured::
+
+forecaster = Forecaster.from_table(table, "libx264", "medium")
+forecast = forecaster.forecast([Probe(28.0, 91.2, 0.061, features)], crfs)
+forecast.score, forecast.probability(93.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.errors import InputError
+from vqcast.forecast import prior
+from vqcast.forecast.gaussian import Gaussian, Observation, condition
+from vqcast.forecast.latent import (
+    BITS,
+    CHANNELS,
+    SCORE,
+    TOP,
+    side_channels,
+    to_latent,
+    to_score,
+)
+from vqcast.schemas.forecast import ForecastRecipe, ForecastTable
+
+Array = NDArray[np.float64]
+
+_LEAST_VARIANCE = 1e-12
+_GENERIC_SPREAD = 1.5
+"""Half widths of the generic prior over the Gaussian's: nothing has calibrated it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One quality of the title, measured."""
+
+    crf: float
+    score: float
+    """Pooled, VMAF points 0..100."""
+    bits_per_pixel: float
+    """Video bits over all pixels of all frames."""
+    features: Array
+    """Means of canonical-6, ``[6]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How much wider than the Gaussian the truth was on titles that made no part of it."""
+
+    levels: Array
+    """Coverages, rising."""
+    widths: Array
+    """Half widths in standard deviations at those coverages."""
+
+    def width(self, level: float) -> float:
+        """Half width of an interval that covers ``level``, in standard deviations."""
+        gaussian = np.array([NormalDist().inv_cdf((1 + each) / 2) for each in self.levels])
+        own = NormalDist().inv_cdf((1 + level) / 2)
+        return own * float(np.interp(level, self.levels, self.widths / gaussian))
+
+    def cumulative(self, deviations: Array) -> Array:
+        """P(error < deviations), a symmetric distribution with these widths."""
+        tops = np.concatenate([[0.0], self.levels])
+        edges = np.concatenate([[0.0], np.maximum.accumulate(self.widths)])
+        away = np.abs(deviations)
+        inside = np.interp(away, edges, tops)
+        ratio = self.width(float(self.levels[-1])) / NormalDist().inv_cdf(
+            (1 + float(self.levels[-1])) / 2
+        )
+        beyond = np.array([2 * NormalDist().cdf(each / ratio) - 1 for each in away.ravel()])
+        covered = np.where(away > edges[-1], beyond.reshape(away.shape), inside)
+        return np.asarray(np.where(deviations < 0, (1 - covered) / 2, (1 + covered) / 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Score and size of the whole title at each CRF of a rising grid, ``[grid]`` each."""
+
+    crfs: Array
+    latent: Array
+    """Mean latent score, not rising."""
+    covariance: Array
+    """Of the latent scores, ``[grid, grid]``, one encode's own scatter included."""
+    log2_bits: Array
+    bits_deviation: Array
+    score_spread: Spread
+    bits_spread: Spread
+
+    @property
+    def score(self) -> Array:
+        """The most likely score, VMAF points."""
+        return to_score(self.latent)
+
+    @property
+    def deviation(self) -> Array:
+        """Standard deviation of the latent score."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), _LEAST_VARIANCE))
+
+    def bounds(self, level: float, extra: float = 0.0) -> tuple[Array, Array]:
+        """Lower and upper score that hold the title's with probability ``level``.
+
+        ``extra`` adds a standard deviation in points, such as that of sampling.
+        """
+        half = self.score_spread.width(level) * self._deviation_with(extra)
+        lower = to_score(_from_right(self.latent - half))
+        upper = to_score(np.minimum.accumulate(self.latent + half))
+        return lower, upper
+
+    def probability(self, target: float, extra: float = 0.0) -> Array:
+        """P(score >= target) at each CRF, not rising; ``extra`` adds a deviation in points."""
+        away = (self.latent - to_latent(target)) / self._deviation_with(extra)
+        return _from_right(self.score_spread.cumulative(away))
+
+    def _deviation_with(self, extra: float) -> Array:
+        added = extra / (TOP * np.exp(-self.latent))  # by the slope of the latent scale here
+        return np.sqrt(self.deviation**2 + added**2)
+
+    def after(self, index: int, latent: float, spread: Spread) -> Forecast:
+        """What would be left if a probe at ``crfs[index]`` scored ``latent``: one rank less."""
+        column = self.covariance[:, index]
+        gain = column / column[index]
+        return replace(
+            self,
+            latent=self.latent + gain * (latent - self.latent[index]),
+            covariance=self.covariance - np.outer(gain, column),
+            score_spread=spread,
+        )
+
+    def bits_per_pixel(self, level: float) -> tuple[Array, Array, Array]:
+        """Most likely, lower and upper bits a pixel."""
+        half = self.bits_spread.width(level) * self.bits_deviation
+        return tuple(
+            2.0**each for each in (self.log2_bits, self.log2_bits - half, self.log2_bits + half)
+        )  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecaster:
+    """A prior over curves of one encoder and preset, ready to be conditioned."""
+
+    id: str
+    prior: Callable[[Sequence[Observation]], Gaussian]
+    """The title's curves before its probes condition them; what they saw picks its neighbours."""
+    axis: tuple[float, float]
+    recipe: ForecastRecipe
+    channels: int
+    score_spreads: tuple[Spread, ...]
+    """By number of probes; the last for all more."""
+    bits_spreads: tuple[Spread, ...]
+
+    @classmethod
+    def from_table(
+        cls,
+        table: ForecastTable,
+        encoder: str,
+        preset: str | None,
+        *,
+        metric: str = "vmaf",
+        pool: str = "mean",
+        without: Collection[str] = (),
+        channels: int = len(CHANNELS),
+    ) -> Forecaster:
+        """From a table of measured curves, those of the groups ``without`` left out.
+
+        ``channels=1`` is the Gaussian floor: scores alone. Raises InputError for an encoder that
+        no curve is of.
+        """
+        measure = f"{metric}/{pool}"
+        if encoder not in table.axes or measure not in table.calibration:
+            raise InputError(
+                f"{table.id} holds no curve of {encoder} with {measure}",
+                hint=f"encoders: {', '.join(table.axes)}; scores: {', '.join(table.calibration)}",
+            )
+        known = prior.stacks(table.curves, measure, channels, without)
+        calibration = table.calibration[measure]
+        levels = np.array(calibration.levels)
+        return cls(
+            id=table.id,
+            prior=prior.measured(known, encoder, preset, table.recipe),
+            axis=(table.axes[encoder][0], table.axes[encoder][1]),
+            recipe=table.recipe,
+            channels=channels,
+            score_spreads=tuple(Spread(levels, np.array(widths)) for widths in calibration.score),
+            bits_spreads=tuple(Spread(levels, np.array(widths)) for widths in calibration.bits),
+        )
+
+    @classmethod
+    def generic(cls, axis: tuple[float, float]) -> Forecaster:
+        """For an encoder or a metric that no measured curve has: wide, and uncalibrated."""
+        level = 0.9
+        half = _GENERIC_SPREAD * NormalDist().inv_cdf((1 + level) / 2)
+        spread = Spread(np.array([level]), np.array([half]))
+        recipe = ForecastRecipe()
+        return cls(
+            prior.GENERIC_ID,
+            lambda seen: prior.generic(recipe),
+            axis,
+            recipe,
+            BITS + 1,
+            (spread,),
+            (spread,),
+        )
+
+    def position(self, crf: Array | float) -> Array:
+        """Where a CRF lies on the axis, 0..1 between its ends."""
+        low, high = self.axis
+        return np.asarray((np.asarray(crf, dtype=np.float64) - low) / (high - low))
+
+    def forecast(self, probes: Sequence[Probe], crfs: Array) -> Forecast:
+        """The curves given the probes, at the rising grid ``crfs``."""
+        seen = [self._seen(probe) for probe in probes]
+        left = condition(self.prior(seen), seen)
+        axis = self.position(crfs)
+        latent, covariance = left.channel(SCORE).at(axis)
+        if self.channels > BITS:
+            log2_bits, bits_covariance = left.channel(BITS).at(axis)
+        else:
+            log2_bits, bits_covariance = np.zeros(len(crfs)), np.eye(len(crfs))
+        count = len(probes)
+        noise = self.recipe.score_noise
+        return Forecast(
+            crfs=crfs,
+            latent=falling(latent),
+            covariance=covariance + noise**2 * np.eye(len(crfs)),
+            log2_bits=falling(log2_bits),
+            bits_deviation=np.sqrt(
+                np.maximum(np.diag(bits_covariance), 0.0) + self.recipe.side_noise**2
+            ),
+            score_spread=self.score_spreads[min(count, len(self.score_spreads) - 1)],
+            bits_spread=self.bits_spreads[min(count, len(self.bits_spreads) - 1)],
+        )
+
+    def _seen(self, probe: Probe) -> Observation:
+        values = np.concatenate(
+            [[to_latent(probe.score)], side_channels(probe.bits_per_pixel, probe.features)]
+        )[: self.channels]
+        noise = np.full(self.channels, self.recipe.side_noise)
+        noise[SCORE] = self.recipe.score_noise
+        position = float(self.position(probe.crf))
+        return Observation(position, range(self.channels), values, noise)
+
+
+def _from_right(values: Array) -> Array:
+    """Each value or the largest after it: on a falling curve what holds there holds here."""
+    return np.maximum.accumulate(values[::-1])[::-1]
+
+
+def falling(values: Array) -> Array:
+    """The closest non-rising sequence in least squares (pool adjacent violators)."""
+    blocks: list[list[float]] = []
+    for value in values:
+        blocks.append([float(value), 1.0])
+        while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
+            mean, weight = blocks.pop()
+            last = blocks[-1]
+            last[0] = (last[0] * last[1] + mean * weight) / (last[1] + weight)
+            last[1] += weight
+    return np.concatenate([np.full(int(weight), mean) for mean, weight in blocks])

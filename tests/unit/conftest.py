@@ -1,0 +1,43 @@
+"""A promoted forecaster made from real curves, for the tests of several rooms."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from forecast_kit import write_small_corpus
+
+from vqcast.registry import forecast as forecasters
+
+
+@dataclass(frozen=True)
+class ForecastHouse:
+    """One corpus, the run on it with its verdict, and the registry it was promoted into."""
+
+    corpus: Path
+    run_dir: Path
+    registry: Path
+
+
+@pytest.fixture(scope="session")
+def forecast_pristine(tmp_path_factory: pytest.TempPathFactory) -> ForecastHouse:
+    """A house that no test changes."""
+    root = tmp_path_factory.mktemp("forecast")
+    house = ForecastHouse(
+        write_small_corpus(root / "corpus.jsonl"), root / "run", root / "registry"
+    )
+    forecasters.train([house.corpus], house.run_dir)
+    verdict = forecasters.gate(house.run_dir, write=True)
+    assert verdict.verdict == "PROMOTE", verdict.recommendation
+    forecasters.promote(house.run_dir, [house.corpus], house.registry)
+    return house
+
+
+@pytest.fixture
+def forecast_house(forecast_pristine: ForecastHouse, tmp_path: Path) -> ForecastHouse:
+    """A copy to break."""
+    shutil.copytree(forecast_pristine.run_dir, tmp_path / "run")
+    shutil.copytree(forecast_pristine.registry, tmp_path / "registry")
+    return ForecastHouse(forecast_pristine.corpus, tmp_path / "run", tmp_path / "registry")

@@ -1,0 +1,111 @@
+"""Forecasts from real curves: what a probe fixes, what stays monotone, what is refused."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vqcast.errors import InputError
+from vqcast.forecast.forecaster import Forecaster, Probe, Spread
+from vqcast.learn import curves
+from vqcast.learn.forecast import empty_table
+from vqcast.schemas.forecast import ForecastRecipe, ForecastTable
+
+GRID = np.arange(15.0, 43.0)
+
+
+@cache
+def measured(corpus: Path) -> tuple[list[curves.MeasuredCurve], ForecastTable]:
+    found, pins = curves.read([corpus])
+    return found, empty_table(found, pins, ForecastRecipe())
+
+
+@pytest.fixture
+def real(forecast_pristine) -> tuple[list[curves.MeasuredCurve], ForecastTable]:  # type: ignore[no-untyped-def]
+    return measured(forecast_pristine.corpus)
+
+
+def probe_of(curve: curves.MeasuredCurve, index: int) -> Probe:
+    return Probe(
+        float(curve.cq[index]),
+        float(curve.score["vmaf/mean"][index]),
+        float(curve.bits_per_pixel[index]),
+        curve.features[index],
+    )
+
+
+def test_a_probe_is_where_the_forecast_passes(real: tuple) -> None:  # type: ignore[type-arg]
+    found, table = real
+    curve = found[0]
+    model = Forecaster.from_table(table, curve.encoder, curve.preset, without={curve.group})
+    forecast = model.forecast([probe_of(curve, 4)], GRID)
+    at = int(np.argmin(np.abs(GRID - curve.cq[4])))
+    assert forecast.score[at] == pytest.approx(curve.score["vmaf/mean"][4], abs=0.5)
+    assert 2.0 ** forecast.log2_bits[at] == pytest.approx(curve.bits_per_pixel[4], rel=0.03)
+    assert forecast.deviation[at] < 0.3 * forecast.deviation.max()
+
+
+def test_curves_fall_and_bounds_hold_them(real: tuple) -> None:  # type: ignore[type-arg]
+    found, table = real
+    for curve in found[::9]:
+        model = Forecaster.from_table(table, curve.encoder, curve.preset, without={curve.group})
+        for probes in ([], [probe_of(curve, 5)], [probe_of(curve, 2), probe_of(curve, 7)]):
+            forecast = model.forecast(probes, GRID)
+            lower, upper = forecast.bounds(0.9)
+            for falling in (forecast.score, lower, upper, forecast.log2_bits):
+                assert (np.diff(falling) <= 1e-12).all()
+            assert (lower <= forecast.score + 1e-9).all()
+            assert (forecast.score <= upper + 1e-9).all()
+            reached = forecast.probability(90.0)
+            assert (np.diff(reached) <= 1e-12).all()
+            assert ((reached >= 0) & (reached <= 1)).all()
+
+
+def test_more_probes_leave_less_doubt(real: tuple) -> None:  # type: ignore[type-arg]
+    found, table = real
+    curve = found[0]
+    model = Forecaster.from_table(table, curve.encoder, curve.preset, without={curve.group})
+    doubts = [
+        model.forecast([probe_of(curve, index) for index in probed], GRID).deviation.mean()
+        for probed in ((), (5,), (2, 7), (1, 4, 8))
+    ]
+    assert doubts == sorted(doubts, reverse=True)
+
+
+def test_titles_left_out_change_the_forecast(real: tuple) -> None:  # type: ignore[type-arg]
+    found, table = real
+    curve = found[0]
+    whole = Forecaster.from_table(table, curve.encoder, curve.preset)
+    without = Forecaster.from_table(table, curve.encoder, curve.preset, without={curve.group})
+    assert not np.array_equal(whole.forecast([], GRID).latent, without.forecast([], GRID).latent)
+
+
+def test_an_encoder_without_curves_is_refused(real: tuple) -> None:  # type: ignore[type-arg]
+    _, table = real
+    with pytest.raises(InputError, match="librav1e"):
+        Forecaster.from_table(table, "librav1e", None)
+    with pytest.raises(InputError, match="vmaf-v1/mean"):
+        Forecaster.from_table(table, "libx264", None, metric="vmaf-v1")
+
+
+def test_the_generic_prior_is_wider_than_a_measured_one(real: tuple) -> None:  # type: ignore[type-arg]
+    _, table = real
+    generic = Forecaster.generic((15.0, 42.0)).forecast([], GRID)
+    known = Forecaster.from_table(table, "libx264", "veryfast").forecast([], GRID)
+    assert generic.deviation.mean() > known.deviation.mean()
+    assert (np.diff(generic.score) <= 0).all()
+
+
+def test_a_spread_is_a_distribution() -> None:
+    spread = Spread(np.array([0.5, 0.8, 0.9, 0.95]), np.array([0.7, 1.4, 1.9, 2.6]))
+    away = np.linspace(-8, 8, 401)
+    cumulative = spread.cumulative(away)
+    assert (np.diff(cumulative) >= -1e-12).all()
+    np.testing.assert_allclose(cumulative + spread.cumulative(-away), 1.0, atol=1e-12)
+    for level in (0.5, 0.9, 0.95):
+        half = spread.width(level)
+        inside = spread.cumulative(np.array([half])) - spread.cumulative(np.array([-half]))
+        assert inside[0] == pytest.approx(level, abs=0.01)

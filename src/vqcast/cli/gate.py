@@ -9,23 +9,27 @@ from typing import Annotated
 import typer
 
 from vqcast import evidence
-from vqcast.cli import options, render
+from vqcast.cli import forecast, options, render
 from vqcast.durable.documents import to_dict
 from vqcast.errors import EvidenceError
 from vqcast.families import family
 from vqcast.judge.gate import PROMOTE, judge
+from vqcast.registry import forecast as forecasters
 from vqcast.schemas import Verdict
 
 
 def gate(
-    run_dir: Annotated[Path, typer.Argument(help="The run folder with loso_seed*.json.")],
+    run_dir: Annotated[Path, typer.Argument(help="The run folder with the evidence.")],
     check: Annotated[bool, typer.Option("--check", help="Judge only; write no verdict.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Apply the two-part gate and write PROMOTE.json or HOLD.json.
+    """Apply the family's gate and write PROMOTE.json or HOLD.json.
 
     Exit code 0 on PROMOTE, 1 on HOLD, 2 where the evidence can't be judged.
     """
+    if forecasters.is_run(run_dir):
+        _gate_forecaster(run_dir, write=not check, json=json)
+        return
     verdict = run(run_dir, write=not check)
     if json:
         whole = to_dict(verdict)
@@ -33,6 +37,18 @@ def gate(
         render.print_json(whole["gate"] | more)
     else:
         show(verdict)
+    if verdict.verdict != PROMOTE:
+        raise typer.Exit(1)
+
+
+def _gate_forecaster(run_dir: Path, *, write: bool, json: bool) -> None:
+    verdict = forecasters.gate(run_dir, write=write)
+    if json:
+        whole = to_dict(verdict)
+        more = {key: whole[key] for key in ("verdict", "recommendation")}
+        render.print_json(whole["gate"] | more)
+    else:
+        forecast.show_verdict(verdict)
     if verdict.verdict != PROMOTE:
         raise typer.Exit(1)
 

@@ -13,7 +13,9 @@ import typer
 from vqcast import __version__
 from vqcast.cli import (
     corpus,
+    corpus_plot,
     doctor,
+    encode,
     evaluate,
     gate,
     lift,
@@ -22,8 +24,10 @@ from vqcast.cli import (
     promote,
     registry,
     render,
+    report,
     smoke,
     train,
+    tune,
 )
 from vqcast.errors import VqcastError
 
@@ -37,9 +41,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+corpus.app.command(name="plot")(corpus_plot.plot)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(registry.app, name="registry")
-for command in (doctor, train, gate, promote, predict, evaluate, lift, pipeline, smoke):
+for command in (
+    doctor,
+    tune,
+    encode,
+    train,
+    gate,
+    promote,
+    predict,
+    evaluate,
+    lift,
+    report,
+    pipeline,
+    smoke,
+):
     name = command.__name__.rpartition(".")[2]
     app.command(name=name)(getattr(command, name))
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vqcast.errors import InputError, MissingDependency
 
+if TYPE_CHECKING:
+    from vqcast.serve.signature import Trust
+
 CorpusFile = Annotated[
-    Path, typer.Option("--corpus", help="The corpus: .jsonl or .jsonl.gz.", show_default=False)
+    Path, typer.Option("--corpus", help="The corpus: JSON Lines or .parquet.", show_default=False)
+]
+CorpusFiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--corpus",
+        help="The corpus: JSON Lines or .parquet. Repeated for a forecaster, which reads several.",
+        show_default=False,
+    ),
 ]
 RegistryFolder = Annotated[
     Path | None,
@@ -20,6 +31,20 @@ RegistryFolder = Annotated[
         help="The registry folder. Default: the one that travels with vqcast.",
         show_default=False,
     ),
+]
+PublicKey = Annotated[
+    Path | None,
+    typer.Option("--public-key", help="The registry must be signed by this key, a PEM file."),
+]
+RequireSignature = Annotated[
+    bool, typer.Option("--require-signature", help="Refuse to run without a public key.")
+]
+MinSerial = Annotated[
+    int | None, typer.Option("--min-serial", min=1, help="The lowest serial that is accepted.")
+]
+TrustFile = Annotated[
+    Path | None,
+    typer.Option("--trust-file", help="A file that remembers the highest serial seen."),
 ]
 OutDir = Annotated[Path, typer.Option("--out-dir", help="The run folder for evidence and verdict.")]
 Workers = Annotated[
@@ -31,6 +56,26 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for 
 ModelId = Annotated[str, typer.Option("--model", help="The model family.")]
 
 DEFAULT_MODEL = "fr_regressor_v2_ensemble_v1"
+
+
+def one(corpora: Sequence[Path], model: str) -> Path:
+    """The only corpus of a model that is trained on one. Raises InputError for several."""
+    if len(corpora) != 1:
+        raise InputError(
+            f"{model} is made from one corpus, {len(corpora)} are given",
+            hint="give --corpus once",
+        )
+    return corpora[0]
+
+
+def trust(
+    public_key: Path | None, required: bool, min_serial: int | None, memory: Path | None
+) -> Trust | None:
+    """What the four options above ask of a registry; None where they ask nothing."""
+    from vqcast.serve.signature import Trust
+
+    asked = Trust(public_key, required, min_serial, memory)
+    return None if public_key is None else asked
 
 
 def split(values: Sequence[str]) -> list[str]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vqcast.cli import gate, options, promote, render, train
+from vqcast.cli import forecast, gate, options, promote, render, train
 from vqcast.corpus.table import load
-from vqcast.families import Recipe, family
+from vqcast.families import FORECASTER, Recipe, family
 from vqcast.judge.gate import PROMOTE
+from vqcast.registry import forecast as forecasters
 
 
 def pipeline(
-    corpus: options.CorpusFile,
+    corpus: options.CorpusFiles,
     out_dir: options.OutDir,
     registry: promote.Registry,
     model: options.ModelId = options.DEFAULT_MODEL,
@@ -29,10 +31,21 @@ def pipeline(
     missing or too small. A killed run goes on where it stopped.
     """
     options.require_train()
-    loaded = load(corpus)
+    if model == FORECASTER:
+        forecast.refuse_given(
+            {
+                "--epochs": epochs != Recipe().epochs,
+                "--hold-out": hold_out != "src",
+                "--device": device != "cpu",
+            }
+        )
+        _forecaster(corpus, out_dir, registry)
+        return
     chosen = family(model)
+    path = options.one(corpus, model)
+    loaded = load(path)
     render.say(
-        f"{corpus}: {len(loaded)} rows, {len(loaded.sources)} sources, sha256 {loaded.sha256[:16]}…"
+        f"{path}: {len(loaded)} rows, {len(loaded.sources)} sources, sha256 {loaded.sha256[:16]}…"
     )
     reports = train.run(
         loaded,
@@ -51,3 +64,13 @@ def pipeline(
         render.note(f"{registry} is untouched")
         raise typer.Exit(1)
     promote.run(out_dir, loaded, registry, workers=workers, device=device)
+
+
+def _forecaster(corpora: list[Path], out_dir: Path, registry: Path) -> None:
+    forecast.train(corpora, out_dir)
+    verdict = forecasters.gate(out_dir, write=True)
+    forecast.show_verdict(verdict)
+    if verdict.verdict != PROMOTE:
+        render.note(f"{registry} is untouched")
+        raise typer.Exit(1)
+    forecast.promote(out_dir, corpora, registry)

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
-from vqcast.cli import options, render
+from vqcast.cli import forecast, options, render
 from vqcast.corpus.table import Corpus, load
 from vqcast.durable.documents import to_dict
+from vqcast.registry import forecast as forecasters
 
 Registry = Annotated[Path, typer.Option("--registry", help="The registry folder to promote into.")]
 
 
 def promote(
     run_dir: Annotated[Path, typer.Argument(help="The run folder with evidence and PROMOTE.json.")],
-    corpus: options.CorpusFile,
+    corpus: options.CorpusFiles,
     registry: Registry,
     scaffold: Annotated[
         bool,
@@ -28,13 +29,20 @@ def promote(
 ) -> None:
     """Fit the production models on the whole corpus and install them in one step.
 
+    A CRF forecaster's table is made again from its corpora instead, and must be
+    the run folder's, byte for byte.
+
     Refuses without a PROMOTE verdict that matches evidence and corpus by
     digest (exit code 1 on HOLD). All or nothing, whenever it is killed.
     """
     options.require_train()
+    if forecasters.is_run(run_dir):
+        forecast.refuse_given({"--scaffold": scaffold, "--device": device != "cpu"})
+        forecast.promote(run_dir, corpus, registry, json=json)
+        return
     run(
         run_dir,
-        load(corpus),
+        load(options.one(corpus, "this model")),
         registry,
         scaffold=scaffold,
         workers=workers,

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vqcast.cli import options, render
 from vqcast.durable.documents import to_dict
-from vqcast.errors import DocumentError, InputError
+from vqcast.errors import DocumentError, InputError, SignatureRefused
 from vqcast.families import owner_of
+from vqcast.registry import forecast_law
 from vqcast.registry.law import verdict_name
 from vqcast.registry.seal import read_status
-from vqcast.schemas import Row, StatusEntry
-from vqcast.serve.folder import Folder, packaged_registry
+from vqcast.schemas import StatusEntry
+from vqcast.schemas.forecast import ForecastRegistry, ForecastRow
+from vqcast.serve.folder import AnyRow, Folder, packaged_registry, read_registry
+
+if TYPE_CHECKING:
+    from vqcast.registry.rebuild import Rebuilt
 
 app = typer.Typer(help="List and verify a registry of models.", no_args_is_help=True)
 FolderArgument = Annotated[
@@ -30,7 +35,7 @@ def list_models(folder: FolderArgument = None, json: options.Json = False) -> No
     """List the models of a registry."""
     root = folder or packaged_registry()
     opened = Folder(root)
-    rows = opened.registry().models
+    rows = read_registry(opened.files).models
     status = read_status(opened.files).models
     if json:
         said = [(row, _entry(row, status)) for row in rows]
@@ -53,17 +58,21 @@ def list_models(folder: FolderArgument = None, json: options.Json = False) -> No
     )
 
 
-def _entry(row: Row, status: Mapping[str, StatusEntry]) -> StatusEntry | None:
+def _entry(row: AnyRow, status: Mapping[str, StatusEntry]) -> StatusEntry | None:
     """What is said of a row, or of the ensemble that it belongs to."""
     owner = owner_of(row.id)
     return status.get(row.id) or (status.get(owner.id) if owner else None)
 
 
-def _state(row: Row, status: Mapping[str, StatusEntry], files: Mapping[str, bytes]) -> str:
+def _state(row: AnyRow, status: Mapping[str, StatusEntry], files: Mapping[str, bytes]) -> str:
     owner, entry = owner_of(row.id), _entry(row, status)
     if row.is_smoke:
         return "smoke"
-    if owner is None or verdict_name(owner.id) not in files:
+    if isinstance(row, ForecastRow):
+        stands = forecast_law.verdict_name(row.id) in files
+    else:
+        stands = owner is not None and verdict_name(owner.id) in files
+    if not stands:
         return "no verdict"
     return entry.state if entry else "promoted"
 
@@ -75,28 +84,33 @@ def verify(
         bool,
         typer.Option("--rebuild", help="Also train the models again and compare (needs --corpus)."),
     ] = False,
-    corpus: Annotated[Path | None, typer.Option(help="The corpus they were fitted on.")] = None,
+    corpus: Annotated[
+        list[Path] | None,
+        typer.Option(help="The corpus they were fitted on; repeated for a forecaster's several."),
+    ] = None,
     workers: options.Workers = None,
+    public_key: options.PublicKey = None,
+    require_signature: options.RequireSignature = False,
+    min_serial: options.MinSerial = None,
+    trust_file: options.TrustFile = None,
     json: options.Json = False,
 ) -> None:
-    """Check a registry against its law and name every violation.
+    """Check a registry against its law, and its signature, and name every violation.
 
-    Exit code 0 where it is sound, 1 where it breaks the law, 2 where there is none.
+    Exit code 0 where it is sound, 1 where it breaks the law or is not signed as
+    asked, 2 where there is none.
     """
     from vqcast.registry.law import verify as verify_folder
+    from vqcast.serve.signature import Trust
 
-    if rebuild and corpus is None:
+    trust = Trust(public_key, require_signature, min_serial, trust_file)
+    if rebuild and not corpus:
         raise InputError("--rebuild needs the corpus", hint="add --corpus FILE")
     root = folder or packaged_registry()
-    problems = verify_folder(root)
+    problems = verify_folder(root, trust)
     compared = []
-    if rebuild and corpus is not None and not problems:
-        options.require_train()
-        from vqcast.corpus.table import load
-        from vqcast.registry.rebuild import rebuild as rebuild_models
-
-        with render.training_bar("training again") as update:
-            compared = rebuild_models(root, load(corpus), workers=workers, on_progress=update)
+    if rebuild and corpus and not problems:
+        compared = _made_again(root, corpus, workers)
         problems += [each.problem for each in compared if each.problem is not None]
     if json:
         render.print_json(
@@ -104,6 +118,7 @@ def verify(
                 "registry": str(root),
                 "sound": not problems,
                 "violations": problems,
+                "signature": _signature(root, checked=public_key is not None and not problems),
                 "rebuilt": [
                     {"id": each.model_id, "same_bytes": each.same_bytes, "max_abs_vmaf": each.worst}
                     for each in compared
@@ -116,12 +131,84 @@ def verify(
             render.say(f"{each.model_id}: rebuilt, {same}")
         for problem in problems:
             render.say(f"violation: {problem}")
-        count = len(Folder(root).files)
-        render.say(
-            f"{root}: {len(problems)} violations" if problems else f"{root}: sound, {count} files"
-        )
+        if problems:
+            render.say(f"{root}: {len(problems)} violations")
+        else:
+            signed = _signed(_signature(root, checked=public_key is not None))
+            render.say(f"{root}: sound, {len(Folder(root).files)} files; {signed}")
     if problems:
         raise typer.Exit(1)
+
+
+def _made_again(root: Path, corpora: list[Path], workers: int | None) -> list[Rebuilt]:
+    options.require_train()
+    if isinstance(read_registry(Folder(root).files), ForecastRegistry):
+        from vqcast.cli import forecast
+
+        return forecast.rebuild(root, corpora)
+    from vqcast.corpus.table import load
+    from vqcast.registry.rebuild import rebuild
+
+    corpus = load(options.one(corpora, "a registry of networks"))
+    with render.training_bar("training again") as update:
+        return rebuild(root, corpus, workers=workers, on_progress=update)
+
+
+def _signature(root: Path, *, checked: bool) -> dict[str, Any] | None:
+    """What a sound registry's signature says; None where it has none."""
+    from vqcast.serve.signature import read
+
+    try:
+        found = read(Folder(root))
+    except SignatureRefused:  # named among the violations
+        return None
+    if found is None:
+        return None
+    return {"serial": found.statement.serial, "key": found.key, "checked": checked}
+
+
+def _signed(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "not signed"
+    how = "checked" if found["checked"] else "not checked: no --public-key"
+    return f"signed by the key {found['key'][:16]}…, serial {found['serial']} ({how})"
+
+
+@app.command()
+def sign(
+    folder: RegistryArgument,
+    key: Annotated[Path, typer.Option("--key", help="The private key, a PEM file.")],
+    serial: Annotated[
+        int | None,
+        typer.Option(
+            help="Must rise with every signing. Default: the UTC time, YYYYMMDDHHMMSS.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Sign a registry that keeps its law, so that changing or swapping it is noticed."""
+    from vqcast.registry.sign import sign as sign_folder
+
+    signature = sign_folder(folder, key, serial=serial)
+    if json:
+        render.print_json(to_dict(signature))
+        return
+    render.say(
+        f"{folder}: signed by the key {signature.key[:16]}…, serial {signature.statement.serial}"
+    )
+
+
+@app.command()
+def keygen(
+    out: Annotated[Path, typer.Option("--out", help="A folder outside of any repository.")],
+) -> None:
+    """Write a new pair of keys: the private one to sign with, the public one to hand out."""
+    from vqcast.registry.sign import keygen as make_keys
+
+    private, public = make_keys(out)
+    render.say(f"private key, for the signer alone: {private}")
+    render.say(f"public key, for everybody: {public}")
 
 
 @app.command()
@@ -209,6 +296,14 @@ def cards(
     root = folder or packaged_registry()
     opened = Folder(root)
     opened.require_whole()
+    registry = read_registry(opened.files)
+    if isinstance(registry, ForecastRegistry):
+        from vqcast.registry import forecast_card
+
+        for row in registry.models:
+            write_atomic(out / f"{row.id}.md", forecast_card.card(row, opened.files).encode())
+            render.say(f"wrote {out / row.id}.md")
+        return
     origin, study = _json(provenance), _json(lift)
     for entry in pages.families_in(opened.files):
         try:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
+    SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -43,6 +44,12 @@ err = _console(stderr=True)
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.buffer.write(jsontext.dump(value))
+    sys.stdout.flush()
+
+
+def print_json_line(value: Any) -> None:
+    """One JSON document on one line of standard output, at once."""
+    sys.stdout.buffer.write(jsontext.dump_line(value))
     sys.stdout.flush()
 
 
@@ -92,6 +99,23 @@ def _bar(*extra: Any) -> Progress:
         console=err,
         disable=not err.is_terminal,
     )
+
+
+@contextmanager
+def spinner(label: str) -> Iterator[Callable[[str], None]]:
+    """Work whose length is not known; call with what is done now. Drawn on a terminal only."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda now: progress.update(task, description=escape(now))
+
+
+@contextmanager
+def counting_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar over a known number of things; call with how many are done."""
+    with _bar() as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 @contextmanager

@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from vqcast.cli import options, render
+from vqcast.cli import forecast, options, render
 from vqcast.corpus.table import Corpus, load
 from vqcast.errors import InputError
-from vqcast.families import Family, Recipe, family
+from vqcast.families import FORECASTER, Family, Recipe, family
 from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
 from vqcast.schemas import LosoReport
 
 
 def train(
-    corpus: options.CorpusFile,
+    corpus: options.CorpusFiles,
     out_dir: options.OutDir,
     model: options.ModelId = options.DEFAULT_MODEL,
     seeds: Annotated[str, typer.Option(help="Seeds to train. Default: all of the family.")] = "",
@@ -37,11 +37,24 @@ def train(
 
     A model that is one network is also judged, fitted on the whole corpus and
     exported into the run folder; below the gate the exit code is 1. A killed
-    run goes on where it stopped when the same command is run again.
+    run goes on where it stopped when the same command is run again. The CRF
+    forecaster reads several corpora, and writes its table and evidence.
     """
     options.require_train()
-    loaded = load(corpus)
+    if model == FORECASTER:
+        forecast.refuse_given(
+            {
+                "--seeds": bool(seeds),
+                "--epochs": epochs != Recipe().epochs,
+                "--hold-out": hold_out != "src",
+                "--dry-run": dry_run,
+                "--device": device != "cpu",
+            }
+        )
+        forecast.train(corpus, out_dir, json=json)
+        return
     chosen = family(model)
+    loaded = load(options.one(corpus, model))
     reports = run(
         loaded,
         chosen,

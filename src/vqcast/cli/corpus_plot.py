@@ -1,0 +1,36 @@
+"""``vqcast corpus plot``: what a corpus measured, in one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vqcast.cli import options, render
+
+
+def plot(
+    file: Annotated[Path, typer.Argument(help="The corpus.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture: .png or .svg.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", help="Sources to draw, a row each. Default: all in one row."),
+    ] = None,
+) -> None:
+    """Draw VMAF over bits and over the quality number, a curve for each encoder."""
+    options.require("report", "matplotlib")
+    from vqcast.corpus.table import load
+    from vqcast.report import cells, corpus_curves, ink
+
+    found = cells.cells_of(load(file))
+    names = options.split(source or [])
+    with ink.style():
+        if names:
+            chosen = cells.of_sources(found, names)
+            drawn = corpus_curves.by_source(chosen, f"{file.name}: {', '.join(names)}")
+        else:
+            count = len({cell.source for cell in found})
+            drawn = corpus_curves.overview(found, f"{file.name}: {count} sources")
+        ink.write(drawn, out)
+    render.say(f"wrote {out}")

@@ -1,0 +1,94 @@
+"""``vqcast report``: one page that shows a run or a registry."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from vqcast.cli import options, render
+from vqcast.errors import EvidenceError, InputError
+
+
+def report(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write: .html.")],
+    run_dir: Annotated[
+        Path | None, typer.Argument(help="A run folder with evidence and its verdict.")
+    ] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option("--registry", help="A registry folder instead: every model in it."),
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            "--corpus",
+            help="The corpus that the evidence was made on: adds predicted against measured, "
+            "reliability and rate-quality curves.",
+        ),
+    ] = None,
+    tune: Annotated[
+        list[Path] | None,
+        typer.Option("--tune", help="Lines of `vqcast tune --json`: repeat for several."),
+    ] = None,
+) -> None:
+    """Write one self-contained page: verdict, accuracy, intervals, curves, provenance.
+
+    It needs no network and no script, follows the light or dark theme, and
+    the same evidence gives the same bytes.
+    """
+    if (run_dir is None) == (registry is None):
+        raise InputError(
+            "give a run folder or --registry DIR, one of them", hint="vqcast report --help"
+        )
+    options.require("report", "matplotlib")
+    if corpus is not None:
+        options.require_train()
+    from vqcast.durable.files import write_atomic
+    from vqcast.report.page import Content, page
+    from vqcast.report.subject import read_registry, read_run
+    from vqcast.report.tune_part import read_tunes
+
+    subjects = read_registry(registry) if registry else [read_run(run_dir or Path())]
+    tunes = [found for path in tune or [] for found in read_tunes(path)]
+    held_out, measured = {}, None
+    if corpus is not None:
+        from vqcast.corpus.table import load
+        from vqcast.report.corpus_part import measured as pooled
+        from vqcast.report.heldout import held_out as join
+
+        rows = load(corpus)
+        held_out = {each.model.id: join(each, rows) for each in subjects}
+        if not any(held_out.values()):
+            raise EvidenceError(
+                f"{corpus}: no evidence here was made on this corpus",
+                hint="give the corpus that was trained on",
+            )
+        measured = pooled(rows)
+    what = registry.resolve().name if registry else (subjects[0].model.id)
+    text = page(
+        Content(
+            title=f"vqcast report: {what}",
+            subjects=subjects,
+            held_out=held_out,
+            corpus=measured,
+            tunes=tunes,
+        ),
+        href=lambda path: _href(path, out),
+    )
+    write_atomic(out, text.encode())
+    render.say(f"wrote {out}")
+
+
+def _href(path: Path, out: Path) -> str | None:
+    """A relative link, where page and file both lie under the working folder.
+
+    Elsewhere it would spell out this machine's folders.
+    """
+    here, target, folder = Path.cwd(), path.resolve(), out.resolve().parent
+    if not (target.is_relative_to(here) and folder.is_relative_to(here)):
+        return None
+    return quote(Path(os.path.relpath(target, folder)).as_posix())

@@ -1,0 +1,367 @@
+"""One tuning from start to answer: probe, condition, decide, until the doubt is small enough.
+
+result = tune(Path("film.mkv"), encoder="libsvtav1", target=93)
+result.crf, result.score, result.lower, result.basis
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vqcast.errors import InputError
+from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
+from vqcast.forecast.latent import METRICS, POOLS
+from vqcast.media.encoders import encoder as adapter
+from vqcast.media.source import Source, probe
+from vqcast.media.tool import Tool, find_ffmpeg
+from vqcast.schemas.forecast import ForecastRow, ForecastTable
+from vqcast.schemas.tune import (
+    Basis,
+    CurvePoint,
+    ForecasterInfo,
+    Status,
+    TuneProbe,
+    TuneProbed,
+    TuneResult,
+    TuneSource,
+    TuneStart,
+)
+from vqcast.serve.folder import packaged_registry
+from vqcast.serve.forecast import FOLDER, load_table
+from vqcast.serve.signature import Trust
+from vqcast.tuning import sampling, search
+from vqcast.tuning.grid import Grid, grid_of
+from vqcast.tuning.probe import Prober
+from vqcast.tuning.search import Goal, State
+from vqcast.tuning.title import SAMPLED_POOLS, Title, duration_s
+
+DEFAULT_CONFIDENCE = 0.95
+MOST_PROBES = 8
+Event = TuneStart | TuneProbed | TuneResult
+
+
+def default_cache() -> Path:
+    """Where probes are kept between runs: the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "vqcast" / "probes"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for. Raises InputError for anything out of range."""
+
+    encoder: str
+    target: float
+    preset: str | None = None
+    confidence: float = DEFAULT_CONFIDENCE
+    metric: str = "vmaf"
+    pool: str = "mean"
+    score_size: tuple[int, int] | None = None
+    max_size_percent: float | None = None
+    min_crf: float | None = None
+    max_crf: float | None = None
+    crf_step: float | None = None
+    tolerance_percent: float = 100 * search.TOLERANCE
+    """Expected waste of size that is not worth another probe."""
+    whole: bool | None = None
+    """True: encode the whole title in every probe; None: where it is short."""
+    verify: bool = False
+    """Answer only with a CRF at which the whole title was measured."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target < 100:
+            raise InputError(f"a target of {self.target:g} is not between 0 and 100 VMAF points")
+        if not 0.5 <= self.confidence < 1:
+            raise InputError(
+                f"a confidence of {self.confidence:g} is not from 0.5 to below 1",
+                hint="0.95 misses the target once in twenty titles",
+            )
+        if self.metric not in METRICS:
+            raise InputError(
+                f"metric {self.metric!r} is not known", hint=f"use one of: {', '.join(METRICS)}"
+            )
+        if self.pool not in POOLS:
+            raise InputError(
+                f"pooling {self.pool!r} is not known", hint=f"use one of: {', '.join(POOLS)}"
+            )
+        if self.max_size_percent is not None and self.max_size_percent <= 0:
+            raise InputError("the size cap must be above 0 percent")
+        if self.tolerance_percent <= 0:
+            raise InputError("the tolerance must be above 0 percent")
+
+
+def tune(
+    source: Path | str | Source,
+    *,
+    encoder: str,
+    target: float,
+    registry: Path | None = None,
+    trust: Trust | None = None,
+    cache: Path | None = None,
+    keep: bool = True,
+    on_event: Callable[[Event], None] | None = None,
+    cancel: threading.Event | None = None,
+    without: Collection[str] = (),
+    **asked: object,
+) -> TuneResult:
+    """The highest CRF at which ``source`` reaches ``target`` with the confidence asked for.
+
+    ``asked`` are `Request`'s other fields, such as ``preset``, ``confidence`` or ``metric``.
+    Probes are kept in ``cache`` (default: the user's cache folder) unless ``keep`` is false.
+    ``trust`` asks for a signed forecaster. ``without`` leaves content groups out of it, as a
+    benchmark must. Raises RegistryError for a damaged registry, InputError or MediaError for what
+    can't be tuned, ToolFailure where ffmpeg fails.
+    """
+    request = Request(encoder=encoder, target=target, **asked)  # type: ignore[arg-type]
+    tool = find_ffmpeg()
+    opened = source if isinstance(source, Source) else probe(Path(source), tool)
+    session = Session(
+        request, opened, tool, (cache or default_cache()) if keep else None,
+        registry=registry, trust=trust, cancel=cancel, without=without,
+    )  # fmt: skip
+    return session.run(on_event or (lambda event: None))
+
+
+class Session:
+    """The state of one tuning."""
+
+    def __init__(
+        self,
+        request: Request,
+        source: Source,
+        tool: Tool,
+        cache: Path | None,
+        *,
+        registry: Path | None = None,
+        trust: Trust | None = None,
+        cancel: threading.Event | None = None,
+        without: Collection[str] = (),
+    ) -> None:
+        entry = adapter(request.encoder)
+        self.preset = request.preset if request.preset is not None else entry.default_preset
+        self.grid = grid_of(request.encoder, request.min_crf, request.max_crf, request.crf_step)
+        entry.check(self.grid.low, self.preset)
+        self.request, self.source = request, source
+        self.crfs = self.grid.crfs
+        self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
+        table = _promoted(registry, trust)
+        self.forecaster, self.info = _forecaster(request, self.preset, self.grid, table, without)
+        prober = Prober(
+            source, request.encoder, self.preset, tool, cache,
+            v1=request.metric == "vmaf-v1", size=request.score_size, cancel=cancel,
+        )  # fmt: skip
+        self.title = Title(
+            prober,
+            request.metric,
+            request.pool,
+            allowed=sampling.allowed(request.confidence),
+            sampled=_sampled(request, source),
+        )
+        self.lines: list[TuneProbe] = []
+        self.probes: list[Probe] = []
+        self.known: dict[int, float] = {}
+        self.probed: set[int] = set()
+
+    def run(self, on_event: Callable[[Event], None]) -> TuneResult:
+        """Search, and say what was found."""
+        start = time.monotonic()
+        on_event(TuneStart(**self._question(), notes=list(self.source.notes)))
+        while True:
+            forecast = self.forecaster.forecast(self.probes, self.crfs)
+            state = search.assess(forecast, self.goal, self.known, self.title.error)
+            wanted = self._next(forecast, state)
+            if wanted is None:
+                break
+            on_event(TuneProbed(probe=self._probe(*wanted)))
+        result = self._result(forecast, state, time.monotonic() - start)
+        on_event(result)
+        return result
+
+    def _next(self, forecast: Forecast, state: State) -> tuple[int, bool] | None:
+        """Index to probe and whether on the whole title; None: the search is over."""
+        if len(self.lines) >= MOST_PROBES:
+            return None
+        if not search.settled(state, self.goal, self.probed):
+            spreads = self.forecaster.score_spreads
+            spread = spreads[min(len(self.probes) + 1, len(spreads) - 1)]
+            index = search.next_probe(
+                forecast, self.goal, self.known, self.probed, spread, self.title.error
+            )
+            if index is not None:
+                return index, False
+        if self._must_verify and state.answer is not None and state.answer not in self.known:
+            return state.answer, True
+        return None
+
+    @property
+    def _must_verify(self) -> bool:
+        """Whether a forecast is no answer: asked for, or nothing has calibrated it."""
+        uncalibrated = self.info.sha256 is None and not self.title.sampled
+        return self.request.verify or uncalibrated
+
+    def _probe(self, index: int, whole: bool) -> TuneProbe:
+        was_sampled = self.title.sampled
+        line, seen = self.title.probe(float(self.crfs[index]), whole=whole)
+        if was_sampled and not self.title.sampled:  # a sample would have to be most of the title
+            self.probes.clear()
+            self.probed.clear()
+        self.lines.append(line)
+        self.probed.add(index)
+        if line.whole:
+            self.known[index] = seen.score
+        if not (whole and self.title.sampled):  # the whole title is on no sample's curve
+            self.probes.append(seen)
+        return line
+
+    def _question(self) -> dict[str, Any]:
+        """What every document of this tuning repeats."""
+        request = self.request
+        return {
+            "source": self._describe(), "encoder": request.encoder, "preset": self.preset,
+            "metric": request.metric, "pool": request.pool, "target": request.target,
+            "confidence": request.confidence, "forecaster": self.info,
+        }  # fmt: skip
+
+    def _describe(self) -> TuneSource:
+        source, size = self.source, self.request.score_size
+        width, height = size or (source.width, source.height)
+        return TuneSource(
+            name=source.path.name, sha256=source.sha256, width=source.width, height=source.height,
+            score_width=width, score_height=height, frames=source.frames,
+            duration_s=round(duration_s(source), 3), bytes=source.path.stat().st_size,
+        )  # fmt: skip
+
+    def _result(self, forecast: Forecast, state: State, wall_s: float) -> TuneResult:
+        curve = self._curve(forecast, state)
+        chosen, status, reason = self._choose(curve, state)
+        point = curve[chosen]
+        basis: Basis = "verified" if chosen in self.known else "forecast"
+        return TuneResult(
+            **self._question(), status=status, reason=reason, crf=point.crf, basis=basis,
+            score=point.score, lower=point.lower, upper=point.upper,
+            probability=point.probability, bytes=point.bytes, bytes_lower=point.bytes_lower,
+            bytes_upper=point.bytes_upper,
+            size_percent=round(100 * point.bytes / self.source.path.stat().st_size, 2),
+            probes=self.lines, curve=curve,
+            frames_encoded=sum(line.frames for line in self.lines if not line.reused),
+            wall_s=round(wall_s, 3),
+        )  # fmt: skip
+
+    def _curve(self, forecast: Forecast, state: State) -> list[CurvePoint]:
+        level = self.request.confidence
+        lower, upper = forecast.bounds(level, self.title.error)
+        bits = forecast.bits_per_pixel(level)
+        size = self.source.width * self.source.height * self.source.frames / 8
+        points = [
+            CurvePoint(
+                crf=float(crf),
+                score=round(float(forecast.score[i]), 3),
+                lower=round(float(lower[i]), 3),
+                upper=round(float(upper[i]), 3),
+                probability=round(float(state.probability[i]), 4),
+                bytes=round(bits[0][i] * size),
+                bytes_lower=round(bits[1][i] * size),
+                bytes_upper=round(bits[2][i] * size),
+            )
+            for i, crf in enumerate(self.crfs)
+        ]
+        for line in self.lines:
+            if line.whole:  # measured, not forecast
+                index = int(abs(self.crfs - line.crf).argmin())
+                score, size_ = round(line.score, 3), line.bytes
+                points[index] = CurvePoint(
+                    crf=line.crf, score=score, lower=score, upper=score,
+                    probability=float(line.score >= self.goal.target),
+                    bytes=size_, bytes_lower=size_, bytes_upper=size_,
+                )  # fmt: skip
+        return points
+
+    def _choose(self, curve: list[CurvePoint], state: State) -> tuple[int, Status, str]:
+        """Index of the answer, its status, and why."""
+        if state.answer is None:
+            point = curve[0]
+            return 0, "best_effort", (
+                f"{self.request.encoder} gives {point.score:.2f} at CRF {point.crf:g}, the lowest "
+                f"allowed: {self.goal.target:g} is out of reach, or too near to be sure of"
+            )  # fmt: skip
+        cap = self.request.max_size_percent
+        allowed = math.inf if cap is None else cap / 100 * self.source.path.stat().st_size
+        if curve[state.answer].bytes > allowed:
+            return self._within(allowed, curve, state.answer)
+        return state.answer, "met", self._why(curve, state.answer)
+
+    def _why(self, curve: list[CurvePoint], answer: int) -> str:
+        point, count = curve[answer], len(self.lines)
+        if answer in self.known:
+            reason = f"the whole title was measured at CRF {point.crf:g}"
+        else:
+            probes = f"{count} probe{'' if count == 1 else 's'}"
+            reason = f"a forecast, {min(point.probability, 0.99):.0%} sure after {probes}"
+        if answer == len(curve) - 1:
+            reason += "; even the highest CRF allowed reaches the target"
+        return reason
+
+    def _within(
+        self, allowed: float, curve: list[CurvePoint], wanted: int
+    ) -> tuple[int, Status, str]:
+        """The best that the size cap leaves."""
+        cap, size = self.request.max_size_percent, self.source.path.stat().st_size
+        fitting = [index for index, point in enumerate(curve) if point.bytes <= allowed]
+        best = fitting[0] if fitting else len(curve) - 1
+        rest = f"the best within {cap:g} % is this" if fitting else f"no CRF fits {cap:g} %"
+        return best, "size_cap", (
+            f"the target needs {100 * curve[wanted].bytes / size:.1f} % of the source's size, "
+            f"at CRF {curve[wanted].crf:g}; {rest}"
+        )  # fmt: skip
+
+
+def _sampled(request: Request, source: Source) -> bool:
+    if request.whole is not None:
+        return not request.whole and request.pool in SAMPLED_POOLS
+    return (
+        request.pool in SAMPLED_POOLS
+        and source.raw is None
+        and duration_s(source) > sampling.SHORT_S
+    )
+
+
+Promoted = tuple[ForecastTable, ForecastRow]
+
+
+def _promoted(registry: Path | None, trust: Trust | None) -> Promoted | None:
+    """The registry's forecaster; None where there is no registry and nobody asked for trust."""
+    root = packaged_registry(FOLDER) if registry is None else registry
+    absent = not root.exists() or (root.is_dir() and not any(root.iterdir()))
+    return None if absent and trust is None else load_table(root, trust=trust)
+
+
+def _forecaster(
+    request: Request,
+    preset: str | None,
+    grid: Grid,
+    promoted: Promoted | None,
+    without: Collection[str],
+) -> tuple[Forecaster, ForecasterInfo]:
+    """The promoted forecaster, or the generic Gaussian where none speaks for the request."""
+    measure = f"{request.metric}/{request.pool}"
+    if promoted is not None and request.score_size is None:
+        table, row = promoted
+        known = {
+            curve.encoder for curve in table.curves
+            if measure in curve.score and curve.group not in without
+        }  # fmt: skip
+        if request.encoder in known:
+            made = Forecaster.from_table(
+                table, request.encoder, preset, metric=request.metric, pool=request.pool,
+                without=without,
+            )  # fmt: skip
+            return made, ForecasterInfo(id=table.id, sha256=row.sha256)
+    made = Forecaster.generic((grid.low, grid.high))
+    return made, ForecasterInfo(id=made.id, sha256=None)

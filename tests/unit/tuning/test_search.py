@@ -1,0 +1,161 @@
+"""The decisions of a search, on curves drawn from the very Gaussian that it is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vqcast.errors import InputError
+from vqcast.forecast.forecaster import Forecaster, Probe
+from vqcast.forecast.gaussian import Gaussian, Observation, condition, interpolation
+from vqcast.forecast.latent import FEATURES, to_latent, to_score
+from vqcast.tuning import search
+from vqcast.tuning.grid import grid_of
+from vqcast.tuning.search import Goal
+
+CRFS = np.arange(10, 46.5, 0.5)
+FEATURES_SEEN = np.full(len(FEATURES), 0.5)
+
+
+@pytest.fixture
+def forecaster() -> Forecaster:
+    return Forecaster.generic((10.0, 46.0))
+
+
+def truths(forecaster: Forecaster, count: int) -> list[np.ndarray]:
+    """Falling curves, as likely as the forecaster holds them to be."""
+    prior = forecaster.prior([]).channel(0)
+    mean, covariance = prior.at(forecaster.position(CRFS))
+    draw = np.random.default_rng(5).multivariate_normal(mean, covariance, count)
+    return [to_score(np.minimum.accumulate(each)) for each in draw]
+
+
+def searched(forecaster: Forecaster, truth: np.ndarray, goal: Goal) -> tuple[int | None, list[int]]:
+    """The answer's index and the probed ones, in order."""
+    probes: list[Probe] = []
+    known: dict[int, float] = {}
+    while True:
+        forecast = forecaster.forecast(probes, CRFS)
+        state = search.assess(forecast, goal, known)
+        if search.settled(state, goal, known):
+            return state.answer, list(known)
+        spread = forecaster.score_spreads[-1]
+        index = search.next_probe(forecast, goal, known, known, spread)
+        if index is None:
+            return state.answer, list(known)
+        assert index not in known
+        known[index] = float(truth[index])
+        probes.append(Probe(float(CRFS[index]), known[index], 0.05, FEATURES_SEEN))
+
+
+def test_answers_reach_the_target_as_often_as_promised(forecaster: Forecaster) -> None:
+    goal = Goal(target=90.0, confidence=0.9)
+    met, wasted, asked = [], [], []
+    for truth in truths(forecaster, 60):
+        if truth[0] < goal.target or truth[-1] >= goal.target:
+            continue
+        answer, probed = searched(forecaster, truth, goal)
+        assert answer is not None
+        best = int(np.flatnonzero(truth >= goal.target)[-1])
+        met.append(truth[answer] >= goal.target)
+        wasted.append(truth[answer] - truth[best])
+        asked.append(len(probed))
+    assert len(met) > 20
+    assert np.mean(met) >= 0.9
+    assert np.median(wasted) < 0.5
+    assert np.mean(asked) < np.log2(len(CRFS))  # bisection's price
+
+
+def test_a_target_out_of_reach_ends_at_the_lowest_crf(forecaster: Forecaster) -> None:
+    truth = np.linspace(80, 20, len(CRFS))
+    answer, probed = searched(forecaster, truth, Goal(95.0, 0.9))
+    assert answer is None and 0 in probed
+
+
+def test_a_target_that_all_reach_ends_at_the_highest_crf(forecaster: Forecaster) -> None:
+    truth = np.linspace(99, 97, len(CRFS))
+    answer, _ = searched(forecaster, truth, Goal(60.0, 0.9))
+    assert answer == len(CRFS) - 1
+
+
+def test_what_was_measured_beats_what_is_forecast(forecaster: Forecaster) -> None:
+    forecast = forecaster.forecast([], CRFS)
+    state = search.assess(forecast, Goal(90.0, 0.9), {20: 90.0, 24: 89.9})
+    assert (state.probability[:21] == 1).all() and (state.probability[24:] == 0).all()
+    assert state.answer is not None and 20 <= state.answer < 24
+
+
+def test_sampling_widens_the_doubt(forecaster: Forecaster) -> None:
+    probes = [Probe(28.0, 92.0, 0.05, FEATURES_SEEN)]
+    forecast = forecaster.forecast(probes, CRFS)
+    at = int(np.flatnonzero(CRFS == 28.0)[0])
+    exact, sampled = (forecast.probability(91.0, extra)[at] for extra in (0.0, 1.0))
+    assert exact > 0.99 and 0.5 < sampled < 0.95
+
+
+def test_conditioning_passes_through_what_was_seen(forecaster: Forecaster) -> None:
+    probes = [Probe(20.0, 95.0, 0.2, FEATURES_SEEN), Probe(35.0, 70.0, 0.02, FEATURES_SEEN)]
+    forecast = forecaster.forecast(probes, CRFS)
+    for probe in probes:
+        at = int(np.flatnonzero(probe.crf == CRFS)[0])
+        assert forecast.score[at] == pytest.approx(probe.score, abs=0.2)
+    assert (np.diff(forecast.score) <= 1e-9).all()
+    lower, upper = forecast.bounds(0.9)
+    assert (lower <= forecast.score).all() and (forecast.score <= upper).all()
+
+
+def test_conditioning_is_the_textbook_gaussian() -> None:
+    """Against brute force: the same posterior from the joint precision matrix."""
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(8, 8))
+    prior = Gaussian(rng.normal(size=8), root @ root.T + np.eye(8), nodes=4)
+    seen = Observation(0.3, (0, 1), np.array([0.5, -1.0]), np.array([0.1, 0.2]))
+    ours = condition(prior, [seen])
+    row = interpolation(np.array([0.3]), 4)[0]
+    looking = np.zeros((2, 8))
+    looking[0, :4] = row
+    looking[1, 4:] = row
+    precision = np.linalg.inv(prior.covariance) + looking.T @ np.diag([100.0, 25.0]) @ looking
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ (
+        np.linalg.solve(prior.covariance, prior.mean)
+        + looking.T @ np.diag([100.0, 25.0]) @ seen.values
+    )
+    np.testing.assert_allclose(ours.mean, mean, atol=1e-9)
+    np.testing.assert_allclose(ours.covariance, covariance, atol=1e-9)
+
+
+def test_interpolation_is_a_natural_cubic_spline() -> None:
+    from scipy.interpolate import CubicSpline
+
+    values = np.random.default_rng(1).normal(size=10)
+    spline = CubicSpline(np.linspace(0, 1, 10), values, bc_type="natural")
+    axis = np.linspace(0, 1, 57)
+    np.testing.assert_allclose(interpolation(axis, 10) @ values, spline(axis), atol=1e-12)
+    beyond = interpolation(np.array([-0.1, 1.2]), 10) @ values
+    slopes = spline(np.array([0.0, 1.0]), 1)
+    expected = [values[0] - 0.1 * slopes[0], values[-1] + 0.2 * slopes[1]]
+    np.testing.assert_allclose(beyond, expected, atol=1e-12)
+
+
+def test_scores_survive_the_latent_scale() -> None:
+    scores = np.linspace(0, 100, 41)
+    np.testing.assert_allclose(to_score(to_latent(scores)), scores, atol=1e-9)
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libsvtav1", "hevc_amf", "av1_amf", "h264_nvenc"])
+def test_every_encoder_has_a_grid_on_its_scale(encoder: str) -> None:
+    from vqcast.media.encoders import encoder as adapter
+
+    crfs = grid_of(encoder).crfs
+    assert len(crfs) > 20 and (np.diff(crfs) > 0).all()
+    for crf in crfs:
+        adapter(encoder).check(float(crf), adapter(encoder).default_preset)
+
+
+@pytest.mark.parametrize(
+    "given", [{"low": 60.0}, {"low": 30.0, "high": 20.0}, {"step": 0.0}, {"step": 0.03}]
+)
+def test_an_impossible_range_is_refused(given: dict[str, float]) -> None:
+    with pytest.raises(InputError):
+        grid_of("libx264", **given)

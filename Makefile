@@ -6,21 +6,23 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup test lint demo corpus presets datasheet retrain figures cards evaluation lift bench clean help
+.PHONY: setup test lint crash hostile attacks demo corpus presets curves datasheet retrain figures cards evaluation lift bench bench-tune bench-corpus scaling docs transcripts clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
 	@echo "make test       the linters and the whole test suite"
-	@echo "make retrain    train, gate and promote every model on the shipped corpus into model/tiny"
+	@echo "make attacks    break it on purpose, in full, and write docs/reliability.md (make crash, make hostile: a part)"
+	@echo "make retrain    train, gate and promote every model on the shipped corpus into model/tiny and model/forecast"
 	@echo "make figures    write README's tables and docs from the evidence"
+	@echo "make docs       build the documentation site into build/site"
 	@echo "make corpus CLIPS=DIR   measure the shipped corpus again (about half an hour)"
-	@echo "make presets CLIPS=DIR  measure the corpus of mixed presets again"
+	@echo "make presets CLIPS=DIR, make curves CLIPS=DIR  measure the corpora of mixed presets and of many qualities again"
 	@echo "make setup, make lint   what the others begin with"
 	@echo "make evaluation, make lift, make bench   the studies behind docs/"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[media,train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[media,train,cluster,sign,report,docs,dev]'
 	@touch $@
 
 setup: $(VENV)/installed
@@ -33,6 +35,13 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest
+
+# The counted suites in full: faults, kills and power cuts; tampering, hostile files, names and videos.
+crash hostile: setup
+	PYTHONPATH=tests $(BIN)/python -m attacks $@
+
+attacks: setup
+	PYTHONPATH=tests $(BIN)/python -m attacks
 
 # The demo's corpus: nine content groups, every encoder at two qualities (one clip a group).
 DEMO_SOURCES := bee_flower,butterfly,car_road,cereus_bloom,crystal_zoom,dog_fetch,letter_blocks,park_chase,red_maple_drive
@@ -56,6 +65,8 @@ demo: setup $(UNSEEN)
 	$(BIN)/vqcast predict $(UNSEEN) $(RUN)/unseen.mp4 --encoder libsvtav1 --preset 8 --cq 35 --registry $(RUN)/registry
 	@echo "the same encode by the shipped ensemble, whose corpus supports an interval:"
 	$(BIN)/vqcast predict $(UNSEEN) $(RUN)/unseen.mp4 --encoder libsvtav1 --preset 8 --cq 35
+	@echo "and the CRF that the same clip needs for VMAF 93, encoded and measured:"
+	$(BIN)/vqcast encode $(UNSEEN) -o $(RUN)/tuned.mkv --encoder libsvtav1 --preset 10 --target 93 --cache $(RUN)/probes
 
 X26X := 15,21,26,31,36,42
 AV1 := 15,25,35,45,55,63
@@ -79,19 +90,42 @@ presets: setup
 	  --cq libvpx-vp9:15,35,55,63 --cq libvvenc:26,42 --no-v1 \
 	  --out data/presets/per_frame_canonical6.jsonl.gz --provenance data/presets/PROVENANCE.json
 
+curves: setup
+	$(BIN)/vqcast corpus build $(sort $(wildcard $(CLIPS)/*.mkv)) --manifest $(CLIPS)/MANIFEST.tsv \
+	  --encoder libx264,libx265,libsvtav1 \
+	  --preset libx264:veryfast --preset libx265:superfast --preset libsvtav1:10 \
+	  --cq libx264:15,18,21,24,27,30,33,36,39,42 --cq libx265:15,18,21,24,27,30,33,36,39,42 \
+	  --cq libsvtav1:15,20,25,30,35,40,45,50,55,60,63 --no-v1 \
+	  --out data/curves/per_frame_canonical6.jsonl.gz --provenance data/curves/PROVENANCE.json
+
 datasheet: setup
 	$(BIN)/vqcast corpus datasheet $(CORPUS) --provenance data/phase_a/PROVENANCE.json --out data/phase_a/DATASHEET.md
 	$(BIN)/vqcast corpus datasheet data/presets/per_frame_canonical6.jsonl.gz --provenance data/presets/PROVENANCE.json --out data/presets/DATASHEET.md
+	$(BIN)/vqcast corpus datasheet data/curves/per_frame_canonical6.jsonl.gz --provenance data/curves/PROVENANCE.json --out data/curves/DATASHEET.md
+
+FORECAST_CORPORA := --corpus $(CORPUS) --corpus data/presets/per_frame_canonical6.jsonl.gz --corpus data/curves/per_frame_canonical6.jsonl.gz
 
 retrain: setup
 	for model in fr_regressor_v2_ensemble_v1 fr_regressor_v1 fr_regressor_v2 fr_regressor_v3; do \
 	  $(BIN)/vqcast pipeline --model $$model --corpus $(CORPUS) --out-dir runs/$$model --registry model/tiny || exit 1; \
 	done
+	$(BIN)/vqcast pipeline --model crf_forecast_v1 $(FORECAST_CORPORA) --out-dir runs/crf_forecast_v1 --registry model/forecast
 
 figures: setup datasheet
 	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --lift data/phase_a/lift.json --out docs/models --readme README.md
+	$(BIN)/vqcast registry cards model/forecast --out docs/models
+	$(BIN)/python docs/site/transcripts.py
 
 cards: figures
+
+# The site; `make test` builds it too.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "open build/site/index.html"
+
+# The outputs that the pages show, from real runs on the demo's clip.
+transcripts: setup $(UNSEEN)
+	$(BIN)/python docs/site/transcripts.py $(UNSEEN)
 
 # Slower studies, whose pages are kept: they need the clips only for Netflix's bootstrap model.
 evaluation: setup
@@ -103,6 +137,21 @@ lift: setup
 bench: setup
 	$(BIN)/python bench/train.py --full-job --markdown docs/performance.md
 	$(BIN)/python bench/predict.py --markdown docs/performance.md
+
+# With clips: the corpus build against the plain way; what thousands of titles cost.
+bench-corpus: setup
+	$(BIN)/python bench/corpus.py --clips $(CLIPS) --json docs/evidence/corpus_race.json --markdown docs/performance.md
+
+scaling: setup
+	$(BIN)/python bench/scale_corpus.py --json docs/evidence/scale_corpus.json
+	$(BIN)/python bench/scaling.py --clips $(CLIPS) --json docs/evidence/scaling.json --markdown docs/scaling.md
+
+# The searches against each other, on clips and on titles: folders with a MANIFEST.tsv each.
+TITLES ?= titles
+
+bench-tune: setup
+	$(BIN)/python bench/tune.py --clips $(CLIPS) --titles $(TITLES) --target 93 --evidence docs/evidence/tune.json --markdown docs/tune.md
+	$(BIN)/python bench/sampling.py --titles $(TITLES) --evidence docs/evidence/sampling.json --markdown docs/tune.md
 
 clean:
 	rm -rf $(VENV) runs build dist

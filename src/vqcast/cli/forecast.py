@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vqcast.cli import options, render
 from vqcast.durable.documents import to_dict
@@ -13,8 +14,10 @@ from vqcast.families import FORECASTER
 from vqcast.judge.forecast import MEASURE
 from vqcast.registry import forecast as forecasters
 from vqcast.registry.forecast import OnMeasure
-from vqcast.registry.rebuild import Rebuilt
 from vqcast.schemas.forecast import ForecastEvidence, ForecastScenario, ForecastVerdict
+
+if TYPE_CHECKING:
+    from vqcast.registry.rebuild import Rebuilt
 
 
 def train(corpora: Sequence[Path], out_dir: Path, *, json: bool = False) -> None:

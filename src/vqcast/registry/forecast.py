@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,10 +24,7 @@ from vqcast.families import FORECASTER
 from vqcast.forecast.latent import to_score
 from vqcast.judge.forecast import judge
 from vqcast.judge.gate import PROMOTE
-from vqcast.learn import curves as measured
-from vqcast.learn import forecast as learn
 from vqcast.registry import forecast_law as law
-from vqcast.registry.rebuild import Rebuilt
 from vqcast.registry.seal import State, change, read_status, with_status
 from vqcast.schemas.forecast import (
     CorpusPin,
@@ -40,6 +38,9 @@ from vqcast.schemas.forecast import (
 )
 from vqcast.serve.folder import Folder, read_registry
 from vqcast.serve.forecast import read_table
+
+if TYPE_CHECKING:
+    from vqcast.registry.rebuild import Rebuilt
 
 OnMeasure = Callable[[int, int, str], None]
 """Called with how many metric and pool pairs are done, how many there are, and the last one."""
@@ -63,6 +64,9 @@ def make(
     Raises CorpusError where the corpora lack sizes, groups or qualities, EvidenceError where they
     are not those that are ``pinned``.
     """
+    from vqcast.learn import curves as measured  # gating and loading need no training extra
+    from vqcast.learn import forecast as learn
+
     found, pins = measured.read(corpora)
     if pinned is not None and list(pinned) != pins:
         raise EvidenceError(
@@ -92,11 +96,12 @@ def gate(run_dir: Path, *, write: bool) -> ForecastVerdict:
     evidence_data = read_regular(run_dir / law.EVIDENCE_NAME)
     evidence = documents.decode(ForecastEvidence, evidence_data, where=law.EVIDENCE_NAME)
     name = law.table_name(evidence.model)
-    digest = sha256_bytes(read_regular(run_dir / name))
+    table = run_dir / name
+    if not table.exists() and (run_dir.parent.parent / name).exists():
+        table = run_dir.parent.parent / name  # the evidence folder of a registry
+    digest = sha256_bytes(read_regular(table))
     if digest != evidence.table_sha256:
-        raise EvidenceError(
-            f"{run_dir / name}: is not the table of the evidence", hint="train again"
-        )
+        raise EvidenceError(f"{table}: is not the table of the evidence", hint="train again")
     verdict = judge(
         evidence,
         {name: digest, law.EVIDENCE_NAME: sha256_bytes(evidence_data)},
@@ -188,6 +193,8 @@ def rebuild(
 def _rebuild_one(
     row: ForecastRow, data: bytes, corpora: Sequence[Path], on_measure: OnMeasure | None
 ) -> Rebuilt:
+    from vqcast.registry.rebuild import Rebuilt
+
     table = read_table(data, row)
     again_data, _ = make(corpora, table.recipe, pinned=table.corpora, on_measure=on_measure)
     again = documents.decode(ForecastTable, again_data, where="made again")

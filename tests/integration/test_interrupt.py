@@ -40,7 +40,7 @@ def interrupted(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors and "interrupted: " in errors
     assert all(ends(pid) for pid in family)
     return errors
 

@@ -32,6 +32,7 @@ from vqcast.cli import (
 from vqcast.errors import VqcastError
 
 INTERRUPTED = 130
+_INTERRUPTED_WORDS = "interrupted: what was finished is kept, the same command goes on from there"
 
 app = typer.Typer(
     name="vqcast",
@@ -84,8 +85,12 @@ def main() -> None:
     except VqcastError as error:
         render.refusal(error)
         sys.exit(error.exit_status)
+    except SystemExit as stop:  # typer ends an interrupted command itself, without a word
+        if stop.code == INTERRUPTED:
+            render.note(_INTERRUPTED_WORDS)
+        raise
     except KeyboardInterrupt:
-        render.note("interrupted: what was finished is kept, the same command goes on from there")
+        render.note(_INTERRUPTED_WORDS)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()

@@ -124,7 +124,7 @@ def tune(
     opened = source if isinstance(source, Source) else probe(Path(source), tool)
     session = Session(
         request, opened, tool, (cache or default_cache()) if keep else None,
-        registry=registry, trust=trust, cancel=cancel, without=without,
+        registry=registry, trust=trust, cancel=cancel or threading.Event(), without=without,
     )  # fmt: skip
     return session.run(on_event or (lambda event: None))
 

@@ -103,4 +103,9 @@ class Title:
 
     def _measure(self, crf: float, segments: list[Segment]) -> list[Measured]:
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
-            return list(workers.map(lambda part: self.prober.measure(crf, part), segments))
+            try:
+                return list(workers.map(lambda part: self.prober.measure(crf, part), segments))
+            except BaseException:
+                if self.prober.cancel is not None:
+                    self.prober.cancel.set()  # the pool waits for its encodes: end them
+                raise

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -136,6 +138,15 @@ def test_an_interrupt_leaves_no_thread(columns: Columns) -> None:
     assert not training_threads()
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A suite that a shell runs in the background ignores SIGINT unless told otherwise."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_stops_a_long_run_at_once(columns: Columns) -> None:
     timer = threading.Timer(0.5, _thread.interrupt_main)
     results = train(columns, FITS, Recipe(epochs=100_000), workers=2)

@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -57,11 +58,10 @@ def watched(folder: Path, work: Callable[[], Any]) -> tuple[Turn, Any]:
         nonlocal most
         while not stop.wait(0.02):
             held = 0
-            for path in folder.rglob("*"):
-                try:
-                    held += path.stat().st_blocks * 512
-                except OSError:  # gone since it was listed
-                    continue
+            for parent, _, names in os.walk(folder):  # which passes over what is gone meanwhile
+                for name in names:
+                    with suppress(OSError):
+                        held += os.stat(os.path.join(parent, name)).st_blocks * 512
             most = max(most, held)
 
     thread = threading.Thread(target=look)

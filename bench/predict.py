@@ -83,7 +83,7 @@ print("done", flush=True)
 START_LOAD = """
 import sys
 from pathlib import Path
-from vqcast.serve.predictor import load
+from vqcast.serve.load import load
 predictor = load(sys.argv[1], Path(sys.argv[2]))
 predictor.predict([[1.0] * 6], encoder="libx264", cq=28, preset="medium")
 print("done", flush=True)

@@ -12,7 +12,8 @@ Predicting needs neither torch nor ffmpeg; tuning needs the ``media`` extra::
 from typing import TYPE_CHECKING, Any
 
 from vqcast.errors import VqcastError
-from vqcast.serve.predictor import Prediction, Predictor, load
+from vqcast.serve.load import load
+from vqcast.serve.predictor import Prediction, Predictor
 
 if TYPE_CHECKING:
     from vqcast.tuning.session import tune

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from vqcast.cli import options, render
-from vqcast.serve.predictor import DEFAULT_LEVEL, load
+from vqcast.serve.load import load
+from vqcast.serve.predictor import DEFAULT_LEVEL
 
 
 def predict(

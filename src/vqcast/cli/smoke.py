@@ -40,7 +40,7 @@ def _chain(folder: Path) -> None:
     from vqcast.corpus import synthetic
     from vqcast.registry import law
     from vqcast.registry.promote import fit_and_package, install
-    from vqcast.serve.predictor import load as load_model
+    from vqcast.serve.load import load as load_model
 
     corpus_path = folder / "synthetic.jsonl"
     synthetic.write(corpus_path)

@@ -142,7 +142,7 @@ def axes_of(curves: Sequence[MeasuredCurve]) -> dict[str, tuple[float, float]]:
     return axes
 
 
-def library_curves(
+def curves_on_nodes(
     curves: Sequence[MeasuredCurve], axes: Mapping[str, tuple[float, float]], nodes: int
 ) -> list[LibraryCurve]:
     """Measured curves on the nodes of their encoders' axes, by monotone cubics on latent scales.

@@ -19,7 +19,7 @@ from vqcast.families import FORECASTER
 from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.latent import CHANNELS, TOP, to_latent
 from vqcast.forecast.prior import MIN_CURVES
-from vqcast.learn.curves import DENSE_QUALITIES, MeasuredCurve, axes_of, library_curves
+from vqcast.learn.curves import DENSE_QUALITIES, MeasuredCurve, axes_of, curves_on_nodes
 from vqcast.learn.forecast_rivals import FLOOR_RIDGES, gaussian_floor, straight_lines
 from vqcast.schemas.forecast import (
     CorpusPin,
@@ -98,7 +98,7 @@ def empty_table(
             name: ForecastCalibration(levels=list(LEVELS), score=plain, bits=plain)
             for name in measures
         },
-        curves=library_curves(curves, axes, recipe.nodes),
+        curves=curves_on_nodes(curves, axes, recipe.nodes),
     )
 
 

@@ -25,7 +25,7 @@ from vqcast.judge.gate import check_evidence
 from vqcast.learn.dataset import trainable
 from vqcast.registry.law import evidence_prefix
 from vqcast.serve.folder import Folder
-from vqcast.serve.predictor import from_folder
+from vqcast.serve.load import from_folder
 from vqcast.serve.signature import Trust, opened
 
 HELD_OUT_COLUMN = "vmaf_hold_out_group"

@@ -13,22 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vqcast.durable import documents
-from vqcast.errors import DocumentError, FeatureError, InputError, ModelRefused
-from vqcast.interval import INTERVAL_OUTPUTS, VMAF_MAX, VMAF_MIN, Calibration, bounds
-from vqcast.schemas import ManifestInfo, ModelInfo, Row, SidecarCorpus, Status
-from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
+from vqcast.errors import FeatureError, InputError, ModelRefused
+from vqcast.interval import VMAF_MAX, VMAF_MIN, Calibration, bounds
+from vqcast.schemas import ModelInfo, SidecarCorpus
 from vqcast.serve.guard import FRAMES_A_CALL, Session
-from vqcast.serve.signature import Trust, opened
 from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot_of
 
-_ONE_GRAPH = "_mean"
-"""Ends the id of an ensemble as one graph (CONTRACTS §6)."""
 DEFAULT_LEVEL = 0.90
 """The level of the interval that an ensemble's one graph gives."""
 _STD_FLOOR = 1e-8
@@ -313,142 +307,3 @@ class Predictor:
         if isinstance(corpus, SidecarCorpus):
             return corpus.cq_min, corpus.cq_max
         return self._info.cq_min, self._info.cq_max
-
-
-def load(
-    model_id: str = "fr_regressor_v2_ensemble_v1",
-    registry: str | Path | None = None,
-    *,
-    allow_smoke: bool = False,
-    public_key: str | Path | None = None,
-    require_signature: bool = False,
-    min_serial: int | None = None,
-    trust_file: str | Path | None = None,
-) -> Predictor:
-    """Load a model or an ensemble by id, checked from digest to session.
-
-    ``registry`` is a registry folder; None means the one that travels with
-    vqcast. With ``public_key``, a PEM file, the folder must be signed by that
-    key, with a serial of at least ``min_serial``; ``trust_file`` remembers the
-    highest serial seen, so that an older folder is noticed.
-    ``require_signature`` makes a missing key an error.
-
-    Raises RegistryError where the folder breaks its checksums or lacks
-    the model, SignatureRefused where it is not signed as asked, ModelRefused
-    where a graph fails the guard or is a smoke scaffold (``allow_smoke`` loads
-    it all the same).
-    """
-    trust = Trust(
-        public_key=Path(public_key) if public_key is not None else None,
-        required=require_signature,
-        min_serial=min_serial,
-        memory=Path(trust_file) if trust_file is not None else None,
-    )
-    root = Path(registry) if registry is not None else packaged_registry()
-    return from_folder(opened(root, trust), model_id, allow_smoke=allow_smoke)
-
-
-def from_folder(folder: Folder, model_id: str, *, allow_smoke: bool = False) -> Predictor:
-    """A model or an ensemble of a folder that is known to be whole. Raises as ``load`` does."""
-    ensemble_id = model_id.removesuffix(_ONE_GRAPH)
-    manifest = _manifest(folder, ensemble_id)
-    notices = _standing(folder, model_id) or _standing(folder, ensemble_id)
-    if manifest is None:
-        info, session = _open(folder, folder.row(model_id), allow_smoke=allow_smoke)
-        return Predictor(model_id, Networks((info,), (session,)), notices)
-    fused = _fused(folder, manifest, allow_smoke=allow_smoke)
-    if fused is None and model_id != ensemble_id:
-        folder.row(model_id)  # refuses an id that is not there
-    return Predictor(
-        model_id, fused or _members(folder, manifest, allow_smoke=allow_smoke), notices
-    )
-
-
-def _fused(folder: Folder, manifest: ManifestInfo, *, allow_smoke: bool) -> Networks | None:
-    """The ensemble as one graph, where the registry has one and a calibration for it."""
-    mean_id = f"{manifest.id}{_ONE_GRAPH}"
-    if all(row.id != mean_id for row in folder.registry().models):
-        return None
-    calibration = manifest.confidence.calibration if manifest.confidence else None
-    if calibration is None:
-        return None
-    info, session = _open(folder, folder.row(mean_id), allow_smoke=allow_smoke)
-    return Networks((info,), (session,), calibration, size=len(manifest.members))
-
-
-def _members(folder: Folder, manifest: ManifestInfo, *, allow_smoke: bool) -> Networks:
-    """The ensemble's networks, each with its own session."""
-    if not manifest.members:
-        raise ModelRefused(f"{manifest.id}: its manifest has no members")
-    opened = []
-    for member in manifest.members:
-        row = folder.row(member.id)
-        if row.sha256 != member.sha256:
-            raise ModelRefused(f"{manifest.id}: its manifest pins another {member.id}")
-        opened.append(_open(folder, row, allow_smoke=allow_smoke))
-    infos, sessions = zip(*opened, strict=True)
-    if len({_block(info) for info in infos}) > 1:
-        raise ModelRefused(f"{manifest.id}: its members read different codec blocks")
-    return Networks(infos, sessions, size=len(infos))
-
-
-def _block(info: ModelInfo) -> tuple[object, ...]:
-    """What the codec block of a model's input is made with."""
-    vocabulary = tuple(info.encoder_vocab or info.codec_vocab or ())
-    if isinstance(info.corpus, SidecarCorpus):
-        return vocabulary, info.corpus.cq_min, info.corpus.cq_max
-    return vocabulary, info.cq_min, info.cq_max
-
-
-def _standing(folder: Folder, model_id: str) -> list[str]:
-    """What the registry says against using the model; empty where all is well."""
-    if STATUS_NAME not in folder.files:
-        return []
-    status = documents.decode(Status, folder.files[STATUS_NAME], where=STATUS_NAME)
-    entry = status.models.get(model_id)
-    if entry is None:
-        return []
-    instead = f" by {entry.superseded_by}" if entry.superseded_by else ""
-    return [f"{model_id} is {entry.state}{instead}: {entry.reason}"]
-
-
-def _manifest(folder: Folder, model_id: str) -> ManifestInfo | None:
-    name = f"{model_id}.json"
-    if name not in folder.files or f"{model_id}.onnx" in folder.files:
-        return None
-    try:
-        return documents.decode(ManifestInfo, folder.files[name], where=name)
-    except DocumentError as error:
-        raise ModelRefused(error.message) from error
-
-
-def _open(folder: Folder, row: Row, *, allow_smoke: bool) -> tuple[ModelInfo, Session]:
-    if row.is_smoke and not allow_smoke:
-        raise ModelRefused(
-            f"{row.id} is a smoke scaffold: it proves the load path and scores nothing",
-            hint="pass allow_smoke=True (--allow-smoke) to load it by name all the same",
-        )
-    info = folder.info(row)
-    if row.onnx not in folder.files:
-        raise ModelRefused(f"{row.id}: {row.onnx} is not in the registry")
-    if info.feature_order != list(FEATURES):
-        raise ModelRefused(f"{row.id}: its features are not canonical-6 in order")
-    if info.sha256 != row.sha256:
-        raise ModelRefused(f"{row.id}: sidecar and registry pin different digests")
-    scaler = (info.feature_mean, info.feature_std)
-    if any(len(each) != len(FEATURES) or not np.all(np.isfinite(each)) for each in scaler):
-        raise ModelRefused(
-            f"{row.id}: its scaler is not {len(FEATURES)} finite means and deviations"
-        )
-    inputs = 2 if info.encoder_vocab or info.codec_vocab else 1
-    one_graph = info.output_names == list(INTERVAL_OUTPUTS)
-    if len(info.input_names) != inputs or not (one_graph or len(info.output_names) == 1):
-        raise ModelRefused(f"{row.id}: {inputs} inputs and one output are needed")
-    session = Session(
-        folder.files[row.onnx],
-        sha256=row.sha256,
-        input_names=info.input_names,
-        output_names=info.output_names,
-        where=row.onnx,
-    )
-    return info, session

@@ -105,11 +105,11 @@ def test_a_sparse_curve_takes_its_shape_from_a_dense_one() -> None:
     dense = [curve("a", cq, bent)]
     axes = curves.axes_of(dense + sparse)
     assert axes == {"libx264": (15.0, 42.0)}
-    own, other = curves.library_curves(dense + sparse, axes, 10)
+    own, other = curves.curves_on_nodes(dense + sparse, axes, 10)
     away = to_latent(np.array([98.0, 95.5, 81.0, 33.0])) - to_latent(np.array(bent)[[0, 3, 6, 9]])
     expected = np.array(own.score[MEASURE]) + PchipInterpolator([15, 24, 33, 42], away)(cq)
     np.testing.assert_allclose(other.score[MEASURE], expected, atol=2e-5)
-    (alone,) = curves.library_curves(sparse, axes, 10)
+    (alone,) = curves.curves_on_nodes(sparse, axes, 10)
     assert alone.score[MEASURE] != other.score[MEASURE]
 
 

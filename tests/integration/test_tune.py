@@ -152,6 +152,15 @@ def test_segments_stand_for_a_title(
     assert abs(sampled["crf"] - whole["crf"]) <= 4
 
 
+def test_a_title_too_short_for_segments_is_probed_whole(
+    vqcast: Vqcast, film: Path, cache: Path
+) -> None:
+    words = ("tune", film, *QUICK, "--target", 85, "--cache", cache, "--json")
+    sampled, whole = (lines_of(vqcast(*words, how))[-1] for how in ("--sample", "--whole"))
+    assert all(line["whole"] for line in sampled["probes"])
+    assert sampled["crf"] == whole["crf"] and sampled["score"] == whole["score"]
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -167,8 +167,7 @@ class Forecaster:
     ) -> Forecaster:
         """From a table of measured curves, those of the groups ``without`` left out.
 
-        ``channels=1`` is the Gaussian floor: scores alone. Raises InputError for an encoder that
-        no curve is of.
+        ``channels=1`` looks at scores alone. Raises InputError for an encoder that no curve is of.
         """
         measure = f"{metric}/{pool}"
         if encoder not in table.axes or measure not in table.calibration:

@@ -23,7 +23,7 @@ TOP = 115.0
 """Where the score's scale ends: z = -ln(1 - v / TOP).
 
 Above 100, so that titles whose score is cut off at 100 don't stretch the scale. Picked among
-100.6 (FIELD: a plain Gaussian's), 105, 110, 115 and 130 by out-of-group error; ADR-0005.
+100.6 (the plain Gaussian's), 105, 115 and 130 by out-of-group error; ADR-0005.
 """
 _LEAST_MISSING = 1e-3
 _LEAST_BITS = 1e-6

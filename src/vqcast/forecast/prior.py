@@ -26,7 +26,7 @@ Kind = tuple[str, str | None]
 
 MIN_CURVES = 8
 """A kind with fewer curves gets its mean by pairing, and no covariance of its own."""
-GENERIC_ID = "gaussian_floor"
+GENERIC_ID = "generic_gaussian"
 _GENERIC_LENGTH = 0.5
 """Length scale of the generic prior's bends, on the axis 0..1."""
 
@@ -183,8 +183,8 @@ def _paired_step(known: dict[Kind, Stack], base: Kind, kind: Kind) -> Array:
 def generic(recipe: ForecastRecipe) -> Gaussian:
     """A prior for any encoder: score and bits alone, wide, falling along the axis.
 
-    The level, slope and spreads are round figures that hold all curves measured so far within
-    two standard deviations.
+    The level, slope and spreads are round figures picked by hand, and nothing has calibrated them:
+    `tune` verifies every answer that rests on them.
     """
     axis = np.linspace(0.0, 1.0, recipe.nodes)
     line = np.stack([np.ones_like(axis), axis - 0.5])

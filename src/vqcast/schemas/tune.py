@@ -61,7 +61,7 @@ class ForecasterInfo(Document, frozen=True, kw_only=True):
 
     id: str
     sha256: str | None
-    """Null for the Gaussian floor, which no registry holds."""
+    """Null for the generic Gaussian, which no registry holds."""
 
 
 class TuneQuestion(Document, frozen=True, kw_only=True):

@@ -41,6 +41,11 @@ def segment_frames(fps: float) -> int:
     return max(round(SEGMENT_S * fps), 2)
 
 
+def most(frames: int, length: int) -> int:
+    """The most segments that are worth it; 0 for a title shorter than any."""
+    return int(frames // length * MOST_SHARE)
+
+
 def starts(frames: int, length: int, count: int) -> list[int]:
     """First frames of ``count`` segments, each in the middle of its share of the title."""
     whole = frames // length
@@ -58,8 +63,7 @@ def error(means: Sequence[float], frames: int, length: int) -> float:
 def enough(means: Sequence[float], frames: int, length: int, deviation: float) -> int:
     """How many segments bring the error within ``deviation`` points; 0: the whole title."""
     count, whole = len(means), frames // length
-    most = int(whole * MOST_SHARE)
-    while count <= most:
+    while count <= most(frames, length):
         between = float(np.std(means, ddof=1))
         share = max(1.0 - count / whole, 0.0)
         if between * np.sqrt(share / count) <= deviation:

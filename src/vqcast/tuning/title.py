@@ -82,19 +82,20 @@ class Title:
         if self._segments:
             return self._measure(crf, self._segments)
         count = sampling.FIRST_SEGMENTS
-        while True:
+        while count <= sampling.most(source.frames, length):
             segments = self._find(count, length)
             parts = self._measure(crf, segments)
             means = [float(part.columns[METRICS[self.metric]].mean()) for part in parts]
             needed = sampling.enough(means, source.frames, length, self.allowed)
-            if needed == 0:
-                self.sampled, self.error = False, 0.0
-                return [self.prober.measure(crf)]
-            if needed <= count:
+            if needed == count:
                 self._segments = segments
                 self.error = sampling.error(means, source.frames, length)
                 return parts
+            if needed == 0:
+                break
             count = needed
+        self.sampled, self.error = False, 0.0
+        return [self.prober.measure(crf)]
 
     def _find(self, count: int, length: int) -> list[Segment]:
         source, tool = self.prober.source, self.prober.tool

@@ -132,7 +132,7 @@ evaluation: setup
 	$(BIN)/vqcast evaluate --registry model/tiny --corpus $(CORPUS) --bootstrap-clips $(CLIPS) --bootstrap-cells 24 --markdown docs/evaluation.md
 
 lift: setup
-	$(BIN)/vqcast lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md
+	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md
 
 bench: setup
 	$(BIN)/python bench/train.py --full-job --markdown docs/performance.md

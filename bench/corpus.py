@@ -31,10 +31,10 @@ from typing import Any
 from page import write_block
 
 from vqcast.corpus.plan import Cell, plan
-from vqcast.learn.engine import usable_cores
 from vqcast.media.encoders import encoder
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg
+from vqcast.regressor.engine import usable_cores
 from vqcast.vocab import FEATURES
 
 QUALITIES = {"libx264": (21, 36), "libsvtav1": (25, 55), "libx265": (21, 36)}

@@ -17,15 +17,15 @@ import numpy as np
 import page
 from numpy.typing import NDArray
 
+from vqcast.documents.forecast import CorpusPin, ForecastRecipe
+from vqcast.forecast import curves as measured
+from vqcast.forecast import fit as learn
 from vqcast.forecast import latent
+from vqcast.forecast.curves import DENSE_QUALITIES, MeasuredCurve
 from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.latent import to_latent, to_score
 from vqcast.forecast.prior import MIN_CURVES
-from vqcast.learn import curves as measured
-from vqcast.learn import forecast as learn
-from vqcast.learn.curves import DENSE_QUALITIES, MeasuredCurve
-from vqcast.learn.forecast_rivals import FLOOR_RIDGES, gaussian_floor, straight_lines
-from vqcast.schemas.forecast import CorpusPin, ForecastRecipe
+from vqcast.forecast.rivals import FLOOR_RIDGES, gaussian_floor, straight_lines
 from vqcast.vocab import preset_norm
 
 Array = NDArray[np.float64]

@@ -41,13 +41,13 @@ from onnx import numpy_helper
 from page import write_block
 
 from vqcast.durable.files import sha256_bytes
-from vqcast.export import fused
 from vqcast.families import ENSEMBLE
 from vqcast.interval import Calibration, LevelQuantile
 from vqcast.media import measure
 from vqcast.media.run import run
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg
+from vqcast.regressor import fused
 from vqcast.serve.folder import Folder, packaged_registry
 from vqcast.serve.guard import Session
 from vqcast.serve.predictor import Networks, Predictor

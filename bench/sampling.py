@@ -23,11 +23,11 @@ from page import write_block
 from tune import PRESETS, sources_of
 
 from vqcast.durable.files import write_atomic
+from vqcast.measured.probe import Prober
 from vqcast.media.segment import find
 from vqcast.media.source import Source
 from vqcast.media.tool import find_ffmpeg
 from vqcast.tuning import sampling
-from vqcast.tuning.probe import Prober
 from vqcast.tuning.title import duration_s
 
 LEAST_S = 25.0

@@ -25,7 +25,7 @@ import numpy as np
 import polars as pl
 
 from vqcast.corpus.parquet import FLOAT, INT, ROW, TEXT, WHOLE, part_name
-from vqcast.learn.engine import usable_cores
+from vqcast.regressor.engine import usable_cores
 from vqcast.vocab import FEATURES
 
 LIMIT_BYTES = 4 << 30

@@ -29,10 +29,10 @@ from page import write_block
 from vqcast.corpus.plan import plan
 from vqcast.corpus.table import rows_text
 from vqcast.corpus.writing import convert
-from vqcast.learn.engine import usable_cores
 from vqcast.media.measure import encode, score
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg
+from vqcast.regressor.engine import usable_cores
 
 TITLES, QUALITIES = 10_000, 8
 WIDTH, HEIGHT, FPS = 1920, 1080, 25

@@ -35,9 +35,9 @@ import numpy as np
 from page import write_block
 
 from vqcast.families import ENSEMBLE, Recipe
-from vqcast.learn import net
-from vqcast.learn.engine import Columns, Fit, train, usable_cores
-from vqcast.learn.trainer import Trainer
+from vqcast.regressor import net
+from vqcast.regressor.engine import Columns, Fit, train, usable_cores
+from vqcast.regressor.trainer import Trainer
 from vqcast.vocab import FEATURES
 
 ROWS, SOURCES, SEEDS = 5640, 9, 5

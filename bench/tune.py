@@ -27,10 +27,10 @@ import numpy as np
 import tune_rules as rules
 
 from vqcast.durable.files import write_atomic
+from vqcast.measured.probe import Prober
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import find_ffmpeg
 from vqcast.tuning.grid import grid_of
-from vqcast.tuning.probe import Prober
 from vqcast.tuning.session import tune
 
 PRESETS = {"libx264": "veryfast", "libx265": "superfast", "libsvtav1": "10"}

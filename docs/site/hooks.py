@@ -2,7 +2,7 @@
 
 A page says where something generated goes: ``<!-- write: cli -->`` for a part of the reference,
 ``<!-- chart: NAME -->`` for a figure of `vqcast report`. A number that the code defines is held to
-it: ``0.95<!-- = vqcast.judge.gate.MEAN_PLCC_MIN -->``. Pictures are made by vqcast's own commands
+it: ``0.95<!-- = vqcast.evidence.gate.MEAN_PLCC_MIN -->``. Pictures come from vqcast's own commands
 and kept in ``build/docs`` under a digest of what they were made from.
 """
 
@@ -30,7 +30,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from vqcast.media import encoders
-from vqcast.report import ink
+from vqcast.pages import ink
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build" / "docs"

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 from docstrings import attributes, cell, code_cell, markdown, table
 
-from vqcast import interval, schemas
-from vqcast.schemas.base import Document
+from vqcast import documents as schemas
+from vqcast import interval
+from vqcast.documents.base import Document
 
 _PLAIN = {
     msgspec.inspect.StrType: "string",
@@ -65,7 +66,7 @@ def _modules() -> list[tuple[ModuleType, list[type]]]:
     ordered = sorted(names, key=lambda name: (first.index(name) if name in first else 99, name))
     found = []
     for name in ordered:
-        module = importlib.import_module(f"vqcast.schemas.{name}")
+        module = importlib.import_module(f"vqcast.documents.{name}")
         own = [
             each
             for each in vars(module).values()

@@ -24,7 +24,7 @@ from attacks.count import SEED, Attack
 from attacks.page import page
 from attacks.table import ATTACKS
 from vqcast import __version__
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular, write_atomic
 
 HOME = Path(__file__).parents[2]

@@ -17,9 +17,9 @@ from registry_kit import House, build_house, contents, evidence_run, rows, write
 
 import vqcast
 from attacks.disk import Tree
-from vqcast.export.package import Package
 from vqcast.registry import law
 from vqcast.registry.promote import install, promote
+from vqcast.regressor.package import Package
 from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, Folder
 
 FEATURES = [[0.9, 0.7, 0.8, 0.85, 0.9, 3.0]]

@@ -18,16 +18,10 @@ from attacks.disk import materialise
 from attacks.editions import FEATURES, editions
 from attacks.graph_tricks import honest
 from attacks.graphs import HOSTILE
-from vqcast import evidence
+from vqcast import documents
 from vqcast.corpus.provenance import read_manifest
 from vqcast.corpus.table import load
-from vqcast.durable import documents, jsontext
-from vqcast.errors import VqcastError
-from vqcast.families import ENSEMBLE
-from vqcast.judge import gate
-from vqcast.media.measure import V06_METRICS, parse_log
-from vqcast.registry import law
-from vqcast.schemas import (
+from vqcast.documents import (
     IntervalReport,
     LosoReport,
     Manifest,
@@ -38,7 +32,14 @@ from vqcast.schemas import (
     SingleSidecar,
     Status,
     Verdict,
+    jsontext,
 )
+from vqcast.errors import VqcastError
+from vqcast.evidence import folder as evidence
+from vqcast.evidence import gate
+from vqcast.families import ENSEMBLE
+from vqcast.media.measure import V06_METRICS, parse_log
+from vqcast.registry import law
 from vqcast.serve import guard
 from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, packaged_registry
 
@@ -171,7 +172,7 @@ def targets() -> dict[str, Target]:
     single, one_graph, intervals = (
         (packaged_registry() / name).read_bytes()
         for name in ("fr_regressor_v2.json", f"{ENSEMBLE.mean_id}.json",
-                     f"{law.evidence_prefix(ENSEMBLE.id)}{evidence.INTERVALS_NAME}")
+                     f"{evidence.prefix(ENSEMBLE.id)}{evidence.INTERVALS_NAME}")
     )  # fmt: skip
     loso, verdict, registry = _file("loso_seed0.json"), _file("PROMOTE.json"), _file(REGISTRY_NAME)
     status = b'{"schema_version": 1, "models": {"a": {"state": "deprecated", "reason": "x"}}}'

@@ -16,7 +16,7 @@ from attacks.count import Count, drawn, scratch
 from attacks.disk import Tree, materialise
 from attacks.editions import editions, old_registry
 from attacks.tampering import flip
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import VqcastError
 from vqcast.registry.sign import keygen, sign

@@ -10,10 +10,10 @@ import pytest
 from attacks.disk import FAULTS, FaultyDisk, Journal, Killed, using
 from attacks.editions import houses
 
-from vqcast import evidence
-from vqcast.durable import documents
+from vqcast import documents
 from vqcast.errors import VqcastError
-from vqcast.judge.gate import HOLD, PROMOTE
+from vqcast.evidence import folder as evidence
+from vqcast.evidence.gate import HOLD, PROMOTE
 
 PROMOTED = evidence.read_verdict(houses()[0].run_dir)[0]
 HELD = msgspec.structs.replace(PROMOTED, verdict=HOLD)

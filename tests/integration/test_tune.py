@@ -16,10 +16,10 @@ import msgspec
 import pytest
 
 import vqcast as package
+from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
+from vqcast.measured.probe import Prober
 from vqcast.media.source import probe
 from vqcast.media.tool import Tool
-from vqcast.schemas.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
-from vqcast.tuning.probe import Prober
 
 Vqcast = Callable[..., subprocess.CompletedProcess[str]]
 QUICK = ("--encoder", "libx264", "--preset", "ultrafast")

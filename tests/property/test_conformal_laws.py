@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vqcast.evidence.conformal import OutOfFold, calibrate, group_weights, hierarchical_quantile
+from vqcast.evidence.coverage import covered, interval_score, width_at_coverage
 from vqcast.interval import Calibration, largest_level, needed_groups
-from vqcast.judge.conformal import OutOfFold, calibrate, group_weights, hierarchical_quantile
-from vqcast.judge.coverage import covered, interval_score, width_at_coverage
 
 SLACK = 1e-9
 POINT = st.floats(-20.0, 120.0, allow_nan=False)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vqcast.corpus.check import describe, oddities
 from vqcast.corpus.table import Corpus, load
 from vqcast.corpus.writing import convert
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.errors import CorpusError
 from vqcast.vocab import FEATURES
 

@@ -7,7 +7,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.errors import DocumentError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

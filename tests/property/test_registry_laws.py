@@ -10,13 +10,13 @@ from attacks.editions import editions, houses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqcast import evidence
-from vqcast.durable import documents, jsontext
+from vqcast import documents
+from vqcast.documents import Registry, Verdict, jsontext
 from vqcast.errors import VqcastError
-from vqcast.judge.gate import HOLD, PROMOTE
+from vqcast.evidence import folder as evidence
+from vqcast.evidence.gate import HOLD, PROMOTE
 from vqcast.registry import law
 from vqcast.registry.seal import sealed
-from vqcast.schemas import Registry, Verdict
 from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME
 
 VERDICT = evidence.read_verdict(houses()[0].run_dir)[0]

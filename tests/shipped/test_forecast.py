@@ -9,9 +9,10 @@ from pathlib import Path
 from vqcast.corpus.provenance import datasheet
 from vqcast.corpus.table import load
 from vqcast.durable.files import sha256_bytes
-from vqcast.registry import forecast_card, law
+from vqcast.forecast.table import FOLDER, load_table, read_table
+from vqcast.pages import forecast_card
+from vqcast.registry import law
 from vqcast.serve.folder import Folder, packaged_registry
-from vqcast.serve.forecast import FOLDER, load_table, read_table
 
 ROOT = Path(__file__).parents[2]
 CURVES = ROOT / "data" / "curves"

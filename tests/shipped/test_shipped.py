@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 import vqcast
-from vqcast import evidence
 from vqcast.corpus.check import describe, oddities
 from vqcast.corpus.provenance import datasheet
 from vqcast.corpus.table import Corpus, load
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
+from vqcast.evidence import folder as evidence
+from vqcast.evidence.gate import PROMOTE, judge
 from vqcast.families import ENSEMBLE, FAMILIES
-from vqcast.judge.gate import PROMOTE, judge
 from vqcast.media.encoders import ENCODERS
-from vqcast.registry import cards, law
+from vqcast.pages import cards
+from vqcast.registry import law
 from vqcast.serve.folder import Folder
 
 ROOT = Path(__file__).parents[2]

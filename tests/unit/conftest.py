@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from forecast_kit import write_small_corpus
 
-from vqcast.registry import forecast as forecasters
+from vqcast.workflow import forecast as forecasters
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def datasheet(
     """Write a corpus's datasheet: content, making, licences, limits."""
     from vqcast.corpus.provenance import datasheet as page
     from vqcast.corpus.table import load
-    from vqcast.durable import jsontext
+    from vqcast.documents import jsontext
     from vqcast.durable.files import read_regular, write_atomic
 
     origin = jsontext.parse(read_regular(provenance), where=str(provenance))

@@ -108,7 +108,7 @@ def build(
     from vqcast.corpus.remote import local_path
     from vqcast.corpus.store import open_store
     from vqcast.corpus.writing import check_name
-    from vqcast.durable import jsontext
+    from vqcast.documents import jsontext
     from vqcast.durable.files import write_atomic
     from vqcast.media.doctor import libvmaf_version, require_devices
     from vqcast.media.source import RawFormat, probe

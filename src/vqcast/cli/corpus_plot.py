@@ -21,7 +21,7 @@ def plot(
     """Draw VMAF over bits and over the quality number, a curve for each encoder."""
     options.require("report", "matplotlib")
     from vqcast.corpus.table import load
-    from vqcast.report import cells, corpus_curves, ink
+    from vqcast.pages import cells, corpus_curves, ink
 
     found = cells.cells_of(load(file))
     names = options.split(source or [])

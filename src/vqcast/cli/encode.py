@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vqcast.cli import options, render, tune
-from vqcast.durable.documents import to_dict
+from vqcast.documents import to_dict
 
 
 def encode(

@@ -43,10 +43,10 @@ def evaluate(
     options.require_train()
     import msgspec
 
+    from studies.bootstrap import compare, section
     from vqcast.corpus.table import load
-    from vqcast.judge import intervalreport
-    from vqcast.registry.bootstrap import compare, section
-    from vqcast.registry.evaluate import evaluate_registry
+    from vqcast.pages import intervals as intervalreport
+    from vqcast.regressor.evaluate import evaluate_registry
     from vqcast.serve.folder import packaged_registry
     from vqcast.serve.signature import Trust
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vqcast.cli import options, render
-from vqcast.durable.documents import to_dict
+from vqcast.documents import to_dict
+from vqcast.documents.forecast import ForecastEvidence, ForecastScenario, ForecastVerdict
 from vqcast.errors import InputError
 from vqcast.families import FORECASTER
-from vqcast.judge.forecast import MEASURE
-from vqcast.registry import forecast as forecasters
-from vqcast.registry.forecast import OnMeasure
-from vqcast.schemas.forecast import ForecastEvidence, ForecastScenario, ForecastVerdict
+from vqcast.forecast.judge import MEASURE
+from vqcast.workflow import forecast as forecasters
+from vqcast.workflow.forecast import OnMeasure
 
 if TYPE_CHECKING:
     from vqcast.registry.rebuild import Rebuilt

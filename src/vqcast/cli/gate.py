@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from vqcast import evidence
 from vqcast.cli import forecast, options, render
-from vqcast.durable.documents import to_dict
+from vqcast.documents import Verdict, to_dict
 from vqcast.errors import EvidenceError
+from vqcast.evidence import folder as evidence
+from vqcast.evidence.gate import PROMOTE, judge
 from vqcast.families import family
-from vqcast.judge.gate import PROMOTE, judge
-from vqcast.registry import forecast as forecasters
-from vqcast.schemas import Verdict
+from vqcast.workflow import forecast as forecasters
 
 
 def gate(

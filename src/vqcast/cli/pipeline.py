@@ -10,9 +10,9 @@ import typer
 
 from vqcast.cli import forecast, gate, options, promote, render, train
 from vqcast.corpus.table import load
+from vqcast.evidence.gate import PROMOTE
 from vqcast.families import FORECASTER, Recipe, family
-from vqcast.judge.gate import PROMOTE
-from vqcast.registry import forecast as forecasters
+from vqcast.workflow import forecast as forecasters
 
 
 def pipeline(

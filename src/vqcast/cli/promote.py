@@ -9,8 +9,8 @@ import typer
 
 from vqcast.cli import forecast, options, render
 from vqcast.corpus.table import Corpus, load
-from vqcast.durable.documents import to_dict
-from vqcast.registry import forecast as forecasters
+from vqcast.documents import to_dict
+from vqcast.workflow import forecast as forecasters
 
 Registry = Annotated[Path, typer.Option("--registry", help="The registry folder to promote into.")]
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqcast.cli import options, render
-from vqcast.durable.documents import to_dict
+from vqcast.documents import StatusEntry, to_dict
+from vqcast.documents.forecast import ForecastRegistry, ForecastRow
 from vqcast.errors import DocumentError, InputError, SignatureRefused
 from vqcast.families import owner_of
-from vqcast.registry import forecast_law
+from vqcast.forecast import law as forecast_law
 from vqcast.registry.law import verdict_name
 from vqcast.registry.seal import read_status
-from vqcast.schemas import StatusEntry
-from vqcast.schemas.forecast import ForecastRegistry, ForecastRow
 from vqcast.serve.folder import AnyRow, Folder, packaged_registry, read_registry
 
 if TYPE_CHECKING:
@@ -263,7 +262,7 @@ def import_foreign(
 
     What it writes can be loaded and stands on no verdict.
     """
-    from vqcast.registry.foreign import import_registry
+    from vqcast.registry.importing import import_registry
 
     done = import_registry(source, out)
     if json:
@@ -291,14 +290,14 @@ def cards(
     """Write a model card a family, and the README's figures, from the evidence."""
     from vqcast.durable.files import read_regular, write_atomic
     from vqcast.families import ENSEMBLE
-    from vqcast.registry import cards as pages
+    from vqcast.pages import cards as pages
 
     root = folder or packaged_registry()
     opened = Folder(root)
     opened.require_whole()
     registry = read_registry(opened.files)
     if isinstance(registry, ForecastRegistry):
-        from vqcast.registry import forecast_card
+        from vqcast.pages import forecast_card
 
         for row in registry.models:
             write_atomic(out / f"{row.id}.md", forecast_card.card(row, opened.files).encode())
@@ -319,7 +318,7 @@ def cards(
 
 
 def _json(path: Path | None) -> Any:
-    from vqcast.durable import jsontext
+    from vqcast.documents import jsontext
     from vqcast.durable.files import read_regular
 
     return None if path is None else jsontext.parse(read_regular(path), where=str(path))

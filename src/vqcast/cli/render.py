@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.errors import VqcastError
 
 _PIPED_WIDTH = 200
@@ -128,7 +128,7 @@ def weighted_bar(label: str, total: float) -> Iterator[Callable[[float, str], No
 
 @contextmanager
 def training_bar(label: str) -> Iterator[Callable[[Any], None]]:
-    """A bar that follows `vqcast.learn.job.Progress` values."""
+    """A bar that follows `vqcast.regressor.job.Progress` values."""
     columns = TextColumn("epoch {task.fields[epochs]} of {task.fields[of]}, {task.fields[models]}")
     with _bar(columns) as progress:
         task = progress.add_task(label, total=1.0, epochs=0, of=0, models="")

@@ -48,17 +48,17 @@ def report(
     if corpus is not None:
         options.require_train()
     from vqcast.durable.files import write_atomic
-    from vqcast.report.page import Content, page
-    from vqcast.report.subject import read_registry, read_run
-    from vqcast.report.tune_part import read_tunes
+    from vqcast.pages.page import Content, page
+    from vqcast.pages.subject import read_registry, read_run
+    from vqcast.pages.tune_part import read_tunes
 
     subjects = read_registry(registry) if registry else [read_run(run_dir or Path())]
     tunes = [found for path in tune or [] for found in read_tunes(path)]
     held_out, measured = {}, None
     if corpus is not None:
         from vqcast.corpus.table import load
-        from vqcast.report.corpus_part import measured as pooled
-        from vqcast.report.heldout import held_out as join
+        from vqcast.pages.corpus_part import measured as pooled
+        from vqcast.pages.heldout import held_out as join
 
         rows = load(corpus)
         held_out = {each.model.id: join(each, rows) for each in subjects}

@@ -12,8 +12,8 @@ import typer
 from vqcast.cli import gate, options, render, train
 from vqcast.corpus.table import load
 from vqcast.errors import RegistryError
+from vqcast.evidence.gate import HOLD
 from vqcast.families import ENSEMBLE, Recipe
-from vqcast.judge.gate import HOLD
 
 _EPOCHS = 100
 
@@ -36,8 +36,8 @@ def smoke(
 
 
 def _chain(folder: Path) -> None:
-    from vqcast import evidence
     from vqcast.corpus import synthetic
+    from vqcast.evidence import folder as evidence
     from vqcast.registry import law
     from vqcast.registry.promote import fit_and_package, install
     from vqcast.serve.load import load as load_model

@@ -10,10 +10,10 @@ import typer
 
 from vqcast.cli import forecast, options, render
 from vqcast.corpus.table import Corpus, load
+from vqcast.documents import LosoReport
 from vqcast.errors import InputError
+from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE
 from vqcast.families import FORECASTER, Family, Recipe, family
-from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
-from vqcast.schemas import LosoReport
 
 
 def train(
@@ -67,7 +67,7 @@ def train(
         device=device,
     )
     if json:
-        from vqcast.durable.documents import to_dict
+        from vqcast.documents import to_dict
 
         render.print_json([to_dict(report) for report in reports.values()])
     else:
@@ -83,7 +83,7 @@ def _judge_and_export(
 ) -> None:
     """A single model's verdict and files, at training time."""
     from vqcast.cli import gate
-    from vqcast.judge.gate import PROMOTE
+    from vqcast.evidence.gate import PROMOTE
     from vqcast.registry.promote import EXPORT_FOLDER, export
 
     verdict = gate.run(out_dir, write=True)
@@ -111,8 +111,8 @@ def run(
 ) -> dict[int, LosoReport]:
     """Cross-validate with a progress bar and a log file a seed."""
     from vqcast.durable.files import write_atomic
-    from vqcast.learn.crossvalidate import Run, crossvalidate
-    from vqcast.learn.dataset import trainable
+    from vqcast.regressor.crossvalidate import Run, crossvalidate
+    from vqcast.regressor.dataset import trainable
 
     foreign = [seed for seed in seeds if seed not in chosen.seeds]
     if foreign or not seeds:
@@ -145,8 +145,8 @@ def run(
 
 def _measure_intervals(corpus: Corpus, chosen: Family, out_dir: Path) -> None:
     """Calibrate and measure coverage, once every seed's evidence is there."""
-    from vqcast import evidence
-    from vqcast.registry import intervals
+    from vqcast.evidence import folder as evidence
+    from vqcast.regressor import intervals
 
     if not all((out_dir / evidence.loso_name(seed)).exists() for seed in chosen.seeds):
         return

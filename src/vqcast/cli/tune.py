@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqcast.cli import options, render
-from vqcast.durable.documents import to_dict
+from vqcast.documents import to_dict
+from vqcast.documents.tune import TuneProbed, TuneResult, TuneStart
 from vqcast.errors import InputError
-from vqcast.schemas.tune import TuneProbed, TuneResult, TuneStart
 
 if TYPE_CHECKING:
     from vqcast.media.source import Source
@@ -124,7 +124,7 @@ def tune(
         show(result, curve=curve)
     if plot is not None:
         options.require("report", "matplotlib")
-        from vqcast.report import tune_plot
+        from vqcast.pages import tune_plot
 
         tune_plot.write(result, plot)
         render.note(f"drew {plot}")

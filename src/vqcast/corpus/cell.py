@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vqcast.corpus.plan import Cell
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.errors import DocumentError
 from vqcast.media import measure
 from vqcast.media.tool import Tool

@@ -20,7 +20,7 @@ from vqcast.corpus.copies import Copies
 from vqcast.corpus.decoded import Decoded
 from vqcast.corpus.plan import Cell
 from vqcast.corpus.store import Store
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.errors import VqcastError
 from vqcast.media.run import Cancelled
 from vqcast.media.tool import Tool

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import CorpusError, InputError
 from vqcast.media import argv

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import write_atomic
 from vqcast.vocab import FEATURES
 

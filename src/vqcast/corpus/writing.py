@@ -13,7 +13,7 @@ from typing import Any
 
 from vqcast.corpus.parquet import SUFFIX, Part, is_dataset, read_parts, write_dataset
 from vqcast.corpus.table import decode, load, rows_text
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import gzip_canonical, write_atomic
 from vqcast.errors import InputError
 

@@ -14,6 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.documents.forecast import ForecastRecipe, ForecastTable
 from vqcast.errors import InputError
 from vqcast.forecast import prior
 from vqcast.forecast.gaussian import Gaussian, Observation, condition
@@ -26,7 +27,6 @@ from vqcast.forecast.latent import (
     to_latent,
     to_score,
 )
-from vqcast.schemas.forecast import ForecastRecipe, ForecastTable
 
 Array = NDArray[np.float64]
 

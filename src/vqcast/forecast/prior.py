@@ -14,10 +14,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.documents.forecast import ForecastRecipe, LibraryCurve
 from vqcast.errors import InputError
 from vqcast.forecast.gaussian import Gaussian, Observation, at_position
 from vqcast.forecast.latent import CHANNELS
-from vqcast.schemas.forecast import ForecastRecipe, LibraryCurve
 from vqcast.vocab import preset_norm
 
 Array = NDArray[np.float64]

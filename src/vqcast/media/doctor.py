@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.errors import ToolUnavailable, VqcastError
 from vqcast.media import argv, measure

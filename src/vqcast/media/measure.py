@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
 from vqcast.media import argv

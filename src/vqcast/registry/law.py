@@ -14,17 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vqcast import evidence
-from vqcast.durable import documents
-from vqcast.durable.files import sha256_bytes
-from vqcast.errors import DocumentError, EvidenceError, SignatureRefused, VqcastError
-from vqcast.export import fused, graph
-from vqcast.export.package import confidence_of, evaluation_of, gate_block, training_trace
-from vqcast.families import FAMILIES, Family, family, owner_of
-from vqcast.judge import gate
-from vqcast.judge.loso import DRY_RUN_NOTE, SMOKE_NOTE
-from vqcast.registry import forecast_law
-from vqcast.schemas import (
+from vqcast import documents
+from vqcast.documents import (
     IntervalReport,
     Manifest,
     MeanSidecar,
@@ -34,7 +25,16 @@ from vqcast.schemas import (
     SingleSidecar,
     Verdict,
 )
-from vqcast.schemas.forecast import ForecastRegistry
+from vqcast.documents.forecast import ForecastRegistry
+from vqcast.durable.files import sha256_bytes
+from vqcast.errors import DocumentError, EvidenceError, SignatureRefused, VqcastError
+from vqcast.evidence import folder as evidence
+from vqcast.evidence import gate
+from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE
+from vqcast.families import FAMILIES, Family, family, owner_of
+from vqcast.forecast import law as forecast_law
+from vqcast.regressor import fused, graph
+from vqcast.regressor.package import confidence_of, evaluation_of, gate_block, training_trace
 from vqcast.serve import guard, signature
 from vqcast.serve.folder import REGISTRY_NAME, Folder, read_registry, sidecar_name
 from vqcast.serve.signature import Trust
@@ -44,17 +44,10 @@ AnySidecar = NetworkSidecar | MeanSidecar
 Grounds = Callable[[Family], tuple[Verdict, evidence.Evidence]]
 """What a family's rows stand on; parsed once for all of them."""
 
-EVIDENCE_FOLDER = "evidence"
-
 
 def verdict_name(ensemble_id: str) -> str:
     """File name of the verdict that an ensemble's rows stand on."""
     return f"{ensemble_id}_seed_flip_PROMOTE.json"
-
-
-def evidence_prefix(ensemble_id: str) -> str:
-    """Where an ensemble's evidence lies in a registry."""
-    return f"{EVIDENCE_FOLDER}/{ensemble_id}/"
 
 
 def verify(root: Path, trust: Trust | None = None) -> list[str]:
@@ -180,7 +173,7 @@ def cq_range(sidecar: AnySidecar) -> tuple[float, float]:
 def _grounds(owner: Family, files: Mapping[str, bytes]) -> tuple[Verdict, evidence.Evidence]:
     """A family's verdict and evidence. Raises VqcastError where either can't be read."""
     name = verdict_name(owner.id)
-    prefix = evidence_prefix(owner.id)
+    prefix = evidence.prefix(owner.id)
     if name not in files:
         raise EvidenceError(f"no verdict {name}")
     verdict = documents.decode(Verdict, files[name], where=name)
@@ -360,7 +353,7 @@ def _same_scaler(row: Row, manifest: Manifest, files: Mapping[str, bytes]) -> bo
 
 def _unlike_evidence(manifest: Manifest, model: Family, files: Mapping[str, bytes]) -> list[str]:
     """What a promoted ensemble's manifest says that verdict and evidence do not."""
-    name = evidence_prefix(model.id) + evidence.INTERVALS_NAME
+    name = evidence.prefix(model.id) + evidence.INTERVALS_NAME
     problems = []
     try:
         verdict_file = verdict_name(model.id)

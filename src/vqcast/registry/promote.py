@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast import evidence
 from vqcast.corpus.table import Corpus
+from vqcast.documents import IntervalReport, LosoReport, Row, SidecarCorpus, Verdict
 from vqcast.durable.files import write_atomic
 from vqcast.errors import EvidenceError, GateHeld, ModelRefused
-from vqcast.export import fused, parity
-from vqcast.export.package import Package, Provenance, Trained, package
+from vqcast.evidence import folder as evidence
+from vqcast.evidence.gate import HOLD, PROMOTE
 from vqcast.families import Family, Recipe, family, owner_of
 from vqcast.interval import VMAF_MAX, VMAF_MIN, close
-from vqcast.judge.gate import HOLD, PROMOTE
-from vqcast.learn.dataset import columns_of, coverage_of, trainable
-from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
 from vqcast.registry import law
-from vqcast.registry.intervals import measure
 from vqcast.registry.seal import State, change, read_status, with_status
-from vqcast.schemas import IntervalReport, LosoReport, Row, SidecarCorpus, Verdict
+from vqcast.regressor import fused, parity
+from vqcast.regressor.dataset import columns_of, coverage_of, trainable
+from vqcast.regressor.engine import Columns, Fit, Fitted, Progress, train
+from vqcast.regressor.intervals import measure
+from vqcast.regressor.package import Package, Provenance, Trained, package
 from vqcast.serve.folder import AnyRow, sidecar_name
 from vqcast.serve.guard import Session
 
@@ -75,7 +75,7 @@ def promote(
     if scaffold:
         files = install(registry, made, {})
         return Promoted(rows=made.rows, worst_parity=worst, files=files)
-    prefix = law.evidence_prefix(model.id)
+    prefix = evidence.prefix(model.id)
     extra = {prefix + name: data for name, data in found.files.items()}
     extra[law.verdict_name(model.id)] = verdict_bytes
     files = install(registry, made, extra)
@@ -278,7 +278,7 @@ def _without_family(state: State, made: Package) -> tuple[dict[str, AnyRow], dic
         row for row in state.rows.values() if isinstance(row, Row) and owner_of(row.id) in owners
     ]
     names = {name for row in gone for name in (row.onnx, sidecar_name(row))}
-    prefixes = tuple(law.evidence_prefix(owner.id) for owner in owners if owner is not None)
+    prefixes = tuple(evidence.prefix(owner.id) for owner in owners if owner is not None)
     rows = {name: row for name, row in state.rows.items() if row not in gone}
     files = {
         name: data

@@ -11,11 +11,11 @@ import numpy as np
 from vqcast.corpus.table import Corpus
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError, RegistryError
-from vqcast.export import graph
 from vqcast.families import FAMILIES, Family, Recipe
-from vqcast.learn.dataset import columns_of, trainable
-from vqcast.learn.engine import Columns, Fit, Fitted, Progress, train
 from vqcast.registry import law
+from vqcast.regressor import graph
+from vqcast.regressor.dataset import columns_of, trainable
+from vqcast.regressor.engine import Columns, Fit, Fitted, Progress, train
 from vqcast.serve.folder import Folder
 from vqcast.serve.guard import Session
 

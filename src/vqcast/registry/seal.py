@@ -16,14 +16,14 @@ from pathlib import Path
 
 import msgspec
 
-from vqcast.durable import documents, jsontext
+from vqcast import documents
+from vqcast.documents import Registry, Row, Status, StatusEntry, jsontext
+from vqcast.documents.forecast import ForecastRegistry, ForecastRow
 from vqcast.durable.files import sha256_bytes
 from vqcast.durable.folder import remove_folder, replace_folder
 from vqcast.durable.lock import locked
 from vqcast.errors import RegistryError
 from vqcast.registry import law
-from vqcast.schemas import Registry, Row, Status, StatusEntry
-from vqcast.schemas.forecast import ForecastRegistry, ForecastRow
 from vqcast.serve.folder import (
     CHECKSUMS_NAME,
     REGISTRY_NAME,

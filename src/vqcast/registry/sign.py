@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vqcast.durable import documents
+from vqcast import documents
+from vqcast.documents import Signature, Statement
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.folder import replace_folder
 from vqcast.errors import InputError, RegistryError
 from vqcast.registry import law
 from vqcast.registry.seal import held, history_of
-from vqcast.schemas import Signature, Statement
 from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, SIGNATURE_NAME, Folder
 from vqcast.serve.signature import MAX_KEY_BYTES, fingerprint, require_cryptography
 

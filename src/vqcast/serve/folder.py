@@ -13,11 +13,11 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vqcast.durable import documents, jsontext
+from vqcast import documents
+from vqcast.documents import ModelInfo, Registry, Row, jsontext
+from vqcast.documents.forecast import ForecastRegistry, ForecastRow
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.errors import DocumentError, InputError, RegistryError
-from vqcast.schemas import ModelInfo, Registry, Row
-from vqcast.schemas.forecast import ForecastRegistry, ForecastRow
 
 AnyRow = Row | ForecastRow
 AnyRegistry = Registry | ForecastRegistry

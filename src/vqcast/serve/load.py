@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vqcast.durable import documents
+from vqcast import documents
+from vqcast.documents import ManifestInfo, ModelInfo, Row, SidecarCorpus, Status
 from vqcast.errors import DocumentError, ModelRefused
 from vqcast.interval import INTERVAL_OUTPUTS
-from vqcast.schemas import ManifestInfo, ModelInfo, Row, SidecarCorpus, Status
 from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
 from vqcast.serve.guard import Session
 from vqcast.serve.predictor import Networks, Predictor

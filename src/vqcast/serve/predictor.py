@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vqcast.documents import ModelInfo, SidecarCorpus
 from vqcast.errors import FeatureError, InputError, ModelRefused
 from vqcast.interval import VMAF_MAX, VMAF_MIN, Calibration, bounds
-from vqcast.schemas import ModelInfo, SidecarCorpus
 from vqcast.serve.guard import FRAMES_A_CALL, Session
 from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot_of
 

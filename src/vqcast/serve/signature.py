@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vqcast.durable import documents
+from vqcast import documents
+from vqcast.documents import SeenSerials, Signature
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.errors import DocumentError, InputError, MissingDependency, SignatureRefused
-from vqcast.schemas import SeenSerials, Signature
 from vqcast.serve.folder import CHECKSUMS_NAME, SIGNATURE_NAME, Folder
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from vqcast.documents.tune import EncodeResult, TuneResult
 from vqcast.forecast.latent import METRICS, pool
 from vqcast.media.deliver import deliver, measure_delivered
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
-from vqcast.schemas.tune import EncodeResult, TuneResult
 from vqcast.tuning.title import duration_s
 
 

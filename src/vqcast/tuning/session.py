@@ -15,14 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vqcast.errors import InputError
-from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
-from vqcast.forecast.latent import METRICS, POOLS
-from vqcast.media.encoders import encoder as adapter
-from vqcast.media.source import Source, probe
-from vqcast.media.tool import Tool, find_ffmpeg
-from vqcast.schemas.forecast import ForecastRow, ForecastTable
-from vqcast.schemas.tune import (
+from vqcast.documents.forecast import ForecastRow, ForecastTable
+from vqcast.documents.tune import (
     Basis,
     CurvePoint,
     ForecasterInfo,
@@ -33,12 +27,18 @@ from vqcast.schemas.tune import (
     TuneSource,
     TuneStart,
 )
+from vqcast.errors import InputError
+from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
+from vqcast.forecast.latent import METRICS, POOLS
+from vqcast.forecast.table import FOLDER, load_table
+from vqcast.measured.probe import Prober
+from vqcast.media.encoders import encoder as adapter
+from vqcast.media.source import Source, probe
+from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.folder import packaged_registry
-from vqcast.serve.forecast import FOLDER, load_table
 from vqcast.serve.signature import Trust
 from vqcast.tuning import sampling, search
 from vqcast.tuning.grid import Grid, grid_of
-from vqcast.tuning.probe import Prober
 from vqcast.tuning.search import Goal, State
 from vqcast.tuning.title import SAMPLED_POOLS, Title, duration_s
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.documents.tune import TuneProbe
 from vqcast.forecast.forecaster import Probe
 from vqcast.forecast.latent import METRICS, pool
+from vqcast.measured.probe import Measured, Prober
 from vqcast.media.segment import Segment, find
 from vqcast.media.source import Source
-from vqcast.schemas.tune import TuneProbe
 from vqcast.tuning import sampling
-from vqcast.tuning.probe import Measured, Prober
 from vqcast.vocab import FEATURES
 
 Array = NDArray[np.float64]

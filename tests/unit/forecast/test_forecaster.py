@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vqcast.documents.forecast import ForecastRecipe, ForecastTable
 from vqcast.errors import InputError
+from vqcast.forecast import curves
+from vqcast.forecast.fit import empty_table
 from vqcast.forecast.forecaster import Forecaster, Probe, Spread
-from vqcast.learn import curves
-from vqcast.learn.forecast import empty_table
-from vqcast.schemas.forecast import ForecastRecipe, ForecastTable
 
 GRID = np.arange(15.0, 43.0)
 

@@ -18,12 +18,12 @@ import numpy as np
 
 from vqcast.cli.gate import run as apply_gate
 from vqcast.corpus.table import Corpus, load
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.families import ENSEMBLE, Recipe
-from vqcast.learn.crossvalidate import Run, crossvalidate
-from vqcast.learn.dataset import trainable
 from vqcast.registry.promote import promote
+from vqcast.regressor.crossvalidate import Run, crossvalidate
+from vqcast.regressor.dataset import trainable
 from vqcast.serve.folder import CHECKSUMS_NAME
 from vqcast.vocab import FEATURES
 

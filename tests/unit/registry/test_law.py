@@ -16,7 +16,7 @@ import pytest
 from registry_kit import MANIFEST, MEMBER, PREFIX, VERDICT, House, contents, edit, reseal
 
 import vqcast
-from vqcast.durable import jsontext
+from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import RegistryError
 from vqcast.registry import law

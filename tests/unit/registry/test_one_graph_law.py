@@ -14,12 +14,12 @@ import pytest
 from onnx import numpy_helper
 
 import vqcast
-from vqcast.durable import documents, jsontext
+from vqcast import documents
+from vqcast.documents import Manifest, StatusEntry, jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.families import ENSEMBLE
 from vqcast.registry import law
 from vqcast.registry.seal import mark, rollback
-from vqcast.schemas import Manifest, StatusEntry
 from vqcast.serve.folder import CHECKSUMS_NAME, Folder
 
 SHIPPED = Path(__file__).parents[3] / "model" / "tiny"

@@ -32,11 +32,11 @@ from vqcast.corpus import synthetic
 from vqcast.corpus.table import load
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError, GateHeld, InputError, ModelRefused, VqcastError
-from vqcast.export.package import Package
 from vqcast.families import ENSEMBLE
 from vqcast.registry import law
 from vqcast.registry.promote import install, promote
 from vqcast.registry.rebuild import rebuild
+from vqcast.regressor.package import Package
 
 
 def test_the_registry_is_sound_and_whole(pristine: House) -> None:
@@ -245,7 +245,7 @@ def test_other_models_of_the_folder_stay(house: House) -> None:
     foreign = msgspec.convert(
         {"id": "aaa_other", "kind": "nr", "onnx": "sub/aaa.onnx", "sha256": sha256_bytes(data),
          "smoke": True},
-        vqcast.schemas.Row,
+        vqcast.documents.Row,
     )  # fmt: skip
     install(house.registry, Package(files={"sub/aaa.onnx": data}, rows=[foreign]), {})
     promote(house.run_dir, house.corpus, house.registry)
@@ -259,7 +259,7 @@ def test_other_models_of_the_folder_stay(house: House) -> None:
 
 def test_a_package_that_would_break_the_law_is_not_installed(house: House) -> None:
     row = msgspec.convert(
-        {"id": "bad", "kind": "fr", "onnx": "bad.onnx", "sha256": "0" * 64}, vqcast.schemas.Row
+        {"id": "bad", "kind": "fr", "onnx": "bad.onnx", "sha256": "0" * 64}, vqcast.documents.Row
     )
     before = contents(house.registry)
     with pytest.raises(InputError, match="would break the law"):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import vqcast
+from vqcast.documents import StatusEntry
 from vqcast.errors import RegistryError
 from vqcast.registry import law, seal
-from vqcast.schemas import StatusEntry
 from vqcast.serve.folder import Folder
 
 SHIPPED = Path(__file__).parents[3] / "model" / "tiny"

@@ -19,12 +19,11 @@ from registry_kit import contents
 from signing_kit import MODEL, Signed, build_signed
 
 from vqcast.cli.main import app
-from vqcast.durable import jsontext
+from vqcast.documents import StatusEntry, jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import InputError, MissingDependency, RegistryError, SignatureRefused
 from vqcast.registry import law, seal
 from vqcast.registry.sign import keygen, sign
-from vqcast.schemas import StatusEntry
 from vqcast.serve import signature as checking
 from vqcast.serve.folder import CHECKSUMS_NAME, SIGNATURE_NAME
 from vqcast.serve.signature import Trust, opened

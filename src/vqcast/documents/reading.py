@@ -1,0 +1,50 @@
+"""What a loader needs of other people's sidecars and manifests; all else is ignored."""
+
+from __future__ import annotations
+
+from vqcast.documents.base import Document
+from vqcast.documents.model import SidecarCorpus
+from vqcast.interval import Calibration
+
+
+class MemberInfo(Document, frozen=True, kw_only=True):
+    """What a loader needs of an ensemble's member."""
+
+    id: str
+    sha256: str
+
+
+class ConfidenceInfo(Document, frozen=True, kw_only=True):
+    """What a loader uses of a manifest's confidence, where it is there."""
+
+    calibration: Calibration | None = None
+
+
+class ManifestInfo(Document, frozen=True, kw_only=True):
+    """What a loader needs of any ensemble's manifest."""
+
+    id: str
+    members: list[MemberInfo]
+    confidence: ConfidenceInfo | None = None
+
+
+class ModelInfo(Document, frozen=True, kw_only=True):
+    """What a loader needs of any sidecar, and what it uses where it is there."""
+
+    id: str
+    kind: str
+    onnx: str
+    sha256: str
+    feature_order: list[str]
+    feature_mean: list[float]
+    feature_std: list[float]
+    input_names: list[str]
+    output_names: list[str]
+    encoder_vocab: list[str] | None = None
+    codec_vocab: list[str] | None = None
+    encoder_vocab_version: int | None = None
+    corpus: SidecarCorpus | str | None = None
+    cq_min: float | None = None
+    cq_max: float | None = None
+    slot_rows: dict[str, int] | None = None
+    unknown_encoders: dict[str, int] | None = None

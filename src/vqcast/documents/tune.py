@@ -1,0 +1,140 @@
+"""What a tuning says: JSON lines for other programs, each with its event and version."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from vqcast.documents.base import Document
+
+Status = Literal["met", "best_effort", "size_cap"]
+Basis = Literal["verified", "forecast"]
+
+
+class TuneSource(Document, frozen=True, kw_only=True):
+    """The video that is tuned, as its decoder gives it."""
+
+    name: str
+    sha256: str
+    width: int
+    height: int
+    score_width: int
+    score_height: int
+    frames: int
+    duration_s: float
+    bytes: int
+    """Of the whole file."""
+
+
+class TuneProbe(Document, frozen=True, kw_only=True):
+    """One quality that was encoded and scored."""
+
+    crf: float
+    score: float
+    """Of the frames that were scored, pooled as asked for."""
+    bytes: int
+    """Video bytes of the frames that were encoded."""
+    frames: int
+    whole: bool
+    """Whether every frame of the title was encoded."""
+    reused: bool
+    """Whether an earlier run had measured it."""
+    wall_s: float
+    """Of encode and score when they ran, reused or not."""
+
+
+class CurvePoint(Document, frozen=True, kw_only=True):
+    """The whole title's forecast at one quality; bounds hold with the stated confidence."""
+
+    crf: float
+    score: float
+    lower: float
+    upper: float
+    probability: float
+    """That the title reaches the target here, 0..1."""
+    bytes: int
+    bytes_lower: int
+    bytes_upper: int
+
+
+class ForecasterInfo(Document, frozen=True, kw_only=True):
+    """Which forecast model answered."""
+
+    id: str
+    sha256: str | None
+    """Null for the generic Gaussian, which no registry holds."""
+
+
+class TuneQuestion(Document, frozen=True, kw_only=True):
+    """What is asked, of which video, and who answers."""
+
+    schema_version: Literal[1] = 1
+    event: str
+    source: TuneSource
+    encoder: str
+    preset: str | None
+    metric: str
+    pool: str
+    target: float
+    confidence: float
+    forecaster: ForecasterInfo
+
+
+class TuneStart(TuneQuestion, frozen=True, kw_only=True):
+    """The first line."""
+
+    event: Literal["start"] = "start"
+    notes: list[str]
+    """What is converted before encoding, in words."""
+
+
+class TuneProbed(Document, frozen=True, kw_only=True):
+    """One line a probe, as it ends."""
+
+    schema_version: Literal[1] = 1
+    event: Literal["probe"] = "probe"
+    probe: TuneProbe
+
+
+class TuneResult(TuneQuestion, frozen=True, kw_only=True):
+    """The answer: the last line of ``vqcast tune --json``."""
+
+    event: Literal["result"] = "result"
+    status: Status
+    reason: str
+    """One sentence: why this is the answer."""
+    crf: float
+    basis: Basis
+    """``verified``: the whole title was encoded and scored at this CRF."""
+    score: float
+    lower: float
+    upper: float
+    probability: float
+    bytes: int
+    bytes_lower: int
+    bytes_upper: int
+    size_percent: float
+    """Of the source file's bytes."""
+    probes: list[TuneProbe]
+    curve: list[CurvePoint]
+    frames_encoded: int
+    """In this run: those of reused probes are not among them."""
+    wall_s: float
+
+
+class EncodeResult(Document, frozen=True, kw_only=True):
+    """What ``vqcast encode`` made, measured: the line after the tuning's result."""
+
+    schema_version: Literal[1] = 1
+    event: Literal["encoded"] = "encoded"
+    output: str
+    crf: float
+    score: float
+    target: float
+    met: bool
+    bytes: int
+    """Of the whole output file."""
+    video_bytes: int
+    size_percent: float
+    left_out: list[str]
+    """Streams that the output's container can't hold and nobody watches."""
+    wall_s: float

@@ -1,0 +1,110 @@
+"""From out-of-fold predictions to one seed's evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.documents import FoldReport, GroupReport, LosoReport, Predictions, SliceReport
+from vqcast.evidence.metrics import mean_or_none, plcc, rmse, srocc, std_or_none
+from vqcast.families import Family, Recipe
+
+Array = NDArray[np.float64]
+DRY_RUN_NOTE = "dry-run"
+SMOKE_NOTE = "smoke"
+
+
+def fold_report(held_out: str, n_train: int, predicted: Array, measured: Array) -> FoldReport:
+    """Metrics on one fold's held-out rows, both ``[n_val]``, VMAF points, unclipped."""
+    return FoldReport(
+        held_out=held_out,
+        n_train=n_train,
+        n_val=len(measured),
+        plcc=plcc(predicted, measured),
+        srocc=srocc(predicted, measured),
+        rmse=rmse(predicted, measured),
+    )
+
+
+def slice_reports(names: Sequence[str], predicted: Array, measured: Array) -> list[SliceReport]:
+    """Metrics of out-of-fold rows per name (an encoder, say), names sorted."""
+    labels = np.array(names)
+    reports = []
+    for name in sorted(set(names)):
+        rows = labels == name
+        x, y = predicted[rows], measured[rows]
+        reports.append(
+            SliceReport(name=name, n=len(x), plcc=plcc(x, y), srocc=srocc(x, y), rmse=rmse(x, y))
+        )
+    return reports
+
+
+def group_report(folds: Sequence[FoldReport]) -> GroupReport:
+    """The same means over folds that hold out whole groups."""
+    plccs = [fold.plcc for fold in folds]
+    return GroupReport(
+        n_folds=len(folds),
+        folds=list(folds),
+        mean_plcc=mean_or_none(plccs),
+        min_plcc=None if None in plccs else min(p for p in plccs if p is not None),
+        mean_srocc=mean_or_none([fold.srocc for fold in folds]),
+        mean_rmse=mean_or_none([fold.rmse for fold in folds]),
+    )
+
+
+def loso_report(
+    *,
+    family: Family,
+    recipe: Recipe,
+    seed: int,
+    corpus: str,
+    corpus_sha256: str,
+    folds: Sequence[FoldReport],
+    wall_time_s: float,
+    hold_out: str,
+    encoders: Sequence[SliceReport] = (),
+    groups: GroupReport | None = None,
+    predictions: Predictions | None = None,
+    rows_excluded: Mapping[str, int] | None = None,
+    note: str | None = None,
+) -> LosoReport:
+    """One seed's evidence (CONTRACTS §4). An undefined fold makes its means null."""
+    plccs = [fold.plcc for fold in folds]
+    defined = [value for value in plccs if value is not None]
+    whole = len(defined) == len(plccs) and bool(defined)
+    return LosoReport(
+        seed=seed,
+        corpus=corpus,
+        n_folds=len(folds),
+        folds=list(folds),
+        mean_plcc=mean_or_none(plccs),
+        std_plcc=std_or_none(plccs),
+        min_plcc=min(defined) if whole else None,
+        max_plcc=max(defined) if whole else None,
+        mean_srocc=mean_or_none([fold.srocc for fold in folds]),
+        mean_rmse=mean_or_none([fold.rmse for fold in folds]),
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        num_codecs=family.num_codecs,
+        encoder_vocab_version=family.vocabulary_version,
+        wall_time_s=wall_time_s,
+        corpus_sha256=corpus_sha256,
+        model=family.id,
+        hold_out=hold_out,
+        nan_folds=[fold.held_out for fold in folds if fold.plcc is None or fold.srocc is None],
+        encoders=list(encoders),
+        groups=groups,
+        predictions=predictions,
+        rows_excluded=dict(rows_excluded or {}),
+        note=note,
+    )
+
+
+def n_rows_of(reports: Mapping[int, LosoReport]) -> int | None:
+    """Rows of the corpus behind the evidence: every row is held out once."""
+    counts = {sum(fold.n_val for fold in report.folds) for report in reports.values()}
+    return counts.pop() if len(counts) == 1 else None

@@ -1,0 +1,200 @@
+"""Measured corpora as curves: a cell's frames pooled, a source's cells on the quality axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from vqcast.corpus.table import load
+from vqcast.documents.forecast import CorpusPin, LibraryCurve
+from vqcast.errors import CorpusError
+from vqcast.forecast.latent import METRICS, POOLS, pool, side_channels, to_latent
+from vqcast.vocab import FEATURES
+
+Array = NDArray[np.float64]
+
+MIN_QUALITIES = 4
+"""A curve of fewer measured qualities is left out."""
+DENSE_QUALITIES = 6
+"""Fewer don't tell a curve's shape: it is then taken from a dense curve of the same source."""
+SECOND = 30
+"""Frames that ``worst-second`` takes for a second: a corpus records no frame rate."""
+_CELL = ["src", "encoder", "preset", "cq"]
+_MICRO = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCurve:
+    """One source with one encoder and preset at its measured qualities, rising."""
+
+    src: str
+    group: str
+    encoder: str
+    preset: str | None
+    cq: Array
+    score: dict[str, Array]
+    """``metric/pool`` -> points ``[qualities]``."""
+    bits_per_pixel: Array
+    features: Array
+    """Means of canonical-6, ``[qualities, 6]``."""
+
+
+def read(paths: Sequence[Path]) -> tuple[list[MeasuredCurve], list[CorpusPin]]:
+    """Every curve of the corpora, each cell once, and what was read.
+
+    Raises CorpusError for a corpus without sizes, or where no curve is left.
+    """
+    found: dict[str, tuple[CorpusPin, pl.DataFrame]] = {}
+    for path in paths:
+        corpus = load(path)
+        if corpus.synthetic:
+            raise CorpusError(f"{path}: is synthetic, no forecaster is made from it")
+        pin = CorpusPin(path=path.name, sha256=corpus.sha256, n_rows=len(corpus))
+        found[corpus.sha256] = (pin, _cells(path))
+    # By digest, so that the order in which corpora are named changes nothing.
+    pins, frames = zip(*(found[digest] for digest in sorted(found)), strict=True)
+    cells = pl.concat(frames, how="diagonal").unique(_CELL, keep="first", maintain_order=True)
+    curves = []
+    for _, part in cells.sort(["encoder", "preset", "src", "cq"]).group_by(
+        ["encoder", "preset", "src"], maintain_order=True
+    ):
+        if len(part) >= MIN_QUALITIES:
+            curves.append(_curve(part))
+    if not curves:
+        raise CorpusError(
+            f"{', '.join(map(str, paths))}: no source has {MIN_QUALITIES} qualities of one encoder",
+            hint="measure more qualities: vqcast corpus build --help",
+        )
+    return curves, list(pins)
+
+
+def _cells(path: Path) -> pl.DataFrame:
+    """One row a cell, its frames in lists."""
+    table = (
+        pl.read_parquet(path) if path.is_dir() else pl.read_ndjson(path, infer_schema_length=None)
+    )
+    needed = ["enc_bytes", "score_width", "score_height"]
+    absent = [name for name in needed if name not in table.columns]
+    if absent:
+        raise CorpusError(
+            f"{path}: has no {', '.join(absent)}, which a forecast of sizes needs",
+            hint="build the corpus with vqcast corpus build",
+        )
+    if "preset" not in table.columns:
+        table = table.with_columns(preset=pl.lit(None, dtype=pl.Utf8))
+    if "group" not in table.columns:
+        table = table.with_columns(group=pl.col("src"))
+    scores = [column for column in METRICS.values() if column in table.columns]
+    return (
+        table.with_columns(
+            preset=pl.col("preset").cast(pl.Utf8),
+            cq=pl.col("cq").cast(pl.Float64),
+            group=pl.col("group").fill_null(pl.col("src")),
+        )
+        .sort([*_CELL, "frame_index"])
+        .group_by(_CELL, maintain_order=True)
+        .agg(
+            pl.col("group").first(),
+            *(pl.col(name).first() for name in needed),
+            *(pl.col(name) for name in scores),
+            *(pl.col(name).mean() for name in FEATURES),
+        )
+    )
+
+
+def _curve(part: pl.DataFrame) -> MeasuredCurve:
+    score: dict[str, Array] = {}
+    for metric, column in METRICS.items():
+        if column not in part.columns or part[column].null_count():
+            continue
+        cells = [np.array(values) for values in part[column]]
+        if any(not len(values) or not np.isfinite(values).all() for values in cells):
+            continue
+        for how in POOLS:
+            score[f"{metric}/{how}"] = np.array([pool(values, how, SECOND) for values in cells])
+    frames = np.array([len(values) for values in part["vmaf"]])
+    pixels = frames * part["score_width"].to_numpy() * part["score_height"].to_numpy()
+    first = part.row(0, named=True)
+    return MeasuredCurve(
+        src=first["src"],
+        group=first["group"],
+        encoder=first["encoder"],
+        preset=first["preset"],
+        cq=part["cq"].to_numpy(),
+        score=score,
+        bits_per_pixel=8 * part["enc_bytes"].to_numpy() / pixels,
+        features=part.select(FEATURES).to_numpy(),
+    )
+
+
+def axes_of(curves: Sequence[MeasuredCurve]) -> dict[str, tuple[float, float]]:
+    """The range of qualities that all of an encoder's curves span."""
+    axes: dict[str, tuple[float, float]] = {}
+    for curve in curves:
+        low, high = axes.get(curve.encoder, (-np.inf, np.inf))
+        axes[curve.encoder] = (max(low, float(curve.cq[0])), min(high, float(curve.cq[-1])))
+    return axes
+
+
+def curves_on_nodes(
+    curves: Sequence[MeasuredCurve], axes: Mapping[str, tuple[float, float]], nodes: int
+) -> list[LibraryCurve]:
+    """Measured curves on the nodes of their encoders' axes, by monotone cubics on latent scales.
+
+    Between few qualities a curve's own interpolation would be off by more than presets differ.
+    Such a curve is the same source's dense one with that encoder, plus the difference between the
+    two where both were measured: differences bend far less.
+    """
+    dense: dict[tuple[str, str], MeasuredCurve] = {}
+    for curve in sorted(curves, key=lambda each: len(each.cq)):
+        if len(curve.cq) >= DENSE_QUALITIES:
+            dense[curve.src, curve.encoder] = curve
+    return [
+        _library_curve(
+            curve,
+            np.linspace(*axes[curve.encoder], nodes),
+            None if len(curve.cq) >= DENSE_QUALITIES else dense.get((curve.src, curve.encoder)),
+        )
+        for curve in curves
+    ]
+
+
+def _library_curve(curve: MeasuredCurve, at: Array, base: MeasuredCurve | None) -> LibraryCurve:
+    def resampled(values: Array, of_base: Array | None) -> list[float]:
+        if base is None or of_base is None:
+            there = PchipInterpolator(curve.cq, values)(at)
+        else:
+            shape = PchipInterpolator(base.cq, of_base)
+            there = shape(at) + PchipInterpolator(curve.cq, values - shape(curve.cq))(at)
+        return [round(float(each), _MICRO) for each in there]
+
+    base_side = None if base is None else _side(base)
+    return LibraryCurve(
+        src=curve.src,
+        group=curve.group,
+        encoder=curve.encoder,
+        preset=curve.preset,
+        score={
+            name: resampled(
+                to_latent(values),
+                to_latent(base.score[name]) if base is not None and name in base.score else None,
+            )
+            for name, values in curve.score.items()
+        },
+        side=[
+            resampled(channel, None if base_side is None else base_side[index])
+            for index, channel in enumerate(_side(curve))
+        ],
+    )
+
+
+def _side(curve: MeasuredCurve) -> Array:
+    """The channels beside the score, ``[7, qualities]``."""
+    cells = zip(curve.bits_per_pixel, curve.features, strict=True)
+    return np.array([side_channels(float(bits), features) for bits, features in cells]).T

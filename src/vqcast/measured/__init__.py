@@ -1,0 +1,1 @@
+"""One encode and its numbers: identity, measurement, cache."""

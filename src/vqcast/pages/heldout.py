@@ -1,0 +1,121 @@
+"""Predictions beside the measured scores: what needs the corpus as well as the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vqcast.corpus.table import Corpus
+from vqcast.evidence.conformal import Array
+from vqcast.evidence.evaluation import RELIABILITY, Figures, Slice, figures_of, slices_of
+from vqcast.evidence.methods import conformal_method
+from vqcast.pages.subject import Subject
+from vqcast.regressor.dataset import trainable
+from vqcast.regressor.evaluate import out_of_fold
+
+POINTS_A_CELL = 4
+BIN_WIDTH = 5.0
+MIN_BIN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """A source's frames, the same number from every cell."""
+
+    source: str
+    n: int
+    """Frames of the source."""
+    measured: Array
+    predicted: Array
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBin:
+    """Predicted minus measured over a range of measured VMAF, in points."""
+
+    low: float
+    high: float
+    n: int
+    q05: float
+    median: float
+    q95: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A model's out-of-group predictions against the corpus."""
+
+    n: int
+    scatters: list[Scatter]
+    errors: list[ErrorBin]
+    overall: list[Figures]
+    """Reliability over levels, group by group left out; empty without a claim."""
+    encoders: list[Slice]
+
+
+def held_out(subject: Subject, corpus: Corpus) -> HeldOut | None:
+    """Join a model's predictions with its corpus; None where the corpus is another.
+
+    Predictions are the mean of the seeds, each by networks that never saw the
+    row's content group, clipped to 0..100 and not corrected.
+    """
+    if any(report.corpus_sha256 != corpus.sha256 for report in subject.reports):
+        return None
+    oof = out_of_fold(subject.found, corpus, subject.model)
+    kept = trainable(corpus, subject.model).corpus
+    predicted = oof.mean
+    overall: list[Figures] = []
+    encoders: list[Slice] = []
+    if subject.found.intervals is not None:
+        overall = figures_of(oof, conformal_method(oof), RELIABILITY)
+        encoders = [
+            each
+            for each in slices_of(oof, {"encoder": kept.encoder}, RELIABILITY)
+            if each.kind == "encoder"
+        ]
+    return HeldOut(
+        n=len(kept),
+        scatters=_scatters(np.asarray(kept.src), oof.cell, kept.vmaf, predicted),
+        errors=error_bins(kept.vmaf, predicted),
+        overall=overall,
+        encoders=encoders,
+    )
+
+
+def even_rows(cell: np.ndarray, count: int) -> np.ndarray:
+    """Rows ``[k]``: of every cell ``count`` rows, evenly spaced, or all where it has fewer."""
+    order = np.argsort(cell, kind="stable")
+    _, starts, sizes = np.unique(cell[order], return_index=True, return_counts=True)
+    chosen = [
+        order[start + np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(int))]
+        for start, size in zip(starts, sizes, strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _scatters(
+    src: np.ndarray, cell: np.ndarray, measured: Array, predicted: Array
+) -> list[Scatter]:
+    scatters = []
+    for source in np.unique(src):
+        rows = np.flatnonzero(src == source)
+        shown = rows[even_rows(cell[rows], POINTS_A_CELL)]
+        scatters.append(Scatter(str(source), len(rows), measured[shown], predicted[shown]))
+    return scatters
+
+
+def error_bins(measured: Array, predicted: Array) -> list[ErrorBin]:
+    """Quantiles of the error in steps of five points of measured VMAF, small bins left out."""
+    bins = []
+    step = np.minimum(measured // BIN_WIDTH, 100 / BIN_WIDTH - 1)
+    for number in np.unique(step):
+        error = (predicted - measured)[step == number]
+        if len(error) < MIN_BIN:
+            continue
+        q05, median, q95 = np.quantile(error, (0.05, 0.5, 0.95))
+        low = float(number * BIN_WIDTH)
+        bins.append(
+            ErrorBin(low, low + BIN_WIDTH, len(error), float(q05), float(median), float(q95))
+        )
+    return bins

@@ -1,0 +1,186 @@
+"""What a report is about: the models of a run folder or a registry, with their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vqcast import documents
+from vqcast.documents import FoldReport, LosoReport, SliceReport, Verdict
+from vqcast.durable.files import sha256_bytes
+from vqcast.errors import EvidenceError
+from vqcast.evidence import folder as evidence
+from vqcast.evidence.metrics import mean_or_none
+from vqcast.families import ENSEMBLE, Family, family
+from vqcast.pages import cards
+from vqcast.registry import law
+from vqcast.serve.folder import Folder
+from vqcast.vocab import slot_of
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One file that figures are read from."""
+
+    name: str
+    """Relative to the run folder or the registry, or the file's own name."""
+    sha256: str
+    n_bytes: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One source or encoder: metrics of its held-out rows, mean over the seeds."""
+
+    name: str
+    n: int
+    plcc: float | None
+    srocc: float | None
+    rmse: float | None
+    seed_plccs: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One model family's verdict and the evidence that it pins."""
+
+    model: Family
+    verdict: Verdict
+    found: evidence.Evidence
+    pieces: dict[str, Piece]
+    """By their short name, the verdict under its own."""
+    verdict_name: str
+
+    @property
+    def reports(self) -> list[LosoReport]:
+        """Every seed's report, in the order of seeds."""
+        return [self.found.reports[seed] for seed in sorted(self.found.reports)]
+
+    @property
+    def loso_names(self) -> list[str]:
+        """The reports' file names."""
+        return [evidence.loso_name(seed) for seed in sorted(self.found.reports)]
+
+    @property
+    def prediction_names(self) -> list[str]:
+        """The file names of the out-of-fold predictions that were kept."""
+        return list(self.found.prediction_digests)
+
+    @property
+    def unit(self) -> str:
+        """What a fold held out: a source, or a whole content group."""
+        return "source" if self.reports[0].hold_out == "src" else "group"
+
+    @property
+    def n_rows(self) -> int:
+        """Frames that were held out, each once a seed."""
+        return sum(fold.n_val for fold in self.reports[0].folds)
+
+    @property
+    def sources(self) -> list[Line]:
+        """Every held-out source (or group), the lowest PLCC first."""
+        return _lines([{fold.held_out: fold for fold in each.folds} for each in self.reports])
+
+    @property
+    def encoders(self) -> list[Line]:
+        """Every encoder's held-out rows, the lowest PLCC first."""
+        return _lines([{part.name: part for part in each.encoders} for each in self.reports])
+
+    @property
+    def slot_rows(self) -> dict[str, int]:
+        """Rows behind each slot of the vocabulary; empty where the model reads no codec."""
+        slots = self.model.vocabulary
+        rows = dict.fromkeys(slots, 0)
+        for part in self.reports[0].encoders:
+            if slots:
+                rows[slots[slot_of(part.name, slots)]] += part.n
+        return rows
+
+
+def _lines(seeds: Sequence[Mapping[str, FoldReport] | Mapping[str, SliceReport]]) -> list[Line]:
+    lines = []
+    for name, first in seeds[0].items():
+        same = [each[name] for each in seeds if name in each]
+        values = {
+            metric: [getattr(part, metric) for part in same] for metric in ("plcc", "srocc", "rmse")
+        }
+        lines.append(
+            Line(
+                name=name,
+                n=first.n_val if isinstance(first, FoldReport) else first.n,
+                **{metric: mean_or_none(each) for metric, each in values.items()},
+                seed_plccs=tuple(values["plcc"]),
+            )
+        )
+    return sorted(lines, key=lambda line: (line.plcc is not None, line.plcc or 0.0, line.name))
+
+
+def read_run(run_dir: Path) -> Subject:
+    """The model of a run folder.
+
+    Raises EvidenceError where there is no evidence, no verdict, or one on other evidence.
+    """
+    found = evidence.read(run_dir)
+    verdict, data = evidence.read_verdict(run_dir)
+    name = f"{verdict.verdict}.json"
+    files = {**found.files, name: data}
+    return _subject(verdict, name, found, files, where=run_dir, below="", again=f" {run_dir}")
+
+
+def read_registry(root: Path) -> list[Subject]:
+    """Every model of a registry that stands on a verdict, the ensemble first.
+
+    Raises RegistryError for a folder that is not whole, EvidenceError where no
+    model has a verdict or a verdict is of other evidence.
+    """
+    folder = Folder(root)
+    folder.require_whole()
+    subjects = []
+    for model in cards.families_in(folder.files):
+        prefix = evidence.prefix(model.id)
+        name = law.verdict_name(model.id)
+        files = {
+            key.removeprefix(prefix): data
+            for key, data in folder.files.items()
+            if key.startswith(prefix)
+        }
+        verdict = documents.decode(Verdict, folder.files[name], where=f"{root}/{name}")
+        found = evidence.parse(files, where=f"{root}/{prefix.rstrip('/')}")
+        subject = _subject(verdict, name, found, found.files, where=root, below=prefix, again="")
+        subject.pieces[name] = _piece(name, folder.files[name], root)
+        subjects.append(subject)
+    if not subjects:
+        raise EvidenceError(
+            f"{root}: holds no model with a verdict", hint="report a run folder: vqcast report DIR"
+        )
+    return subjects
+
+
+def _subject(
+    verdict: Verdict,
+    name: str,
+    found: evidence.Evidence,
+    files: Mapping[str, bytes],
+    *,
+    where: Path,
+    below: str,
+    again: str,
+) -> Subject:
+    if dict(verdict.evidence) != found.digests:
+        raise EvidenceError(
+            f"{where}/{name}: was given on other evidence than what lies there",
+            hint=f"vqcast gate{again or ' --help'}",
+        )
+    return Subject(
+        model=family(verdict.model or ENSEMBLE.id),
+        verdict=verdict,
+        found=found,
+        pieces={key: _piece(below + key, data, where) for key, data in files.items()},
+        verdict_name=name,
+    )
+
+
+def _piece(name: str, data: bytes, root: Path) -> Piece:
+    return Piece(name, sha256_bytes(data), len(data), root / name)

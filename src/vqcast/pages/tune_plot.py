@@ -1,0 +1,232 @@
+"""A tuning in one picture: the forecast over CRF with its band, the probes, the choice.
+
+``write(result, path)`` makes a PNG or an SVG of what ``vqcast tune`` answered::
+
+    write(result, Path("tune.png"))
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vqcast.documents.tune import TuneProbe, TuneResult
+from vqcast.pages import ink
+
+FORECAST, PROBE, CHOICE = ink.SERIES[0][0], ink.SERIES[1][0], ink.SERIES[3][0]
+_SHOWN = 40.0
+METRICS = {"vmaf": "VMAF", "vmaf-v1": "VMAF v1"}
+POOLS = {
+    "mean": "mean of frames",
+    "harmonic": "harmonic mean",
+    "p1": "1st percentile",
+    "worst-second": "worst second",
+}
+
+
+def write(result: TuneResult, path: Path) -> None:
+    """Draw ``result`` into ``path``, PNG or SVG by its name.
+
+    Raises InputError for another ending, or where it can't be written.
+    """
+    with ink.style():
+        figure = ink.canvas(860, 640)
+        height = 640
+        figure.text(0.02, 1 - 28 / height, heading(result), fontsize=15, fontweight="bold")
+        figure.text(0.02, 1 - 48 / height, answer(result), fontsize=11, color=ink.MUTED)
+        quality = ink.panel(figure, left=62, right=24, top=88, bottom=232)
+        draw_quality(quality, result)
+        quality.tick_params(labelbottom=False)
+        ink.legend_above(quality, columns=7)
+        size = ink.panel(figure, left=62, right=24, top=424, bottom=46)
+        draw_size(size, result)
+        size.set_xlim(quality.get_xlim())
+        ink.write(figure, path)
+
+
+def heading(result: TuneResult) -> str:
+    """What was tuned, in a few words."""
+    preset = f", preset {result.preset}" if result.preset else ""
+    return f"{ink.short(result.source.name)}: {result.encoder}{preset}"
+
+
+def answer(result: TuneResult) -> str:
+    """The choice and what it is expected to give, in one sentence."""
+    how = "measured" if result.basis == "verified" else "forecast"
+    return (
+        f"CRF {result.crf:g}: {metric(result)} {result.score:.2f} {how} "
+        f"({result.lower:.2f} to {result.upper:.2f}), {sure(result.probability)} sure of "
+        f"{result.target:g}; {megabytes(result.bytes)} MB, {result.size_percent:.0f} % of the "
+        "source"
+    )
+
+
+def sure(probability: float) -> str:
+    """A probability in whole percent; it never rounds to certainty."""
+    return f"{100 * min(max(probability, 0.01), 0.99):.0f} %"
+
+
+def metric(result: TuneResult) -> str:
+    """The metric's name as people write it."""
+    return METRICS.get(result.metric, result.metric)
+
+
+def megabytes(count: float) -> str:
+    """Bytes as megabytes, three digits."""
+    return f"{count / 1e6:.3g}"
+
+
+def floor(result: TuneResult) -> float:
+    """Where a picture begins: 40 points under the target, or lower where a probe lies lower.
+
+    Far below the target nobody decides anything, and the curve would be squeezed.
+    """
+    probed = [result.target - _SHOWN, result.score, *(probe.score for probe in result.probes)]
+    reached = [point.lower for point in result.curve] or [min(probed)]
+    return max(min(probed), min(reached)) - 1.5
+
+
+def title_bytes(probe: TuneProbe, result: TuneResult) -> float:
+    """A probe's bytes, carried to the whole title where it saw only a part."""
+    return probe.bytes if probe.whole else probe.bytes * result.source.frames / probe.frames
+
+
+def draw_quality(axes: Axes, result: TuneResult) -> None:
+    """The forecast over CRF with its band, the probes, the target and the chosen CRF."""
+    crf = [point.crf for point in result.curve]
+    axes.fill_between(
+        crf,
+        [point.lower for point in result.curve],
+        [point.upper for point in result.curve],
+        color=FORECAST,
+        alpha=0.2,
+        lw=0,
+        label=f"{100 * result.confidence:g} % band",
+    )
+    axes.plot(crf, [point.score for point in result.curve], color=FORECAST, lw=2, label="forecast")
+    axes.axhline(result.target, color=ink.MUTED, lw=1.2, ls="--")
+    axes.annotate(
+        f"target {result.target:g}",
+        (1, result.target),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 4),
+        textcoords="offset points",
+        ha="right",
+        color=ink.MUTED,
+        fontsize=11,
+    )
+    _probes(axes, [(probe.crf, probe.score, probe) for probe in result.probes])
+    _choice(axes, result, result.crf, result.score)
+    _limits(axes, result)
+    axes.set_ylim(floor(result), 101.5)
+    axes.set_ylabel(f"{metric(result)}, {POOLS.get(result.pool, result.pool)}")
+
+
+def draw_size(axes: Axes, result: TuneResult) -> None:
+    """The forecast size over CRF with its band, and the probes', in megabytes, log scale."""
+    crf = [point.crf for point in result.curve]
+    axes.fill_between(
+        crf,
+        [point.bytes_lower / 1e6 for point in result.curve],
+        [point.bytes_upper / 1e6 for point in result.curve],
+        color=FORECAST,
+        alpha=0.2,
+        lw=0,
+    )
+    axes.plot(crf, [point.bytes / 1e6 for point in result.curve], color=FORECAST, lw=2)
+    _probes(axes, [(p.crf, title_bytes(p, result) / 1e6, p) for p in result.probes])
+    _choice(axes, result, result.crf, result.bytes / 1e6)
+    _limits(axes, result)
+    ink.log_scale(axes.yaxis, axes)
+    axes.set_xlabel("CRF, lower is better")
+    axes.set_ylabel("size, MB")
+
+
+def draw_rate(axes: Axes, result: TuneResult) -> None:
+    """The same forecast as quality over size: what a megabyte more buys."""
+    size = [point.bytes / 1e6 for point in result.curve]
+    axes.fill_between(
+        size,
+        [point.lower for point in result.curve],
+        [point.upper for point in result.curve],
+        color=FORECAST,
+        alpha=0.2,
+        lw=0,
+    )
+    axes.plot(size, [point.score for point in result.curve], color=FORECAST, lw=2)
+    axes.axhline(result.target, color=ink.MUTED, lw=1.2, ls="--")
+    _probes(axes, [(title_bytes(p, result) / 1e6, p.score, p) for p in result.probes])
+    _choice(axes, result, result.bytes / 1e6, result.score, line=False)
+    ink.log_scale(axes.xaxis, axes)
+    axes.set_xlabel("size of the title, MB, log scale")
+    axes.set_ylim(floor(result), 101.5)
+    axes.set_ylabel(metric(result))
+
+
+def quality_figure(result: TuneResult) -> Figure:
+    """``draw_quality`` for a page."""
+    figure = ink.canvas(ink.WIDTH, 330)
+    axes = ink.panel(figure, left=50, right=12, top=66, bottom=40)
+    draw_quality(axes, result)
+    axes.set_xlabel("CRF, lower is better")
+    ink.legend_above(axes, columns=2)
+    return figure
+
+
+def size_figure(result: TuneResult) -> Figure:
+    """``draw_size`` for a page."""
+    figure = ink.canvas(ink.WIDTH, 330)
+    draw_size(ink.panel(figure, left=56, right=12, top=10, bottom=40), result)
+    return figure
+
+
+def rate_figure(result: TuneResult) -> Figure:
+    """``draw_rate`` for a page."""
+    figure = ink.canvas(ink.WIDTH, 330)
+    draw_rate(ink.panel(figure, left=50, right=12, top=10, bottom=40), result)
+    return figure
+
+
+def _probes(axes: Axes, points: list[tuple[float, float, TuneProbe]]) -> None:
+    """Squares; hollow where only samples of the title were scored, grey where reused."""
+    for whole in (True, False):
+        for reused in (False, True):
+            same = [(x, y) for x, y, p in points if (p.whole, p.reused) == (whole, reused)]
+            colour = ink.MUTED if reused else PROBE
+            label = ("whole probe" if whole else "sampled probe") + (", reused" * reused)
+            if same:
+                axes.plot(
+                    [x for x, _ in same],
+                    [y for _, y in same],
+                    "s",
+                    ms=7,
+                    mfc=colour if whole else ink.PAPER,
+                    mec=colour,
+                    mew=1.6,
+                    zorder=4,
+                    label=label,
+                )
+
+
+def _choice(axes: Axes, result: TuneResult, x: float, y: float, *, line: bool = True) -> None:
+    if line:
+        axes.axvline(x, color=CHOICE, lw=1.2, ls=":")
+    axes.plot(
+        [x],
+        [y],
+        "D",
+        ms=11,
+        mfc="none",
+        mec=CHOICE,
+        mew=2,
+        zorder=5,
+        label=f"chosen, CRF {result.crf:g}",
+    )
+
+
+def _limits(axes: Axes, result: TuneResult) -> None:
+    crf = [result.crf, *(each.crf for each in result.curve), *(p.crf for p in result.probes)]
+    margin = 0.02 * (max(crf) - min(crf)) + 0.1
+    axes.set_xlim(min(crf) - margin, max(crf) + margin)

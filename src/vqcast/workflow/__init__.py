@@ -1,0 +1,1 @@
+"""The typed workflow: build, train, judge, promote."""

@@ -1,0 +1,1 @@
+"""Studies behind the documentation: not part of the installed package."""

@@ -1,0 +1,1 @@
+"""Does knowing the codec help? ``python -m studies.lift --help``."""

@@ -22,7 +22,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from studies.lift.jobs import BY_GROUP, BY_SOURCE, Arm, Held, Job
-from vqcast.documents import LosoReport, jsontext
+from vqcast.documents import jsontext
+from vqcast.documents.evidence import LosoReport
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.evidence import folder as evidence

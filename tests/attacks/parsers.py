@@ -21,19 +21,11 @@ from attacks.graphs import HOSTILE
 from vqcast import documents
 from vqcast.corpus.provenance import read_manifest
 from vqcast.corpus.table import load
-from vqcast.documents import (
-    IntervalReport,
-    LosoReport,
-    Manifest,
-    MeanSidecar,
-    ModelInfo,
-    Registry,
-    Sidecar,
-    SingleSidecar,
-    Status,
-    Verdict,
-    jsontext,
-)
+from vqcast.documents import jsontext
+from vqcast.documents.evidence import IntervalReport, LosoReport, Verdict
+from vqcast.documents.model import Manifest, MeanSidecar, Sidecar, SingleSidecar
+from vqcast.documents.reading import ModelInfo
+from vqcast.documents.registry import Registry, Status
 from vqcast.errors import VqcastError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence import gate

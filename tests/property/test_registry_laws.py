@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqcast import documents
-from vqcast.documents import Registry, Verdict, jsontext
+from vqcast.documents import jsontext
+from vqcast.documents.evidence import Verdict
+from vqcast.documents.registry import Registry
 from vqcast.errors import VqcastError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import HOLD, PROMOTE

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from vqcast.cli import forecast, options, render
-from vqcast.documents import Verdict, to_dict
+from vqcast.documents import to_dict
+from vqcast.documents.evidence import Verdict
 from vqcast.errors import EvidenceError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import PROMOTE, judge

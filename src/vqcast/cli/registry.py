@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqcast.cli import options, render
-from vqcast.documents import StatusEntry, to_dict
+from vqcast.documents import to_dict
 from vqcast.documents.forecast import ForecastRegistry, ForecastRow
+from vqcast.documents.registry import StatusEntry
 from vqcast.errors import DocumentError, InputError, SignatureRefused
 from vqcast.families import owner_of
 from vqcast.forecast import law as forecast_law

@@ -10,7 +10,7 @@ import typer
 
 from vqcast.cli import forecast, options, render
 from vqcast.corpus.table import Corpus, load
-from vqcast.documents import LosoReport
+from vqcast.documents.evidence import LosoReport
 from vqcast.errors import InputError
 from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE
 from vqcast.families import FORECASTER, Family, Recipe, family

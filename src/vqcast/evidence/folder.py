@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vqcast import documents
-from vqcast.documents import IntervalReport, LosoReport, Verdict
+from vqcast.documents.evidence import IntervalReport, LosoReport, Verdict
 from vqcast.documents.forecast import ForecastVerdict
 from vqcast.durable.files import read_regular, remove, sha256_bytes, write_atomic
 from vqcast.errors import EvidenceError

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vqcast.documents import (
+from vqcast.documents.evidence import (
     GateReport,
     IntervalGate,
     IntervalReport,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.documents import FoldReport, GroupReport, LosoReport, Predictions, SliceReport
+from vqcast.documents.evidence import FoldReport, GroupReport, LosoReport, Predictions, SliceReport
 from vqcast.evidence.metrics import mean_or_none, plcc, rmse, srocc, std_or_none
 from vqcast.families import Family, Recipe
 

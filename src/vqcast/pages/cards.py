@@ -11,15 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vqcast import documents
-from vqcast.documents import (
-    FoldReport,
-    IntervalReport,
-    LosoReport,
-    Registry,
-    Row,
-    SliceReport,
-    Verdict,
-)
+from vqcast.documents.evidence import FoldReport, IntervalReport, LosoReport, SliceReport, Verdict
+from vqcast.documents.registry import Registry, Row
 from vqcast.errors import InputError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.metrics import mean_or_none

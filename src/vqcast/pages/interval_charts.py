@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from vqcast.documents import IntervalGate, IntervalReport
+from vqcast.documents.evidence import IntervalGate, IntervalReport
 from vqcast.pages import ink
 
 if TYPE_CHECKING:

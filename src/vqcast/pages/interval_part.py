@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vqcast.documents import IntervalGate, IntervalReport
+from vqcast.documents.evidence import IntervalGate, IntervalReport
 from vqcast.evidence.evaluation import Figures
 from vqcast.pages import html, ink, interval_charts
 from vqcast.pages.part import Part, heading, side_by_side

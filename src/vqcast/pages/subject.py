@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vqcast import documents
-from vqcast.documents import FoldReport, LosoReport, SliceReport, Verdict
+from vqcast.documents.evidence import FoldReport, LosoReport, SliceReport, Verdict
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError
 from vqcast.evidence import folder as evidence

@@ -18,7 +18,8 @@ import msgspec
 import onnx
 from google.protobuf.message import DecodeError
 
-from vqcast.documents import Row, jsontext
+from vqcast.documents import jsontext
+from vqcast.documents.registry import Row
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.durable.folder import replace_folder
 from vqcast.durable.lock import locked

@@ -15,17 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from vqcast import documents
-from vqcast.documents import (
-    IntervalReport,
-    Manifest,
-    MeanSidecar,
-    Registry,
-    Row,
-    Sidecar,
-    SingleSidecar,
-    Verdict,
-)
+from vqcast.documents.evidence import IntervalReport, Verdict
 from vqcast.documents.forecast import ForecastRegistry
+from vqcast.documents.model import Manifest, MeanSidecar, Sidecar, SingleSidecar
+from vqcast.documents.registry import Registry, Row
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import DocumentError, EvidenceError, SignatureRefused, VqcastError
 from vqcast.evidence import folder as evidence

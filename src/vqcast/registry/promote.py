@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.corpus.table import Corpus
-from vqcast.documents import IntervalReport, LosoReport, Row, SidecarCorpus, Verdict
+from vqcast.documents.evidence import IntervalReport, LosoReport, Verdict
+from vqcast.documents.model import SidecarCorpus
+from vqcast.documents.registry import Row
 from vqcast.durable.files import write_atomic
 from vqcast.errors import EvidenceError, GateHeld, ModelRefused
 from vqcast.evidence import folder as evidence

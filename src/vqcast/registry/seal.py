@@ -17,8 +17,9 @@ from pathlib import Path
 import msgspec
 
 from vqcast import documents
-from vqcast.documents import Registry, Row, Status, StatusEntry, jsontext
+from vqcast.documents import jsontext
 from vqcast.documents.forecast import ForecastRegistry, ForecastRow
+from vqcast.documents.registry import Registry, Row, Status, StatusEntry
 from vqcast.durable.files import sha256_bytes
 from vqcast.durable.folder import remove_folder, replace_folder
 from vqcast.durable.lock import locked

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vqcast import documents
-from vqcast.documents import Signature, Statement
+from vqcast.documents.registry import Signature, Statement
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.folder import replace_folder
 from vqcast.errors import InputError, RegistryError

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from vqcast import documents
 from vqcast.corpus.table import Corpus
-from vqcast.documents import FoldReport, LosoReport, Predictions, jsontext
+from vqcast.documents import jsontext
+from vqcast.documents.evidence import FoldReport, LosoReport, Predictions
 from vqcast.durable.files import read_regular, remove, remove_if_empty, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.errors import CorpusError, EvidenceError, InputError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vqcast import documents
 from vqcast.corpus.table import Corpus
-from vqcast.documents import IntervalCoverage, IntervalReport
+from vqcast.documents.evidence import IntervalCoverage, IntervalReport
 from vqcast.durable.files import remove, write_atomic
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.conformal import OutOfFold, calibrate

@@ -15,24 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast import documents
-from vqcast.documents import (
+from vqcast.documents.evidence import GateReport, IntervalReport, LosoReport, Verdict
+from vqcast.documents.model import (
     Confidence,
     Evaluation,
-    GateReport,
-    IntervalReport,
-    LosoReport,
     Manifest,
     MeanSidecar,
     Member,
-    Row,
     Sidecar,
     SidecarCorpus,
     SidecarGate,
     SingleSidecar,
     TrainingRecipe,
     TrainingTrace,
-    Verdict,
 )
+from vqcast.documents.registry import Row
 from vqcast.durable.files import sha256_bytes
 from vqcast.evidence.gate import MEAN_PLCC_MIN, PER_SEED_PLCC_MIN, PROMOTE
 from vqcast.evidence.loso import SMOKE_NOTE

@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vqcast import documents
-from vqcast.documents import ModelInfo, Registry, Row, jsontext
+from vqcast.documents import jsontext
 from vqcast.documents.forecast import ForecastRegistry, ForecastRow
+from vqcast.documents.reading import ModelInfo
+from vqcast.documents.registry import Registry, Row
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.errors import DocumentError, InputError, RegistryError
 

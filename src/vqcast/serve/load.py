@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from vqcast import documents
-from vqcast.documents import ManifestInfo, ModelInfo, Row, SidecarCorpus, Status
+from vqcast.documents.model import SidecarCorpus
+from vqcast.documents.reading import ManifestInfo, ModelInfo
+from vqcast.documents.registry import Row, Status
 from vqcast.errors import DocumentError, ModelRefused
 from vqcast.interval import INTERVAL_OUTPUTS
 from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vqcast.documents import ModelInfo, SidecarCorpus
+from vqcast.documents.model import SidecarCorpus
+from vqcast.documents.reading import ModelInfo
 from vqcast.errors import FeatureError, InputError, ModelRefused
 from vqcast.interval import VMAF_MAX, VMAF_MIN, Calibration, bounds
 from vqcast.serve.guard import FRAMES_A_CALL, Session

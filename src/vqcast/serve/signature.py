@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vqcast import documents
-from vqcast.documents import SeenSerials, Signature
+from vqcast.documents.registry import SeenSerials, Signature
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.errors import DocumentError, InputError, MissingDependency, SignatureRefused

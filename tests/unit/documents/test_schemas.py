@@ -8,44 +8,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vqcast import documents
-from vqcast import documents as schemas
-from vqcast.documents import Registry, Row
+from vqcast.documents import Document, evidence, model, reading, registry
+from vqcast.documents.registry import Registry, Row
 from vqcast.errors import DocumentError
 
 SHA = "0f" * 32
 CONTRACT = {
-    schemas.FoldReport: "held_out n_train n_val plcc srocc rmse",
-    schemas.GateReport: (
+    evidence.FoldReport: "held_out n_train n_val plcc srocc rmse",
+    evidence.GateReport: (
         "passed mean_plcc mean_plcc_threshold mean_plcc_pass plcc_spread plcc_spread_max "
         "plcc_spread_pass per_seed_plccs per_seed_min per_seed_pass failing_seeds"
     ),
-    schemas.VerdictCorpus: "present path sha256 n_rows n_sources",
-    schemas.SidecarCorpus: "path sha256 n_rows cq_min cq_max",
-    schemas.SidecarGate: (
+    evidence.VerdictCorpus: "present path sha256 n_rows n_sources",
+    model.SidecarCorpus: "path sha256 n_rows cq_min cq_max",
+    model.SidecarGate: (
         "verdict mean_plcc mean_plcc_threshold plcc_spread plcc_spread_max "
         "per_seed_min_threshold this_seed_loso_plcc passed"
     ),
-    schemas.TrainingRecipe: (
+    model.TrainingRecipe: (
         "in_features hidden depth dropout num_codecs epochs batch_size lr weight_decay "
         "optimizer loss fit_set scaler"
     ),
-    schemas.Sidecar: (
+    model.Sidecar: (
         "id ensemble_id seed kind codec_aware codec_block_layout encoder_vocab "
         "encoder_vocab_version feature_order feature_mean feature_std input_names output_names "
         "onnx opset sha256 corpus training_recipe slot_rows unknown_encoders gate "
         "loso_mean_plcc notes parent_adrs"
     ),
-    schemas.Member: "id onnx seed sha256",
-    schemas.Manifest: (
+    model.Member: "id onnx seed sha256",
+    model.Manifest: (
         "id kind ensemble_size members feature_order feature_mean feature_std encoder_vocab "
         "encoder_vocab_version codec_vocab codec_vocab_version confidence eval smoke"
     ),
-    schemas.Confidence: "method nominal_coverage gaussian_z conformal_q_residual",
-    schemas.Row: (
+    model.Confidence: "method nominal_coverage gaussian_z conformal_q_residual",
+    registry.Row: (
         "id kind onnx sha256 opset smoke notes description license license_url sigstore_bundle "
         "quant_mode int8_sha256 quant_calibration_set quant_accuracy_budget_plcc"
     ),
-    schemas.Registry: "$schema schema_version models",
+    registry.Registry: "$schema schema_version models",
 }
 
 
@@ -59,11 +59,11 @@ def read(*rows: dict[str, object], **top: object) -> Registry:
 
 
 @pytest.mark.parametrize("kind", CONTRACT, ids=lambda kind: kind.__name__)
-def test_the_keys_are_the_contracts_in_order(kind: type[schemas.Document]) -> None:
+def test_the_keys_are_the_contracts_in_order(kind: type[Document]) -> None:
     names = [field.encode_name for field in msgspec.structs.fields(kind)]
     expected = CONTRACT[kind].split()
     # A manifest's confidence may say more after what the contract asks.
-    assert (names[: len(expected)] if kind is schemas.Confidence else names) == expected
+    assert (names[: len(expected)] if kind is model.Confidence else names) == expected
 
 
 def test_a_minimal_row_is_enough_and_is_not_smoke() -> None:
@@ -127,7 +127,7 @@ def test_unknown_keys_elsewhere_are_ignored() -> None:
         "feature_mean": [0.5], "feature_std": [1], "input_names": ["features"],
         "output_names": ["score"], "from_the_future": {"a": [1]},
     }  # fmt: skip
-    info = documents.decode(schemas.ModelInfo, msgspec.json.encode(plain), where="m.json")
+    info = documents.decode(reading.ModelInfo, msgspec.json.encode(plain), where="m.json")
     assert info.feature_std == [1.0] and info.encoder_vocab is None and info.corpus is None
 
 
@@ -137,7 +137,7 @@ def test_the_corpus_of_a_sidecar_may_be_a_path_alone() -> None:
         "feature_mean": [], "feature_std": [], "input_names": [], "output_names": [],
         "corpus": "runs/c.jsonl", "cq_min": 1, "cq_max": 2.5,
     }  # fmt: skip
-    info = documents.decode(schemas.ModelInfo, msgspec.json.encode(plain), where="m.json")
+    info = documents.decode(reading.ModelInfo, msgspec.json.encode(plain), where="m.json")
     assert (info.corpus, info.cq_min, info.cq_max) == ("runs/c.jsonl", 1.0, 2.5)
 
 
@@ -167,6 +167,6 @@ def test_a_registry_survives_its_bytes_and_equal_ones_are_equal_bytes(models: li
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_figure_survives_to_the_last_bit(value: float) -> None:
-    fold = schemas.FoldReport(held_out="x", n_train=1, n_val=1, plcc=value, srocc=None, rmse=value)
-    again = documents.decode(schemas.FoldReport, documents.encode(fold), where="fold")
+    fold = evidence.FoldReport(held_out="x", n_train=1, n_val=1, plcc=value, srocc=None, rmse=value)
+    again = documents.decode(evidence.FoldReport, documents.encode(fold), where="fold")
     assert again == fold and again.plcc == value

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from vqcast import documents
-from vqcast.documents import FoldReport, LosoReport, Predictions, Verdict
+from vqcast.documents.evidence import FoldReport, LosoReport, Predictions, Verdict
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import DocumentError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vqcast import documents
-from vqcast.documents import FoldReport, LosoReport, Verdict
+from vqcast.documents.evidence import FoldReport, LosoReport, Verdict
 from vqcast.errors import EvidenceError
 from vqcast.evidence import gate as law
 from vqcast.evidence.loso import loso_report

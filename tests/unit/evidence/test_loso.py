@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vqcast import documents
-from vqcast.documents import FoldReport, LosoReport
+from vqcast.documents.evidence import FoldReport, LosoReport
 from vqcast.evidence import loso
 from vqcast.families import ENSEMBLE, Recipe
 

@@ -15,7 +15,9 @@ from onnx import numpy_helper
 
 import vqcast
 from vqcast import documents
-from vqcast.documents import Manifest, StatusEntry, jsontext
+from vqcast.documents import jsontext
+from vqcast.documents.model import Manifest
+from vqcast.documents.registry import StatusEntry
 from vqcast.durable.files import sha256_bytes
 from vqcast.families import ENSEMBLE
 from vqcast.registry import law

@@ -245,7 +245,7 @@ def test_other_models_of_the_folder_stay(house: House) -> None:
     foreign = msgspec.convert(
         {"id": "aaa_other", "kind": "nr", "onnx": "sub/aaa.onnx", "sha256": sha256_bytes(data),
          "smoke": True},
-        vqcast.documents.Row,
+        vqcast.documents.registry.Row,
     )  # fmt: skip
     install(house.registry, Package(files={"sub/aaa.onnx": data}, rows=[foreign]), {})
     promote(house.run_dir, house.corpus, house.registry)
@@ -259,7 +259,8 @@ def test_other_models_of_the_folder_stay(house: House) -> None:
 
 def test_a_package_that_would_break_the_law_is_not_installed(house: House) -> None:
     row = msgspec.convert(
-        {"id": "bad", "kind": "fr", "onnx": "bad.onnx", "sha256": "0" * 64}, vqcast.documents.Row
+        {"id": "bad", "kind": "fr", "onnx": "bad.onnx", "sha256": "0" * 64},
+        vqcast.documents.registry.Row,
     )
     before = contents(house.registry)
     with pytest.raises(InputError, match="would break the law"):

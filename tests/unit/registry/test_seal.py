@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vqcast
-from vqcast.documents import StatusEntry
+from vqcast.documents.registry import StatusEntry
 from vqcast.errors import RegistryError
 from vqcast.registry import law, seal
 from vqcast.serve.folder import Folder

@@ -19,7 +19,8 @@ from registry_kit import contents
 from signing_kit import MODEL, Signed, build_signed
 
 from vqcast.cli.main import app
-from vqcast.documents import StatusEntry, jsontext
+from vqcast.documents import jsontext
+from vqcast.documents.registry import StatusEntry
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import InputError, MissingDependency, RegistryError, SignatureRefused
 from vqcast.registry import law, seal

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "registry"))
 from registry_kit import rows, write_corpus
 
 from vqcast.corpus.table import load
-from vqcast.documents import LosoReport
+from vqcast.documents.evidence import LosoReport
 from vqcast.errors import CorpusError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence
 from vqcast.families import ENSEMBLE, V1, V3, Family, Recipe

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from vqcast.documents import FoldReport, SidecarCorpus
+from vqcast.documents.evidence import FoldReport
+from vqcast.documents.model import SidecarCorpus
 from vqcast.durable.files import sha256_bytes
 from vqcast.evidence.gate import judge
 from vqcast.evidence.loso import loso_report

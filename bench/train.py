@@ -137,11 +137,11 @@ def time_plain(columns: Columns, epochs: int) -> Timing:
     return Timing(epochs * fold_steps(), wall_s, cpu_s)
 
 
-def time_engine(columns: Columns, epochs: int, workers: int, device: str = "cpu") -> Timing:
+def time_engine(columns: Columns, epochs: int, workers: int) -> Timing:
     """All fits of the job, for ``epochs`` epochs."""
     recipe = replace(RECIPE, epochs=epochs)
     start, cpu = time.perf_counter(), time.process_time()
-    for _ in train(columns, job_fits(), recipe, workers=workers, device=device):
+    for _ in train(columns, job_fits(), recipe, workers=workers):
         pass
     wall_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu
     return Timing(SEEDS * SOURCES * epochs * fold_steps(), wall_s, cpu_s)
@@ -291,20 +291,7 @@ def table(result: dict[str, Any]) -> str:
             f"Peak memory at {memory['rows']:,} rows with {memory['workers']} workers: "
             f"{memory['peak_rss_bytes'] / 2**30:.2f} GiB."
         )
-    lines.append(f"\nGPU: {result['gpu']}")
     return "\n".join(lines) + "\n"
-
-
-def measure_gpu() -> str:
-    """The absolute time where there is a CUDA GPU, else a sentence that says so."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return "not timed, there is no CUDA GPU on this machine."
-    columns = made_columns(ROWS)
-    time_engine(columns, 1, 1, "cuda")
-    gpu = time_engine(columns, 5, 1, "cuda")
-    return f"{torch.cuda.get_device_name()}: {gpu.job_s():.1f} s, scaled from 5 epochs."
 
 
 def main() -> None:
@@ -341,7 +328,6 @@ def main() -> None:
     if not options.no_scaling:
         result["scaling"] = measure_scaling()
         result["memory"] = measure_memory(max(options.workers))
-    result["gpu"] = measure_gpu()
     text = table(result)
     print(text)
     if options.json:

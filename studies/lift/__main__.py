@@ -52,7 +52,6 @@ def lift(
     ] = Path("runs/lift"),
     registry: options.RegistryFolder = None,
     workers: options.Workers = None,
-    device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
     """Compare codec-aware and codec-blind networks on the same folds and seeds.
@@ -73,7 +72,6 @@ def lift(
         work,
         evidence_folders=sorted(path for path in evidence.glob("*") if path.is_dir()),
         workers=workers,
-        device=device,
         bar=render.training_bar,
     )
     report = measure(

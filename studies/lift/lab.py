@@ -60,13 +60,11 @@ class Lab:
         *,
         evidence_folders: Sequence[Path] = (),
         workers: int | None = None,
-        device: str = "cpu",
         bar: Bar | None = None,
     ) -> None:
         self._work = work
         self._folders = tuple(evidence_folders)
         self._workers = workers
-        self._device = device
         self._bar = bar
         self.trained = 0
         """Fits trained by this lab, those found finished not counted."""
@@ -118,7 +116,7 @@ class Lab:
         for seed in seeds:
             for label, held in folds.items():
                 trained = ~np.isin(columns.unit, held.units)
-                identity = [_FORMAT, base, _digest(trained, held.rows), self._device == "cuda"]
+                identity = [_FORMAT, base, _digest(trained, held.rows), False]
                 identity += [list(dataclasses.astuple(job.recipe)), seed, label]
                 name = sha256_bytes(jsontext.dump_line(identity))[:32]
                 paths[seed, label] = self._work / f"{name}.f32"
@@ -156,7 +154,6 @@ class Lab:
                 fits,
                 recipe,
                 workers=self._workers,
-                device=self._device,
                 progress=update,
             ):
                 rows = folds[fitted.fit.held_out or ""].rows

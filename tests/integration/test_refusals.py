@@ -55,7 +55,6 @@ def test_all_missing_columns_are_named_at_once(refusal, tmp_path: Path) -> None:
         (["--seeds", "7"], "has no seed 7"),
         (["--model", "fr_regressor_v9"], "no model family 'fr_regressor_v9'"),
         (["--hold-out", "frame"], "can't hold out by 'frame'"),
-        (["--device", "tpu"], "tpu"),
     ],
 )
 def test_a_bad_choice_of_training(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _EXTRAS = {
     "media": ("imageio_ffmpeg", "av"),
-    "train": ("numba", "scipy", "polars", "torch"),
+    "train": ("numba", "scipy", "polars"),
 }
 
 

@@ -51,7 +51,6 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Training threads. Default: one a usable core."),
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
 ModelId = Annotated[str, typer.Option("--model", help="The model family.")]
 

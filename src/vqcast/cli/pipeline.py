@@ -23,7 +23,6 @@ def pipeline(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each fit.")] = Recipe().epochs,
     hold_out: Annotated[str, typer.Option(help="What a fold holds out: src or group.")] = "src",
     workers: options.Workers = None,
-    device: options.Device = "cpu",
 ) -> None:
     """Check the corpus, train every seed, gate, and promote on PROMOTE.
 
@@ -36,7 +35,6 @@ def pipeline(
             {
                 "--epochs": epochs != Recipe().epochs,
                 "--hold-out": hold_out != "src",
-                "--device": device != "cpu",
             }
         )
         _forecaster(corpus, out_dir, registry)
@@ -55,7 +53,6 @@ def pipeline(
         recipe=replace(Recipe(), epochs=epochs),
         hold_out=hold_out,
         workers=workers,
-        device=device,
     )
     train.show(reports)
     verdict = gate.run(out_dir, write=True)
@@ -63,7 +60,7 @@ def pipeline(
     if verdict.verdict != PROMOTE:
         render.note(f"{registry} is untouched")
         raise typer.Exit(1)
-    promote.run(out_dir, loaded, registry, workers=workers, device=device)
+    promote.run(out_dir, loaded, registry, workers=workers)
 
 
 def _forecaster(corpora: list[Path], out_dir: Path, registry: Path) -> None:

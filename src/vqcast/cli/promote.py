@@ -24,7 +24,6 @@ def promote(
         typer.Option("--scaffold", help="Install a family that was held as smoke rows."),
     ] = False,
     workers: options.Workers = None,
-    device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
     """Fit the production models on the whole corpus and install them in one step.
@@ -37,7 +36,7 @@ def promote(
     """
     options.require_train()
     if forecasters.is_run(run_dir):
-        forecast.refuse_given({"--scaffold": scaffold, "--device": device != "cpu"})
+        forecast.refuse_given({"--scaffold": scaffold})
         forecast.promote(run_dir, corpus, registry, json=json)
         return
     run(
@@ -46,7 +45,6 @@ def promote(
         registry,
         scaffold=scaffold,
         workers=workers,
-        device=device,
         json=json,
     )
 
@@ -58,7 +56,6 @@ def run(
     *,
     scaffold: bool = False,
     workers: int | None = None,
-    device: str = "cpu",
     json: bool = False,
 ) -> None:
     """Promote with a progress bar and say what was installed."""
@@ -71,7 +68,6 @@ def run(
             registry,
             scaffold=scaffold,
             workers=workers,
-            device=device,
             on_progress=update,
         )
     if json:

@@ -30,7 +30,6 @@ def train(
         bool, typer.Option("--dry-run", help="One epoch, marked so that no gate accepts it.")
     ] = False,
     workers: options.Workers = None,
-    device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
     """Train every fold of every seed and write one loso_seed{N}.json each.
@@ -48,7 +47,6 @@ def train(
                 "--epochs": epochs != Recipe().epochs,
                 "--hold-out": hold_out != "src",
                 "--dry-run": dry_run,
-                "--device": device != "cpu",
             }
         )
         forecast.train(corpus, out_dir, json=json)
@@ -64,7 +62,6 @@ def train(
         hold_out=hold_out,
         dry_run=dry_run,
         workers=workers,
-        device=device,
     )
     if json:
         from vqcast.documents import to_dict
@@ -75,11 +72,11 @@ def train(
     if chosen.is_ensemble or dry_run:
         render.note(f"evidence in {out_dir}; next: vqcast gate {out_dir}")
         return
-    _judge_and_export(loaded, chosen, out_dir, workers=workers, device=device)
+    _judge_and_export(loaded, chosen, out_dir, workers=workers)
 
 
 def _judge_and_export(
-    corpus: Corpus, chosen: Family, out_dir: Path, *, workers: int | None, device: str
+    corpus: Corpus, chosen: Family, out_dir: Path, *, workers: int | None
 ) -> None:
     """A single model's verdict and files, at training time."""
     from vqcast.cli import gate
@@ -88,7 +85,7 @@ def _judge_and_export(
 
     verdict = gate.run(out_dir, write=True)
     with render.training_bar(f"fitting {chosen.id} on every row") as update:
-        export(out_dir, corpus, workers=workers, device=device, on_progress=update)
+        export(out_dir, corpus, workers=workers, on_progress=update)
     render.note(
         f"{verdict.verdict}: {chosen.id} exported into {out_dir / EXPORT_FOLDER}; "
         "vqcast promote installs it"
@@ -107,7 +104,6 @@ def run(
     hold_out: str = "src",
     dry_run: bool = False,
     workers: int | None = None,
-    device: str = "cpu",
 ) -> dict[int, LosoReport]:
     """Cross-validate with a progress bar and a log file a seed."""
     from vqcast.durable.files import write_atomic
@@ -134,7 +130,6 @@ def run(
             out_dir,
             seeds=seeds,
             workers=workers,
-            device=device,
             on_progress=update,
             on_seed=log,
         )

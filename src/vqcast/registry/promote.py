@@ -54,7 +54,6 @@ def promote(
     *,
     scaffold: bool = False,
     workers: int | None = None,
-    device: str = "cpu",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Promoted:
     """Fit, export and install the family that the run folder's verdict promotes.
@@ -72,7 +71,7 @@ def promote(
     _require_same_calibration(run_dir, found, corpus, model)
     made, worst = fit_and_package(
         corpus, verdict, found,
-        smoke=scaffold, workers=workers, device=device, on_progress=on_progress,
+        smoke=scaffold, workers=workers, on_progress=on_progress,
     )  # fmt: skip
     if scaffold:
         files = install(registry, made, {})
@@ -89,7 +88,6 @@ def export(
     corpus: Corpus,
     *,
     workers: int | None = None,
-    device: str = "cpu",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Row]:
     """Fit the run folder's family on every row and write its files into the folder.
@@ -100,7 +98,7 @@ def export(
     verdict, _ = evidence.read_verdict(run_dir)
     made, _ = fit_and_package(
         corpus, verdict, found,
-        smoke=verdict.verdict != PROMOTE, workers=workers, device=device, on_progress=on_progress,
+        smoke=verdict.verdict != PROMOTE, workers=workers, on_progress=on_progress,
     )  # fmt: skip
     for name, data in made.files.items():
         write_atomic(run_dir / EXPORT_FOLDER / name, data)
@@ -147,7 +145,6 @@ def fit_and_package(
     *,
     smoke: bool,
     workers: int | None = None,
-    device: str = "cpu",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> tuple[Package, float]:
     """Train one network a seed on every row, export it, and check graph against network.
@@ -159,9 +156,7 @@ def fit_and_package(
     data = trainable(corpus, model)
     columns = columns_of(data.corpus, model)
     fits = [Fit(seed=seed, held_out=None) for seed in model.seeds]
-    fitted = list(
-        train(columns, fits, recipe, workers=workers, device=device, progress=on_progress)
-    )
+    fitted = list(train(columns, fits, recipe, workers=workers, progress=on_progress))
     made = package(
         [
             Trained(each.fit.seed, each.weights, each.feature_mean, each.feature_std)

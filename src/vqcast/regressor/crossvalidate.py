@@ -86,7 +86,6 @@ def crossvalidate(
     *,
     seeds: Sequence[int],
     workers: int | None = None,
-    device: str = "cpu",
     on_progress: Callable[[Progress], None] | None = None,
     on_seed: Callable[[LosoReport], None] | None = None,
 ) -> dict[int, LosoReport]:
@@ -120,7 +119,6 @@ def crossvalidate(
             pending.fits,
             run.recipe,
             workers=workers,
-            device=device,
             progress=on_progress,
         ):
             pending.add(fitted)

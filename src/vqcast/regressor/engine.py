@@ -28,9 +28,7 @@ from vqcast.families import Recipe
 from vqcast.regressor.job import Clock, Columns, Fit, Fitted, Progress
 from vqcast.regressor.trainer import Stopped, Trainer
 
-__all__ = ["DEVICES", "Columns", "Fit", "Fitted", "Progress", "train", "usable_cores"]
-
-DEVICES = ("cpu", "cuda")
+__all__ = ["Columns", "Fit", "Fitted", "Progress", "train", "usable_cores"]
 
 _REPORT_S = 0.2
 """Seconds between two calls of ``progress``."""
@@ -42,7 +40,6 @@ def train(
     recipe: Recipe,
     *,
     workers: int | None = None,
-    device: str = "cpu",
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Fitted]:
     """Train ``fits`` and yield each as it is done, roughly in their order.
@@ -53,12 +50,9 @@ def train(
     caller's thread, about five times a second. Leaving the iterator early, or
     Ctrl-C, stops the threads within a fraction of a second.
 
-    Raises InputError for an impossible recipe or fit, ToolUnavailable where
-    ``device`` is not on this machine.
+    Raises InputError for an impossible recipe or fit.
     """
     check_recipe(recipe)
-    if device not in DEVICES:
-        raise InputError(f"no device {device!r}", hint=f"choose one of: {', '.join(DEVICES)}")
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}; at least 1 is needed")
     units = set(np.unique(columns.unit).tolist())
@@ -67,10 +61,6 @@ def train(
             raise InputError(f"holding out {fit.held_out!r} leaves no row to train on")
     if not len(columns.vmaf):
         raise InputError("no row to train on")
-    if device == "cuda":
-        from vqcast.regressor import cuda
-
-        return cuda.train(columns, fits, recipe, progress=progress)
     pool = _Pool(columns, fits, recipe, min(workers or usable_cores(), max(len(fits), 1)))
     return pool.run(progress)
 

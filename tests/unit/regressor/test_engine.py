@@ -187,8 +187,6 @@ def test_impossible_recipes_are_refused_by_field(columns: Columns, change: dict)
 def test_impossible_requests_are_refused(columns: Columns) -> None:
     with pytest.raises(InputError, match="workers"):
         train(columns, FITS, SHORT, workers=0)
-    with pytest.raises(InputError, match="device"):
-        train(columns, FITS, SHORT, device="tpu")
     with pytest.raises(InputError, match="no row"):
         train(columns, [Fit(0, "all", (0, 1, 2, 3))], SHORT)
     with pytest.raises(InputError, match="go together"):

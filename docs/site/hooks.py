@@ -37,7 +37,8 @@ KEPT = ROOT / "build" / "docs"
 REGISTRY = ROOT / "model" / "tiny"
 CORPUS = ROOT / "data" / "phase_a" / "per_frame_canonical6.jsonl.gz"
 TUNE = ROOT / "docs" / "transcripts" / "tune.jsonl"
-DRAWING = sorted((ROOT / "src" / "vqcast" / "report").glob("*.*"))
+PAGES = ROOT / "src" / "vqcast" / "pages"
+DRAWING = sorted(path for path in PAGES.rglob("*.*") if path.suffix != ".pyc")
 
 
 def _encoder_entry() -> str:

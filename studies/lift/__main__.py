@@ -1,4 +1,4 @@
-"""``vqcast lift``: what knowing the codec adds to PLCC, with an interval, against the floor."""
+"""``python -m studies.lift``: what knowing the codec adds to PLCC, with its interval."""
 
 from __future__ import annotations
 
@@ -317,7 +317,7 @@ def _list(numbers: list[int]) -> str:
 def _command(words: list[str]) -> str:
     """The command line as typed, folders of this machine left out."""
     shown = [Path(word).name if word.startswith("/") else word for word in words]
-    return " ".join(["vqcast", *map(shlex.quote, shown)])
+    return " ".join(["python -m studies.lift", *map(shlex.quote, shown)])
 
 
 if __name__ == "__main__":

@@ -3,8 +3,3 @@
 ``tests/crash``, ``tests/hostile`` and ``tests/fuzz`` run a quick share of each;
 ``python -m attacks`` runs them in full and writes ``docs/reliability.md``.
 """
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "registry"))

@@ -8,9 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "registry"))
-
 from registry_kit import House, write_corpus
 
 Vqcast = Callable[..., subprocess.CompletedProcess[str]]

@@ -1,4 +1,4 @@
-"""A promoted forecaster made from real curves, for the tests of several rooms."""
+"""A promoted ensemble and a promoted forecaster, for the tests of several rooms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from forecast_kit import write_small_corpus
+from registry_kit import House, build_house
 
 from vqcast.workflow import forecast as forecasters
 
@@ -19,6 +20,18 @@ class ForecastHouse:
     corpus: Path
     run_dir: Path
     registry: Path
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A run and its registry that no test changes."""
+    return build_house(tmp_path_factory.mktemp("house"))
+
+
+@pytest.fixture
+def house(pristine: House, tmp_path: Path) -> House:
+    """A copy to break."""
+    return pristine.copy(tmp_path)
 
 
 @pytest.fixture(scope="session")

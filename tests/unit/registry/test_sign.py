@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from registry_kit import contents
 from signing_kit import MODEL, Signed, build_signed
+from typer.testing import CliRunner
 
 from vqcast.cli.main import app
 from vqcast.documents import jsontext

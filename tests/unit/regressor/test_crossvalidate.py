@@ -15,11 +15,8 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from scipy import stats
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "registry"))
-
 from registry_kit import rows, write_corpus
+from scipy import stats
 
 from vqcast.corpus.table import load
 from vqcast.documents.evidence import LosoReport

@@ -301,7 +301,7 @@ print(predictor.predict(features, encoder="libx264", cq=28).pooled_mean)
 heavy = {"torch", "numba", "polars", "av", "imageio_ffmpeg", "scipy", "typer", "rich"}
 print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
 print(sorted(name for name in sys.modules if name.startswith(
-    ("vqcast.media", "vqcast.corpus", "vqcast.regressor", "vqcast.cli", "vqcast.regressor"))))
+    ("vqcast.media", "vqcast.measured", "vqcast.corpus", "vqcast.regressor", "vqcast.cli"))))
 """
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "registry"))
-
 from registry_kit import edit, reseal
 from signing_kit import GOLDEN, MODEL, Signed, build_signed
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
-
-import tune_rules as rules
+from bench import tune_rules as rules
 
 BOUNDS = (10.0, 46.0, 0.5)
 

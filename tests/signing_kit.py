@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vqcast.registry.sign import keygen, sign
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "registries" / "signed" / "registry"
+GOLDEN = Path(__file__).parent / "golden" / "registries" / "signed" / "registry"
 MODEL = "fr_regressor_v2_ensemble_v1_mean"
 
 

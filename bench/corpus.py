@@ -30,7 +30,8 @@ from typing import Any
 
 from page import write_block
 
-from vqcast.corpus.plan import Cell, plan
+from vqcast.corpus.plan import plan
+from vqcast.measured.cell import Cell
 from vqcast.media.encoders import encoder
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg

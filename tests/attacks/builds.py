@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 from attacks.clips import drawn_clip, tool
@@ -21,11 +20,12 @@ from attacks.count import Count, drawn, scratch
 from attacks.disk import FAULTS, FaultyDisk, Journal, Killed, Tree, materialise, using
 from vqcast.corpus import decoded, execute
 from vqcast.corpus.build import Built, build, cells_folder
-from vqcast.corpus.cell import measure_cell
 from vqcast.corpus.execute import LocalPool
-from vqcast.corpus.plan import Cell, key, plan
+from vqcast.corpus.plan import plan
 from vqcast.durable import disk
 from vqcast.errors import VqcastError
+from vqcast.measured.cell import Cell
+from vqcast.measured.measurement import Measurement, measure
 from vqcast.media.source import probe
 from vqcast.media.tool import Tool
 
@@ -45,23 +45,23 @@ def grid() -> tuple[Cell, ...]:
 
 
 @cache
-def measured() -> dict[str, dict[str, Any]]:
+def measured() -> dict[str, Measurement]:
     """Every cell of the grid, really encoded and scored, by its file's name."""
-    return {cell_name(cell): measure_cell(cell, tool()) for cell in grid()}
+    return {cell_name(cell): measure(cell, tool()) for cell in grid()}
 
 
 @contextmanager
 def measuring_again(started: list[Cell]) -> Iterator[None]:
     """Cells are given the numbers that they were measured with, and counted."""
 
-    def again(cell: Cell, _: Tool, __: threading.Event | None = None) -> dict[str, Any]:
+    def again(cell: Cell, _: Tool, __: threading.Event | None = None) -> Measurement:
         if isinstance(disk.current, FaultyDisk) and disk.current.is_dead:
             raise Killed
         started.append(cell)
         return measured()[cell_name(cell)]
 
     with (
-        patch.object(execute, "measure_cell", again),
+        patch.object(execute, "measure", again),
         patch.object(decoded, "MAX_BYTES", 0),  # no encode reads the source
     ):
         yield
@@ -83,7 +83,7 @@ def run(out: Path, jobs: int = JOBS, **told: Callable[..., None]) -> Built:
 
 def cell_name(cell: Cell) -> str:
     """Name of the file that a finished cell is kept in."""
-    return f"{key(cell, tool().sha256)}.json"
+    return cell.file_name(tool().sha256)
 
 
 def errors_and_kills(n: int, rng: random.Random) -> Count:

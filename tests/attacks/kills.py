@@ -26,10 +26,10 @@ from attacks.count import Count, scratch
 from attacks.editions import FEATURES, editions, houses, leftovers, old_registry, speaks, which
 from vqcast.corpus import execute
 from vqcast.corpus.build import cells_folder
-from vqcast.corpus.cell import measure_cell
 from vqcast.durable import disk
 from vqcast.durable.disk import Disk
 from vqcast.errors import Busy, VqcastError
+from vqcast.measured.measurement import Measurement, measure
 
 NAMES = ("old", "new")
 BUSY = 75
@@ -185,12 +185,12 @@ def _timeless(corpus: Path) -> list[dict[str, Any]]:
 def _journalled(log: Path) -> Iterator[None]:
     """Each real measurement adds a line to ``log`` as it begins."""
 
-    def noting(*arguments: Any) -> dict[str, Any]:
+    def noting(*arguments: Any) -> Measurement:
         with log.open("a") as stream:
             stream.write("begun\n")
-        return measure_cell(*arguments)
+        return measure(*arguments)
 
-    with patch.object(execute, "measure_cell", noting):
+    with patch.object(execute, "measure", noting):
         yield
 
 

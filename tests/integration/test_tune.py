@@ -80,15 +80,15 @@ def test_a_changed_source_and_a_damaged_entry_are_measured_again(
     keys = set()
     for path in (film, changed):
         prober = Prober(probe(path, tool), "libx264", "ultrafast", tool, cache)
-        keys.add(prober.key(40))
+        keys.add(prober.cell(40).key(tool.sha256))
         assert not prober.measure(40).reused and prober.measure(40).reused
     assert len(keys) == 2
-    entry = cache / f"{prober.key(40)}.json"
+    entry = cache / prober.cell(40).file_name(tool.sha256)
     whole = entry.read_bytes()
     for damage in (b"", whole[:-40], whole.replace(b'"vmaf":[', b'"vmaf":[1e999,'), b"[]"):
         entry.write_bytes(damage)
         assert not prober.measure(40).reused
-        assert entry.read_bytes().startswith(b'{"video_bytes"')
+        assert entry.read_bytes().startswith(b'{"schema_version":1,"enc_bytes"')
 
 
 def test_out_of_reach_is_the_best_effort(vqcast: Vqcast, film: Path, cache: Path) -> None:

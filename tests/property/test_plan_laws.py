@@ -9,7 +9,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqcast.corpus.plan import Cell, key, plan
+from vqcast.corpus.plan import plan
+from vqcast.measured.cell import Cell
 from vqcast.media.source import RawFormat, Source
 
 SOURCE = Source(
@@ -23,14 +24,14 @@ DIGEST = st.text("0123456789abcdef", min_size=64, max_size=64)
 @given(st.text(min_size=1, max_size=9), st.none() | st.text(max_size=9))
 def test_names_paths_and_groups_cost_no_encode(name, group) -> None:
     renamed = replace(SOURCE, name=name, path=Path("/elsewhere") / "b.mkv", group=group)
-    assert key(replace(CELL, source=renamed), FFMPEG) == key(CELL, FFMPEG)
+    assert replace(CELL, source=renamed).key(FFMPEG) == CELL.key(FFMPEG)
 
 
 @given(DIGEST)
 def test_other_bytes_and_another_ffmpeg_are_another_cell(digest) -> None:
     other = replace(CELL, source=replace(SOURCE, sha256=digest))
-    assert (key(other, FFMPEG) == key(CELL, FFMPEG)) == (digest == SOURCE.sha256)
-    assert (key(CELL, digest) == key(CELL, FFMPEG)) == (digest == FFMPEG)
+    assert (other.key(FFMPEG) == CELL.key(FFMPEG)) == (digest == SOURCE.sha256)
+    assert (CELL.key(digest) == CELL.key(FFMPEG)) == (digest == FFMPEG)
 
 
 def test_every_part_of_the_measurement_is_in_the_key() -> None:
@@ -47,7 +48,7 @@ def test_every_part_of_the_measurement_is_in_the_key() -> None:
         replace(CELL, source=replace(SOURCE, frames=7)),
         *(replace(CELL, source=replace(SOURCE, raw=each)) for each in raws),
     ]
-    keys = {key(cell, FFMPEG) for cell in cells}
+    keys = {cell.key(FFMPEG) for cell in cells}
     assert len(keys) == len(cells) and all(len(each) == 64 for each in keys)
 
 

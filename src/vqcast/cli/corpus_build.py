@@ -103,7 +103,7 @@ def build(
     from vqcast.corpus.build import build as build_corpus
     from vqcast.corpus.build import cells_folder
     from vqcast.corpus.copies import Copies
-    from vqcast.corpus.plan import plan
+    from vqcast.corpus.plan import plan, weight
     from vqcast.corpus.provenance import Manifest, provenance, read_manifest
     from vqcast.corpus.remote import local_path
     from vqcast.corpus.store import open_store
@@ -147,7 +147,7 @@ def build(
             probed.append(source)
             advance(1, path.name)
     cells = plan(probed, qualities, presets, v1=v1)
-    with render.weighted_bar("cells", sum(cell.weight for cell in cells)) as advance:
+    with render.weighted_bar("cells", sum(map(weight, cells))) as advance:
         built = build_corpus(
             cells,
             out,
@@ -155,7 +155,7 @@ def build(
             executor=executor,
             store=store,
             origins=origins,
-            on_cell=lambda cell, reused: advance(cell.weight, str(cell)),
+            on_cell=lambda cell, reused: advance(weight(cell), str(cell)),
             on_failure=lambda cell, reason: render.note(f"failed: {cell}: {reason}"),
         )
     if built.sha256 is not None:

@@ -3,27 +3,28 @@
 Each finished cell is a file of its own under ``OUT.cells/``, or wherever it is
 asked for, named by its content address, so an interrupted build goes on where
 it stopped and a larger grid measures only what is new. The corpus is assembled
-from them in plan order at the end, in one step.
+from them in plan order at the end, in one step, each file read once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vqcast.corpus.cell import finished, rows_of
 from vqcast.corpus.execute import Executor, LocalPool, Task
 from vqcast.corpus.parquet import Part
-from vqcast.corpus.plan import Cell, key
-from vqcast.corpus.store import FolderStore, Store
+from vqcast.corpus.rows import rows_of
 from vqcast.corpus.writing import write_corpus
 from vqcast.durable.lock import locked
 from vqcast.errors import InputError
+from vqcast.measured.cell import Cell
+from vqcast.measured.measurement import read
+from vqcast.measured.store import FolderStore, Store
 from vqcast.media.tool import Tool
 
 
@@ -60,75 +61,120 @@ def build(
     finished cells; ``origins`` gives the URLs of sources, by name, that are not local.
     ``on_cell(cell, reused)`` and ``on_failure(cell, reason)`` are called from
     this thread. A failed cell is left out of the corpus and named in the
-    result; a later build tries it again. Ctrl-C kills the encodes that run here
-    and keeps every finished cell.
+    result; a later build tries it again. A file that turns out to be damaged is
+    measured again. Ctrl-C kills the encodes that run here and keeps every finished cell.
     """
-    store = store or FolderStore(cells_folder(out))
-    origins = origins or {}
-    failures: list[tuple[Cell, str]] = []
+    building = _Building(
+        cells, tool, executor or LocalPool(), store or FolderStore(cells_folder(out)),
+        origins or {}, on_cell or _nothing, on_failure or _nothing,
+    )  # fmt: skip
     with locked(out, what="building"):
-        names = [f"{key(cell, tool.sha256)}.json" for cell in cells]
-        missing: dict[str, list[Cell]] = {}
-        for cell, name, measured in _measured(cells, names, store):
-            if measured is None:
-                missing.setdefault(name, []).append(cell)
-            elif on_cell:
-                on_cell(cell, True)
-        readers = Counter(same[0].source.sha256 for same in missing.values())
-        tasks = [
-            Task(
-                same[0],
-                name,
-                origins.get(same[0].source.name),
-                shared=readers[same[0].source.sha256] > 1,
-            )
-            for name, same in missing.items()
-        ]
-        with closing((executor or LocalPool()).run(tasks, tool, store)) as ended:
-            for task, reason in ended:
-                for cell in missing[task.name]:
-                    if reason is None and on_cell:
-                        on_cell(cell, False)
-                    if reason is not None:
-                        failures.append((cell, reason))
-                        if on_failure:
-                            on_failure(cell, reason)
-        rows, digest = write_corpus(out, _parts(cells, names, store))
-    n_missing = sum(map(len, missing.values()))
+        building.measure(building.missing())
+        try:
+            rows, digest = write_corpus(out, building.parts())
+        except _NotWhole:
+            building.measure(building.damaged())
+            rows, digest = write_corpus(out, building.parts())
+    failures = [(cells[index], reason) for index, reason in building.failed.items()]
     return Built(
-        measured=n_missing - len(failures),
-        reused=len(cells) - n_missing,
+        measured=len(building.made),
+        reused=len(cells) - len(building.made) - len(failures),
         failures=failures,
         rows=rows,
         sha256=digest,
     )
 
 
-def _measured(
-    cells: Sequence[Cell], names: Sequence[str], store: Store
-) -> Iterator[tuple[Cell, str, dict[str, Any] | None]]:
-    """Each cell in order with its numbers, or None where there are none."""
-    for cell, name, data in zip(cells, names, store.read(names), strict=True):
-        yield cell, name, finished(data, cell, where=name)
+def _nothing(cell: Cell, said: object) -> None:
+    """Tell nobody."""
 
 
-def _parts(cells: Sequence[Cell], names: Sequence[str], store: Store) -> list[Part]:
-    """The finished cells by encoder and source; their numbers are read when they are written."""
-    members: dict[tuple[str, str], list[int]] = {}
-    first_row, rows = [], 0
-    for index, (cell, _, measured) in enumerate(_measured(cells, names, store)):
-        first_row.append(rows)
-        if measured is not None:
-            members.setdefault((cell.encoder, cell.source.name), []).append(index)
-            rows += cell.source.frames
+class _NotWhole(InputError):
+    """A finished cell's file is gone or damaged."""
 
-    def part(indices: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        ours = [cells[index] for index in indices], [names[index] for index in indices]
-        for index, (cell, name, measured) in zip(indices, _measured(*ours, store), strict=True):
-            if measured is None:
-                raise InputError(f"{cell}: {name} is gone from {store.where}", hint="build again")
-            yield from enumerate(rows_of(cell, measured), start=first_row[index])
 
-    return [
-        Part(encoder, src, partial(part, indices)) for (encoder, src), indices in members.items()
-    ]
+@dataclass
+class _Building:
+    """The cells of a build by their index in the plan: what was made, what failed."""
+
+    cells: Sequence[Cell]
+    tool: Tool
+    executor: Executor
+    store: Store
+    origins: Mapping[str, str]
+    on_cell: Callable[[Cell, bool], None]
+    on_failure: Callable[[Cell, str], None]
+    made: set[int] = field(default_factory=set)
+    failed: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names = [cell.file_name(self.tool.sha256) for cell in self.cells]
+
+    def missing(self) -> Iterator[int]:
+        """The cells that have no file; those that have one are told as reused."""
+        there = self.store.names()
+        for index, name in enumerate(self.names):
+            if name not in there:
+                yield index
+            else:
+                self.on_cell(self.cells[index], True)
+
+    def damaged(self) -> Iterator[int]:
+        """The cells whose file is not whole."""
+        left = [index for index in range(len(self.cells)) if index not in self.failed]
+        for index, data in zip(left, self._files(left), strict=True):
+            if read(data, self.cells[index], where=self.names[index]) is None:
+                yield index
+
+    def measure(self, indices: Iterable[int]) -> None:
+        """Measure these cells; two of one identity, from twin files, once."""
+        alike: dict[str, list[int]] = {}
+        for index in indices:
+            alike.setdefault(self.names[index], []).append(index)
+        firsts = {name: self.cells[same[0]] for name, same in alike.items()}
+        readers = Counter(cell.source.sha256 for cell in firsts.values())
+        tasks = [
+            Task(
+                cell,
+                name,
+                self.origins.get(cell.source.name),
+                shared=readers[cell.source.sha256] > 1,
+            )
+            for name, cell in firsts.items()
+        ]
+        with closing(self.executor.run(tasks, self.tool, self.store)) as ended:
+            for task, reason in ended:
+                for index in alike[task.name]:
+                    if reason is None:
+                        self.made.add(index)
+                        self.on_cell(self.cells[index], False)
+                    else:
+                        self.failed[index] = reason
+                        self.on_failure(self.cells[index], reason)
+
+    def parts(self) -> list[Part]:
+        """The finished cells by encoder and source; their files are read when they are written."""
+        members: dict[tuple[str, str], list[int]] = {}
+        places: dict[int, int] = {}
+        rows = 0
+        for index, cell in enumerate(self.cells):
+            if index not in self.failed:
+                members.setdefault((cell.encoder, cell.source.name), []).append(index)
+                places[index] = rows
+                rows += cell.frames
+
+        def part(indices: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+            for index, data in zip(indices, self._files(indices), strict=True):
+                cell, name = self.cells[index], self.names[index]
+                measured = read(data, cell, where=name)
+                if measured is None:
+                    raise _NotWhole(
+                        f"{cell}: {name} is gone from {self.store.where}, or damaged there",
+                        hint="build again",
+                    )
+                yield from enumerate(rows_of(cell, measured), start=places[index])
+
+        return [Part(encoder, src, partial(part, own)) for (encoder, src), own in members.items()]
+
+    def _files(self, indices: Sequence[int]) -> Iterator[bytes | None]:
+        return self.store.read([self.names[index] for index in indices])

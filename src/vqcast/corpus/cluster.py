@@ -17,14 +17,15 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from vqcast.corpus.cell import finished
 from vqcast.corpus.copies import Copies
 from vqcast.corpus.decoded import Decoded
 from vqcast.corpus.execute import Ended, Task, perform
-from vqcast.corpus.plan import Cell
-from vqcast.corpus.store import Store, open_store
+from vqcast.corpus.store import open_store
 from vqcast.errors import InputError, MissingDependency, ToolUnavailable, VqcastError
-from vqcast.media.encoders import encoder
+from vqcast.measured.cell import Cell
+from vqcast.measured.measurement import read
+from vqcast.measured.store import Store
+from vqcast.media.encoders import ENCODERS, encoder
 from vqcast.media.tool import Tool, find_ffmpeg
 
 _WINDOW = 2_000
@@ -61,8 +62,6 @@ def resources_of(cell: Cell, amounts: Mapping[str, float]) -> dict[str, float]:
 
 @cache
 def _hardware() -> tuple[str, ...]:
-    from vqcast.media.encoders import ENCODERS
-
     return tuple(name for name, entry in ENCODERS.items() if entry.device is not None)
 
 
@@ -88,7 +87,7 @@ def measure_remotely(task: Task, ffmpeg_sha256: str, where: str) -> None:
     if tool.sha256 != ffmpeg_sha256:
         raise ToolUnavailable(f"{task.cell}: a worker has another ffmpeg ({tool.version})")
     (data,) = store.read([task.name])
-    if finished(data, task.cell, where=task.name) is None:
+    if read(data, task.cell, where=task.name) is None:
         perform(task, tool, store, _copies(), _decoded())
 
 
@@ -230,7 +229,7 @@ class DaskCluster:
         """What workers finished while nobody could hear them say so."""
         names = list(todo)
         for name, data in zip(names, store.read(names), strict=True):
-            if finished(data, todo[name].cell, where=name) is not None:
+            if read(data, todo[name].cell, where=name) is not None:
                 yield todo.pop(name), None
 
 

@@ -15,13 +15,13 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from vqcast.corpus.cell import measure_cell
 from vqcast.corpus.copies import Copies
 from vqcast.corpus.decoded import Decoded
-from vqcast.corpus.plan import Cell
-from vqcast.corpus.store import Store
-from vqcast.documents import jsontext
+from vqcast.documents import codec
 from vqcast.errors import VqcastError
+from vqcast.measured.cell import Cell
+from vqcast.measured.measurement import measure
+from vqcast.measured.store import Store
 from vqcast.media.run import Cancelled
 from vqcast.media.tool import Tool
 
@@ -66,8 +66,8 @@ def perform(
             source = replace(source, path=path.absolute())
         if task.shared:
             source = replace(source, path=stack.enter_context(decoded.use(source, tool, cancel)))
-        measured = measure_cell(replace(task.cell, source=source), tool, cancel)
-    store.write(task.name, jsontext.dump_line(measured))
+        measured = measure(replace(task.cell, source=source), tool, cancel)
+    store.write(task.name, codec.encode_compact(measured))
 
 
 @dataclass(frozen=True, slots=True)

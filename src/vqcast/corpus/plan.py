@@ -1,20 +1,11 @@
-"""Which cells a build measures: a pure list, and each cell's identity.
-
-A cell is one (source, encoder, preset, cq). Its key is the digest of all that
-its numbers depend on: the source's bytes, how they are read, the encoder's
-arguments, the score's filter and ffmpeg itself. Names and groups are not
-among them, so a renamed file or a new group costs no encode.
-"""
+"""Which cells a build measures: a pure list."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from vqcast.documents import jsontext
-from vqcast.durable.files import sha256_bytes
 from vqcast.errors import CorpusError, InputError
-from vqcast.media import argv
+from vqcast.measured.cell import Cell
 from vqcast.media.encoders import encoder
 from vqcast.media.source import Source
 
@@ -29,46 +20,10 @@ RELATIVE_COST = {
 """Encode seconds beside libx264 medium at vqcast's default presets; for time left only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One encode to make and score."""
-
-    source: Source
-    encoder: str
-    preset: str | None
-    """None: the encoder has no presets."""
-    cq: float
-    v1: bool
-
-    @property
-    def depth(self) -> int:
-        """Bits at which it is scored: the deeper of source and encode."""
-        encodes_deep = "10" in encoder(self.encoder).pix_fmt(self.source.depth)
-        return 10 if encodes_deep else self.source.depth
-
-    @property
-    def weight(self) -> float:
-        """Expected cost, in arbitrary units, for estimating the time left."""
-        pixels = self.source.width * self.source.height * self.source.frames
-        return pixels * (0.7 + RELATIVE_COST.get(self.encoder, 1.0))
-
-    def __str__(self) -> str:
-        words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
-        return " ".join(word for word in words if word is not None)
-
-
-def key(cell: Cell, ffmpeg_sha256: str) -> str:
-    """The cell's content address: 64 hex digits."""
-    source, raw = cell.source, cell.source.raw
-    identity = {
-        "source": source.sha256,
-        "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
-        "frames": source.frames,
-        "encode": encoder(cell.encoder).options(cell.cq, cell.preset, source.depth),
-        "score": argv.score_filter(cell.depth, source.frames, v1=cell.v1),
-        "ffmpeg": ffmpeg_sha256,
-    }
-    return sha256_bytes(jsontext.dump_line(identity))
+def weight(cell: Cell) -> float:
+    """A cell's expected cost, in arbitrary units, for estimating the time left."""
+    pixels = cell.source.width * cell.source.height * cell.frames
+    return pixels * (0.7 + RELATIVE_COST.get(cell.encoder, 1.0))
 
 
 def plan(

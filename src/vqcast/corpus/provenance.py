@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from vqcast.corpus.check import describe
-from vqcast.corpus.plan import Cell
 from vqcast.corpus.table import Corpus
 from vqcast.errors import InputError
+from vqcast.measured.cell import Cell
 from vqcast.media import argv
 from vqcast.media.encoders import encoder
 from vqcast.media.tool import Tool

@@ -68,6 +68,15 @@ class Objects:
             self._filesystem, root = _filesystem(self._url)
         self._root = root.rstrip("/")
 
+    def names(self) -> set[str]:
+        """The names of all objects; none where nothing was written yet."""
+        with _in_our_words(self._url):
+            try:
+                found = self._filesystem.ls(self._root, detail=False)
+            except FileNotFoundError:
+                return set()
+        return {path.rstrip("/").rpartition("/")[2] for path in found}
+
     def read(self, names: Sequence[str]) -> Iterator[bytes | None]:
         """The bytes of each name in order, fetched side by side; None where it is absent."""
         paths = [f"{self._root}/{name}" for name in names]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vqcast.documents.tune import TuneProbe
 from vqcast.forecast.forecaster import Probe
 from vqcast.forecast.latent import METRICS, pool
-from vqcast.measured.probe import Measured, Prober
+from vqcast.measured.probe import Probed, Prober
 from vqcast.media.segment import Segment, find
 from vqcast.media.source import Source
 from vqcast.tuning import sampling
@@ -77,7 +77,7 @@ class Title:
         bits_per_pixel = 8 * size / (count * source.width * source.height)
         return line, Probe(crf, score, bits_per_pixel, features)
 
-    def _sample(self, crf: float) -> list[Measured]:
+    def _sample(self, crf: float) -> list[Probed]:
         source, length = self.prober.source, sampling.segment_frames(self.fps)
         if self._segments:
             return self._measure(crf, self._segments)
@@ -102,7 +102,7 @@ class Title:
         first = sampling.starts(source.frames, length, count)
         return [find(source, start, length, tool, cancel=self.prober.cancel) for start in first]
 
-    def _measure(self, crf: float, segments: list[Segment]) -> list[Measured]:
+    def _measure(self, crf: float, segments: list[Segment]) -> list[Probed]:
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
             try:
                 return list(workers.map(lambda part: self.prober.measure(crf, part), segments))

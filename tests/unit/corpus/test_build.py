@@ -23,12 +23,13 @@ import pytest
 from vqcast.corpus.build import build, cells_folder
 from vqcast.corpus.decoded import Decoded
 from vqcast.corpus.execute import LocalPool, Task
-from vqcast.corpus.plan import Cell, key, plan
-from vqcast.corpus.store import FolderStore
+from vqcast.corpus.plan import plan
 from vqcast.corpus.table import load
 from vqcast.corpus.writing import convert
 from vqcast.durable.lock import locked
 from vqcast.errors import Busy
+from vqcast.measured.cell import Cell
+from vqcast.measured.store import FolderStore
 from vqcast.media.measure import V1_METRICS
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
@@ -82,13 +83,13 @@ def _cell_files(out: Path) -> dict[str, bytes]:
 
 
 def _rebuild(grid: list[Cell], out: Path, tool: Tool) -> list[tuple[str, bool]]:
-    """Build again; the cells in order, and whether each was found finished."""
-    seen: list[tuple[str, bool]] = []
-    built = build(grid, out, tool, on_cell=lambda cell, reused: seen.append((str(cell), reused)))
+    """Build again; the cells in order, and whether each was found finished, and whole."""
+    told: dict[str, bool] = {}
+    built = build(grid, out, tool, on_cell=lambda cell, reused: told.update({str(cell): reused}))
     assert built.failures == []
-    assert built.reused == sum(reused for _, reused in seen)
-    assert built.measured == len(seen) - built.reused
-    return seen
+    assert built.reused == sum(told.values())
+    assert built.measured == len(told) - built.reused
+    return list(told.items())
 
 
 @pytest.mark.usefixtures("private_tmp")
@@ -117,7 +118,7 @@ def test_a_grid_builds_in_plan_order_and_loads(grid: list[Cell], clean: Path, to
 
 
 def test_each_cell_is_a_file_named_by_its_key(grid: list[Cell], clean: Path, tool: Tool) -> None:
-    assert set(_cell_files(clean)) == {f"{key(cell, tool.sha256)}.json" for cell in grid}
+    assert set(_cell_files(clean)) == {cell.file_name(tool.sha256) for cell in grid}
 
 
 @pytest.mark.usefixtures("private_tmp")
@@ -232,7 +233,7 @@ def test_a_damaged_cell_file_is_measured_again(
     spoil: Callable[[bytes], bytes], grid: list[Cell], clean: Path, tool: Tool, tmp_path: Path
 ) -> None:
     out = _copy_of(clean, tmp_path)
-    path = cells_folder(out) / f"{key(grid[1], tool.sha256)}.json"
+    path = cells_folder(out) / grid[1].file_name(tool.sha256)
     path.write_bytes(spoil(path.read_bytes()))
     seen = _rebuild(grid, out, tool)
     assert [cell for cell, reused in seen if not reused] == [str(grid[1])]
@@ -243,7 +244,7 @@ def test_a_cell_file_of_other_metrics_is_measured_again(
     grid: list[Cell], clean: Path, tool: Tool, tmp_path: Path
 ) -> None:
     out = _copy_of(clean, tmp_path)
-    path = cells_folder(out) / f"{key(grid[1], tool.sha256)}.json"
+    path = cells_folder(out) / grid[1].file_name(tool.sha256)
     path.write_bytes(
         _with_columns(lambda columns: columns.update(more=columns["vmaf"]))(path.read_bytes())
     )
@@ -276,9 +277,10 @@ def test_decoding_a_source_once_changes_no_number(
     alone = [Task(cell, name) for cell, name in zip(grid, names, strict=True)]
     assert [reason for _, reason in LocalPool(2).run(alone, tool, store)] == [None] * 8
     for cell, data in zip(grid, store.read(names), strict=True):
-        shared = json.loads(_cell_files(clean)[f"{key(cell, tool.sha256)}.json"])
+        shared = json.loads(_cell_files(clean)[cell.file_name(tool.sha256)])
         assert data is not None
-        assert json.loads(data) | {"enc_time_ms": 0} == shared | {"enc_time_ms": 0}
+        timeless = {"enc_time_ms": 0, "wall_s": 0}
+        assert json.loads(data) | timeless == shared | timeless
 
 
 @pytest.mark.usefixtures("private_tmp")

@@ -16,9 +16,10 @@ from vqcast.corpus.copies import Copies
 from vqcast.corpus.execute import LocalPool, Task
 from vqcast.corpus.plan import plan
 from vqcast.corpus.remote import is_url, local_path, name_of
-from vqcast.corpus.store import FolderStore, ObjectStore, open_store
+from vqcast.corpus.store import ObjectStore, open_store
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import InputError, MissingDependency, ToolUnavailable
+from vqcast.measured.store import FolderStore
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
 
@@ -53,11 +54,12 @@ def test_a_store_gives_back_what_it_was_given(kind: str, tmp_path: Path, memory:
     store = open_store(where)
     names = [f"{number}.json" for number in range(600)]
     assert list(store.read(names)) == [None] * 600
-    assert list(store.read([])) == []
+    assert list(store.read([])) == [] and store.names() == set()
     store.write("7.json", b"seven")
     store.write("7.json", b"seven!")
     store.write("599.json", b"")
     again = open_store(store.where)
+    assert again.names() == {"7.json", "599.json"}
     found = {
         name: data for name, data in zip(names, again.read(names), strict=True) if data is not None
     }

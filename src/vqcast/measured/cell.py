@@ -1,0 +1,86 @@
+"""One encode to make and score, and its identity.
+
+A cell's key is the digest of all that its numbers depend on: the source's
+bytes, how they are read and which frames of them, the encoder's arguments, the
+score's filter with models and size, and ffmpeg itself. Names and groups are not
+among them, so a renamed file or a new group costs no encode, and a file of the
+same name that changed is another cell::
+
+    Cell(source, "libx264", "medium", 28.0).key(tool.sha256)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vqcast.documents import jsontext
+from vqcast.durable.files import sha256_bytes
+from vqcast.media import argv, measure
+from vqcast.media.encoders import encoder
+from vqcast.media.segment import Segment
+from vqcast.media.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One source with one encoder, preset and quality: a corpus's cell, or a tuning's probe."""
+
+    source: Source
+    encoder: str
+    preset: str | None
+    """None: the encoder has no presets."""
+    cq: float
+    v1: bool = False
+    """Whether VMAF v1 is scored beside v0.6.1."""
+    segment: Segment | None = None
+    """The stretch that is encoded; None: all frames of ``source``."""
+    size: tuple[int, int] | None = None
+    """Width and height at which pictures are compared; None: the source's own."""
+
+    def __str__(self) -> str:
+        words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
+        return " ".join(word for word in words if word is not None)
+
+    @property
+    def frames(self) -> int:
+        """How many frames are encoded and scored."""
+        return self.segment.frames if self.segment else self.source.frames
+
+    @property
+    def depth(self) -> int:
+        """Bits at which it is scored."""
+        return encoder(self.encoder).scoring_depth(self.source.depth)
+
+    @property
+    def scaled_to(self) -> tuple[int, int] | None:
+        """The size that both sides are scaled to for scoring; None: they are not scaled."""
+        own = (self.source.width, self.source.height)
+        return None if self.size == own else self.size
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """The columns that it is measured in -> libvmaf's names of them."""
+        return measure.V06_METRICS | (measure.V1_METRICS if self.v1 else {})
+
+    def identity(self, ffmpeg_sha256: str) -> dict[str, Any]:
+        """Everything that its numbers depend on, as plain values."""
+        source, raw = self.source, self.source.raw
+        entry = encoder(self.encoder)
+        return {
+            "source": source.sha256,
+            "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
+            "start": self.segment.start if self.segment else 0,
+            "frames": self.frames,
+            "encode": measure.encoder_options(source, entry, self.cq, self.preset),
+            "score": argv.score_filter(self.depth, self.frames, v1=self.v1, size=self.scaled_to),
+            "ffmpeg": ffmpeg_sha256,
+        }
+
+    def key(self, ffmpeg_sha256: str) -> str:
+        """Its content address: 64 hex digits."""
+        return sha256_bytes(jsontext.dump_line(self.identity(ffmpeg_sha256)))
+
+    def file_name(self, ffmpeg_sha256: str) -> str:
+        """The name under which its measurement is kept."""
+        return f"{self.key(ffmpeg_sha256)}.json"

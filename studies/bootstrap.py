@@ -27,6 +27,7 @@ from vqcast.evidence.methods import conformal_method, left_out
 from vqcast.families import family
 from vqcast.interval import bounds
 from vqcast.media import argv, measure
+from vqcast.media.complaint import cause
 from vqcast.media.encoders import encoder
 from vqcast.media.run import run
 from vqcast.media.source import Source, probe
@@ -184,7 +185,7 @@ def _measure(
             deadline_s=_DEADLINE_S,
         )
         if finished.returncode or finished.stderr.strip():
-            raise ToolFailure(f"{what}: ffmpeg said: {argv.last_words(finished.stderr)}")
+            raise ToolFailure(f"{what}: ffmpeg said: {cause(finished.stderr)}")
         log = read_regular(folder / argv.VMAF_LOG)
     metrics = {"vmaf": "vmaf"} | {f"b{i:02d}": f"b{i:02d}" for i in range(len(models))}
     columns = measure.parse_log(log, source.frames, metrics, what=what)

@@ -113,18 +113,10 @@ def _told(
     tool: Tool, cwd: Path, path: Path, output: list[str], cancel: threading.Event | None
 ) -> list[str]:
     """What ffmpeg says of every frame it decodes; nothing where it fails or complains."""
-    finished = run(
-        [
-            *(str(tool.path), "-hide_banner", "-nostdin", "-nostats", "-y"),
-            *("-loglevel", "level+info"),
-            *argv.read(path),
-            *("-map", "0:v:0", "-fps_mode", "passthrough", "-vf", "showinfo"),
-            *output,
-        ],
-        cwd=cwd,
-        deadline_s=_DEADLINE_S,
-        cancel=cancel,
-    )
+    command = [str(tool.path), "-hide_banner", "-nostdin", "-nostats", "-y"]
+    command += ["-loglevel", "level+info", *argv.read(path)]
+    command += ["-map", "0:v:0", "-fps_mode", "passthrough", "-vf", "showinfo", *output]
+    finished = run(command, cwd=cwd, deadline_s=_DEADLINE_S, cancel=cancel)
     if finished.returncode or re.search(r"\[(error|fatal|panic)\]", finished.stderr):
         return []
     lines = _TOLD.findall(finished.stderr)

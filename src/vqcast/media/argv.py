@@ -120,13 +120,10 @@ def decode(
     limit = ["-frames:v", str(frames)] if frames is not None else []
     times = "settb=expr=1/1000000,metadata=add:key=t:value=0,metadata=print:file=" + TIMES_LOG
     clock = "settb=expr=1/25,setpts=2*N+INTERLACED"
-    return [
-        *_start(ffmpeg),
-        *source,
-        *(*limit, "-vf", f"{_drop(span)}{times},{clock}", "-map", "0:v:0"),
-        *("-fps_mode", "passthrough", "-enc_time_base", "filter", "-noautoscale"),
-        *("-f", "framehash", "-hash", "murmur3", FRAMES_LOG),
-    ]
+    words = [*_start(ffmpeg), *source, *limit]
+    words += ["-vf", f"{_drop(span)}{times},{clock}", "-map", "0:v:0", "-noautoscale"]
+    words += ["-fps_mode", "passthrough", "-enc_time_base", "filter"]
+    return [*words, "-f", "framehash", "-hash", "murmur3", FRAMES_LOG]
 
 
 def test_clip(ffmpeg: Path, output: Path, frames: int) -> list[str]:
@@ -152,15 +149,12 @@ def encode(
     limit = [] if frames is None else ["-frames:v", str(frames)]
     if (start := span_start(span)) is not None:
         limit += ["-ss", start]
-    return [
-        *_start(ffmpeg),
-        *source,
-        *("-map", "0:v:0", *limit, "-map_metadata", "-1"),
-        *("-fps_mode", "passthrough"),
-        *options,
-        *("-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size}"),
-        *("-fflags", "+bitexact", "-f", "mp4", f"file:{output}"),
-    ]
+    words = [*_start(ffmpeg), *source, "-map", "0:v:0", *limit]
+    # Reading back chapters whose track is not there would look like damage.
+    words += ["-map_metadata", "-1", "-map_chapters", "-1"]
+    words += ["-fps_mode", "passthrough", *options]
+    words += ["-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size}"]
+    return [*words, "-fflags", "+bitexact", "-f", "mp4", f"file:{output}"]
 
 
 def deliver(
@@ -172,15 +166,9 @@ def deliver(
     output: Path,
 ) -> list[str]:
     """Encode the first video stream as `encode` does, with ``streams`` beside it."""
-    return [
-        *_start(ffmpeg),
-        *source,
-        *("-map", "0:v:0", "-fps_mode", "passthrough"),
-        *options,
-        *("-stats_mux_pre:v:0", PACKET_LOG, "-stats_mux_pre_fmt:v:0", "{size}"),
-        *streams,
-        *("-fflags", "+bitexact", "-f", muxer, f"file:{output}"),
-    ]
+    words = [*_start(ffmpeg), *source, "-map", "0:v:0", "-fps_mode", "passthrough", *options]
+    words += ["-stats_mux_pre:v:0", PACKET_LOG, "-stats_mux_pre_fmt:v:0", "{size}"]
+    return [*words, *streams, "-fflags", "+bitexact", "-f", muxer, f"file:{output}"]
 
 
 def score_filter(
@@ -218,23 +206,11 @@ def score(
     graph: str,
 ) -> list[str]:
     """Score ``distorted`` against ``reference``, counting the frames of both."""
-    return [
-        *_start(ffmpeg),
-        *distorted,
-        *reference,
-        *("-filter_complex_threads", "1", "-filter_complex", graph),
-        *("-map", "[s]", *_DISCARD),
-        *_null("[dn]", DISTORTED_COUNT_LOG),
-        *_null("[rn]", REFERENCE_COUNT_LOG),
-    ]
+    words = [*_start(ffmpeg), *distorted, *reference]
+    words += ["-filter_complex_threads", "1", "-filter_complex", graph, "-map", "[s]", *_DISCARD]
+    return [*words, *_null("[dn]", DISTORTED_COUNT_LOG), *_null("[rn]", REFERENCE_COUNT_LOG)]
 
 
 def count_lines(log: Path) -> int:
     """Lines of a log that ffmpeg wrote, one a frame or packet."""
     return len(log.read_text().split()) if log.is_file() else 0
-
-
-def last_words(stderr: str) -> str:
-    """The last two lines a tool said, on one line."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return " / ".join(lines[-2:]) if lines else "it said nothing"

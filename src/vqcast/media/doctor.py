@@ -15,6 +15,7 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.errors import ToolUnavailable, VqcastError
 from vqcast.media import argv, measure
+from vqcast.media.complaint import cause
 from vqcast.media.encoders import ENCODERS, Encoder, encoder
 from vqcast.media.run import run
 from vqcast.media.source import Source, probe
@@ -55,7 +56,7 @@ def _tiny_clip(tool: Tool, folder: Path) -> Source:
     clip = folder / "tiny.mkv"
     finished = run(argv.test_clip(tool.path, clip, _FRAMES), cwd=folder, deadline_s=_DEADLINE_S)
     if finished.returncode:
-        raise VqcastError(f"ffmpeg can't make a test clip: {argv.last_words(finished.stderr)}")
+        raise VqcastError(f"ffmpeg can't make a test clip: {cause(finished.stderr)}")
     return probe(clip, tool)
 
 
@@ -69,7 +70,7 @@ def _why_not(entry: Encoder, clip: Source, tool: Tool, folder: Path) -> str:
         finished = run(command, cwd=folder, deadline_s=_DEADLINE_S)
         if finished.returncode or finished.stderr.strip():
             return entry.why_not(finished.stderr)
-        depth = 10 if "10" in entry.pix_fmt(clip.depth) else clip.depth
+        depth = entry.scoring_depth(clip.depth)
         measure.score(clip, output, tool, depth=depth, v1=False)
     except VqcastError as error:
         return error.message

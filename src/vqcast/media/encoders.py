@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vqcast.errors import InputError
+from vqcast.media.complaint import told
 from vqcast.vocab import PRESETS
 
 _WHY_LENGTH = 100
@@ -153,8 +154,7 @@ class Encoder:
         for pattern, reason in self.device.missing if self.device else ():
             if found := re.search(pattern, said):
                 return reason.format(*found.groups())
-        lines = [re.sub(r"^(\[[^]]*\] *)+", "", line).strip() for line in said.splitlines()]
-        first = next((line for line in lines if line), "ffmpeg failed and said nothing")
+        first = next(iter(told(said)), "ffmpeg failed and said nothing")
         return first if len(first) <= _WHY_LENGTH else f"{first[: _WHY_LENGTH - 1]}…"
 
 

@@ -20,6 +20,7 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
 from vqcast.media import argv
+from vqcast.media.complaint import cause, ending
 from vqcast.media.encoders import Encoder, encoder
 from vqcast.media.run import Finished, run
 from vqcast.media.segment import Segment
@@ -86,8 +87,7 @@ def check(finished: Finished, what: str) -> None:
     """Raise ToolFailure, quoting ffmpeg, where it failed or complained."""
     if finished.returncode or finished.stderr.strip():
         raise ToolFailure(
-            f"{what}: ffmpeg ended with status {finished.returncode} and said: "
-            f"{argv.last_words(finished.stderr)}"
+            f"{what}: ffmpeg {ending(finished.returncode)} and said: {cause(finished.stderr)}"
         )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from vqcast.durable.files import sha256_file
 from vqcast.errors import InputError, MediaError, MissingDependency
 from vqcast.media import argv
+from vqcast.media.complaint import cause
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
 
@@ -221,9 +222,7 @@ def decode(
             deadline_s=decode_deadline_s(path),
         )
         if finished.returncode or finished.stderr.strip():
-            raise MediaError(
-                f"{path}: damaged: {argv.last_words(finished.stderr)}", hint=_DAMAGE_HINT
-            )
+            raise MediaError(f"{path}: damaged: {cause(finished.stderr)}", hint=_DAMAGE_HINT)
         return read_index(Path(folder), path)
 
 

@@ -130,9 +130,3 @@ def test_count_lines_of_an_absent_log_is_none_at_all(tmp_path: Path) -> None:
     assert argv.count_lines(tmp_path / "absent") == 0
     (tmp_path / "log").write_text("0\n1\n2\n")
     assert argv.count_lines(tmp_path / "log") == 3
-
-
-def test_last_words_are_the_last_two_lines_on_one() -> None:
-    assert argv.last_words("a\n\n b \nc\n") == "b / c"
-    assert argv.last_words("only\n") == "only"
-    assert argv.last_words(" \n") == "it said nothing"

@@ -11,6 +11,11 @@ into an interval, here, in a graph or in a reader of the manifest::
     widening = (1 + distance_gain * max(0, distance - 1)) * (unseen_slot_factor if unseen else 1)
     distance = |(features - feature_mean) @ whitening| / distance_limit
 
+Any level from one half up to n / (n + 1) has a quantile: that of the nearest calibrated level
+above it. The same residuals, signed, give the chance that a clip reaches a target::
+
+    P(vmaf >= target) = the largest level whose ``chances`` quantile >= (target - centre) / scale
+
 ``correction`` is piecewise linear between its knots and constant beyond them.
 ``distance`` is Mahalanobis's, in units of the 99th percentile of the training
 rows: 1 is the edge of what was seen. A clip's pooled interval is made of the
@@ -27,11 +32,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.errors import EvidenceError
+from vqcast.errors import EvidenceError, InputError
 
 Array = NDArray[np.float64]
 
 VMAF_MIN, VMAF_MAX = 0.0, 100.0
+_EPS = 1e-9
 
 INTERVAL_OUTPUTS = ("score", "std", "lower", "upper")
 """Outputs of a graph that holds a calibration, in order."""
@@ -39,7 +45,7 @@ INTERVAL_OUTPUTS = ("score", "std", "lower", "upper")
 
 @dataclass(frozen=True, slots=True)
 class LevelQuantile:
-    """The quantile of one level; None where that many groups can't support the level."""
+    """The quantile of one level; None (as older releases wrote) where it is out of reach."""
 
     level: float
     quantile: float | None
@@ -73,6 +79,13 @@ class Calibration:
     n_rows: int
     evidence: Mapping[str, str] = field(default_factory=dict)
     """File name of each piece of evidence -> its sha256."""
+    chances: tuple[LevelQuantile, ...] = ()
+    """One-sided and signed: with probability ``level`` a clip's VMAF is at least
+    centre + quantile * scale. Empty in older releases, whose ``pooled`` then serves."""
+    unseen_preset_factor: float = 1.0
+    """Widens where the corpus never had the encoder's preset, or a quality as low or high."""
+    factors_measured: bool = False
+    """Whether the unseen factors were measured on what was held out entirely, or assumed."""
 
     def correction(self, mean: Array) -> Array:
         """Points to add to predicted means of any shape."""
@@ -102,18 +115,46 @@ class Calibration:
         return base * self.widening(features, unseen_slot=unseen_slot)
 
     def quantile(self, level: float, *, pooled: bool = False) -> float:
-        """The quantile of a calibrated level.
+        """The quantile of any level from 0.5 to n / (n + 1), rounded up to a calibrated one.
 
-        Raises EvidenceError for a level that was not calibrated, or that the
-        number of groups puts out of reach.
+        Raises EvidenceError for a level below one half, or that the number of
+        groups puts out of reach.
         """
-        for each in self.pooled if pooled else self.frame:
-            if abs(each.level - level) < 1e-9:
-                if each.quantile is None:
-                    raise out_of_reach(level, self.n_groups)
+        if not 0.5 - _EPS <= level <= 1.0:
+            raise EvidenceError(
+                f"level {level:g} is outside 0.5..{largest_level(self.n_groups):.4g}",
+                hint="give the coverage as a fraction, for example 0.9",
+            )
+        for each in sorted(self.pooled if pooled else self.frame, key=lambda entry: entry.level):
+            if each.level >= level - _EPS and each.quantile is not None:
                 return each.quantile
-        known = ", ".join(f"{each.level:g}" for each in self.frame)
-        raise EvidenceError(f"level {level:g} was not calibrated", hint=f"choose one of {known}")
+        raise out_of_reach(level, self.n_groups)
+
+    def probability(self, centre: float, scale: float, target: float) -> float:
+        """At least how probable it is that a clip's VMAF is ``target`` or more.
+
+        ``centre`` and ``scale`` are the clip's means of its frames', in points.
+        Between 0 and n / (n + 1): nothing surer follows from n groups.
+        Raises InputError for a target outside 0..100.
+        """
+        if not VMAF_MIN <= target <= VMAF_MAX:
+            raise InputError(f"target {target:g} is outside 0..100", hint="give a VMAF")
+        if target == VMAF_MIN:
+            return 1.0
+        needed = (target - centre) / scale
+        chances = self.chances or [
+            LevelQuantile(each.level, -each.quantile)
+            for each in self.pooled
+            if each.quantile is not None
+        ]
+        return max(
+            (
+                each.level
+                for each in chances
+                if each.quantile is not None and each.quantile >= needed
+            ),
+            default=0.0,
+        )
 
     def interval(
         self,
@@ -193,9 +234,11 @@ def close(a: Calibration, b: Calibration, *, tolerance: float = 1e-9) -> bool:
     """Whether two calibrations are the same but for rounding in another library."""
 
     def numbers(each: Calibration) -> Array:
-        quantiles = [entry.quantile or 0.0 for entry in (*each.frame, *each.pooled)]
+        entries = (*each.frame, *each.pooled, *each.chances)
+        quantiles = [entry.quantile or 0.0 for entry in entries]
         scalars = [each.distance_limit, each.spread_floor, each.difficulty_start]
         scalars += [each.difficulty_span, each.distance_gain, each.unseen_slot_factor]
+        scalars += [each.unseen_preset_factor]
         parts = [each.knots, each.corrections, each.feature_mean, np.ravel(each.whitening)]
         return np.concatenate([np.asarray(part) for part in (*parts, scalars, quantiles)])
 

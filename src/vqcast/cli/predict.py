@@ -9,7 +9,6 @@ import typer
 
 from vqcast.cli import options, render
 from vqcast.serve.load import load
-from vqcast.serve.predictor import DEFAULT_LEVEL
 
 
 def predict(
@@ -30,8 +29,12 @@ def predict(
         bool, typer.Option("--allow-smoke", help="Load a smoke scaffold all the same.")
     ] = False,
     level: Annotated[
-        float, typer.Option(help="Coverage of the interval: 0.8, 0.9 or 0.95.")
-    ] = DEFAULT_LEVEL,
+        float | None,
+        typer.Option(
+            help="Coverage of the interval, 0.5 to n/(n+1) for n calibration groups; the model's "
+            "own where none is given."
+        ),
+    ] = None,
     per_frame: Annotated[bool, typer.Option("--per-frame", help="Print every frame.")] = False,
     public_key: options.PublicKey = None,
     require_signature: options.RequireSignature = False,

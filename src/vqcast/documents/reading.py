@@ -48,3 +48,5 @@ class ModelInfo(Document, frozen=True, kw_only=True):
     cq_max: float | None = None
     slot_rows: dict[str, int] | None = None
     unknown_encoders: dict[str, int] | None = None
+    level: float | None = None
+    """Of the interval that an ensemble's one graph gives."""

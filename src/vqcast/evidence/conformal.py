@@ -57,13 +57,17 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 LEVELS = (0.80, 0.90, 0.95)
+"""Levels that tables show."""
+_GRID = tuple(percent / 100.0 for percent in range(1, 100))
+"""Levels that a calibration keeps, where its groups reach them, beside the largest one."""
 KNOTS = (20.0, 40.0, 60.0, 75.0, 85.0, 92.0, 97.0, 100.0)
 """Predicted VMAF at which the correction is fitted; ADR-0004 has what else was tried."""
 SPREAD_FLOOR = 0.5
 DIFFICULTY_START, DIFFICULTY_SPAN = 80.0, 45.0
 DISTANCE_PERCENTILE = 99.0
 DISTANCE_GAIN = 3.0
-UNSEEN_SLOT_FACTOR = 4.0
+UNSEEN_FACTOR = 4.0
+"""For what the corpus never had, where no refit without it was measured (ADR-0004)."""
 
 _ROUGHNESS = 1e-5
 """Penalty on squared steps between knots: one without rows takes its neighbour's value."""
@@ -262,23 +266,19 @@ def left_out_scale(oof: OutOfFold) -> Array:
     return base * widening(left_out_distances(oof), DISTANCE_GAIN)
 
 
-def calibrate(
-    oof: OutOfFold,
-    *,
-    levels: Sequence[float] = LEVELS,
-    evidence: Mapping[str, str] | None = None,
-) -> Calibration:
+def calibrate(oof: OutOfFold, *, evidence: Mapping[str, str] | None = None) -> Calibration:
     """The calibration of an ensemble fitted on all groups, from its out-of-fold predictions.
 
-    A level that the number of groups can't support has no quantile. Raises
-    EvidenceError for fewer than two groups.
+    Quantiles of every whole percent from 50 up to n / (n + 1), and of that.
+    Raises EvidenceError for fewer than two groups.
     """
     correction = Correction(oof)
     everyone = range(oof.n_groups)
     centre, scale = correction.centres(everyone), left_out_scale(oof)
     space = whitening(oof.features)
     frame = np.abs(oof.vmaf - centre) / scale
-    pooled = np.abs(oof.pool(oof.vmaf) - oof.pool(centre)) / oof.pool(scale)
+    pooled = (oof.pool(oof.vmaf) - oof.pool(centre)) / oof.pool(scale)
+    two_sided = [level for level in _levels(oof.n_groups) if level >= 0.5]
     return Calibration(
         knots=KNOTS,
         corrections=tuple(correction.fit(everyone).tolist()),
@@ -289,9 +289,14 @@ def calibrate(
         whitening=tuple(tuple(row) for row in space.matrix.tolist()),
         distance_limit=space.limit,
         distance_gain=DISTANCE_GAIN,
-        unseen_slot_factor=UNSEEN_SLOT_FACTOR,
-        frame=_quantiles(frame, oof.group, levels),
-        pooled=_quantiles(pooled, oof.cell_group, levels),
+        unseen_slot_factor=UNSEEN_FACTOR,
+        unseen_preset_factor=UNSEEN_FACTOR,
+        frame=_quantiles(frame, oof.group, two_sided),
+        pooled=_quantiles(np.abs(pooled), oof.cell_group, two_sided),
+        chances=tuple(
+            LevelQuantile(each.level, -(each.quantile or 0.0))
+            for each in _quantiles(-pooled, oof.cell_group, _levels(oof.n_groups))
+        ),
         n_groups=oof.n_groups,
         n_cells=oof.n_cells,
         n_rows=len(oof.vmaf),
@@ -299,11 +304,13 @@ def calibrate(
     )
 
 
+def _levels(n_groups: int) -> list[float]:
+    """The grid as far as ``n_groups`` support it, and the largest level that they do."""
+    reach = largest_level(n_groups)
+    return [level for level in _GRID if level < reach - _EPS] + [reach]
+
+
 def _quantiles(scores: Array, group: Codes, levels: Sequence[float]) -> tuple[LevelQuantile, ...]:
-    reach = largest_level(len(np.unique(group))) + _EPS
     return tuple(
-        LevelQuantile(
-            level, hierarchical_quantile(scores, group, level) if level <= reach else None
-        )
-        for level in levels
+        LevelQuantile(level, hierarchical_quantile(scores, group, level)) for level in levels
     )

@@ -18,6 +18,9 @@ METHOD_WORDS = {
 }
 
 
+_LEVELS_SHOWN = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A title, sentences, and at most one table."""
@@ -227,8 +230,10 @@ def _slices(found: Evaluation, kind: str) -> Section:
 
 
 def _shipped(calibration: Calibration) -> Section:
-    def words(quantile: float | None) -> str:
-        return "out of reach" if quantile is None else f"{quantile:.4f}"
+    def words(level: float, pooled: bool) -> str:
+        if level > largest_level(calibration.n_groups):
+            return "out of reach"
+        return f"{calibration.quantile(level, pooled=pooled):.4f}"
 
     corrections = ", ".join(
         f"{knot:g}: {value:+.2f}"
@@ -245,8 +250,9 @@ def _shipped(calibration: Calibration) -> Section:
         ),
         ("level %", "frame quantile", "pooled quantile"),
         tuple(
-            (f"{100 * frame.level:.0f}", words(frame.quantile), words(pooled.quantile))
-            for frame, pooled in zip(calibration.frame, calibration.pooled, strict=True)
+            (f"{100 * level:.0f}", words(level, False), words(level, True))
+            for level in _LEVELS_SHOWN
+            if level >= calibration.frame[0].level
         ),
     )
 

@@ -6,26 +6,34 @@ For example::
     prediction = predictor.predict(features, encoder="libx264", cq=28, preset="medium")
     prediction.mean          # [frames], VMAF points, 0..100
     prediction.interval      # of every frame and of the clip, where one is calibrated
+    prediction.probability(93)  # at least how sure it is that the clip reaches VMAF 93
     prediction.warnings      # ("...",) where the answer stands on thin ground
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vqcast.documents.model import SidecarCorpus
 from vqcast.documents.reading import ModelInfo
-from vqcast.errors import FeatureError, InputError, ModelRefused
-from vqcast.interval import VMAF_MAX, VMAF_MIN, Calibration, bounds
+from vqcast.errors import EvidenceError, FeatureError, InputError, ModelRefused
+from vqcast.interval import (
+    VMAF_MAX,
+    VMAF_MIN,
+    Calibration,
+    bounds,
+    largest_level,
+    out_of_reach,
+)
 from vqcast.serve.guard import FRAMES_A_CALL, Session
 from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot_of
 
 DEFAULT_LEVEL = 0.90
-"""The level of the interval that an ensemble's one graph gives."""
+"""The level of the interval of a one graph whose sidecar names none."""
 _STD_FLOOR = 1e-8
 
 
@@ -82,6 +90,38 @@ class Prediction:
         """The networks' disagreement, averaged over frames."""
         return float(self.std.mean())
 
+    def probability(self, target: float) -> float:
+        """At least how probable it is that the clip's VMAF is ``target`` or more, 0..1.
+
+        Never above n / (n + 1) for n calibration groups. Raises EvidenceError
+        where the model ships no calibrated interval, InputError for a target
+        outside 0..100.
+        """
+        if self.interval is None:
+            raise EvidenceError(
+                "this model ships no calibrated interval, so it can't say how sure it is",
+                hint="ask an ensemble that does: vqcast registry list",
+            )
+        return self.interval.probability(target)
+
+    def reaches(self, target: float, confidence: float) -> bool:
+        """Whether the clip's VMAF is ``target`` or more with at least ``confidence``, 0..1.
+
+        Raises EvidenceError for a confidence that the calibration can never
+        give, and as ``probability`` does.
+        """
+        if not 0.0 < confidence < 1.0:
+            raise InputError(
+                f"confidence {confidence:g} is not between 0 and 1",
+                hint="give a fraction, for example 0.9",
+            )
+        likely = self.probability(target)
+        assert self.interval is not None
+        groups = self.interval.calibration.n_groups
+        if confidence > largest_level(groups):
+            raise out_of_reach(confidence, groups)
+        return likely >= confidence
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -94,6 +134,15 @@ class Interval:
     pooled_lower: float
     """Of the clip's mean VMAF."""
     pooled_upper: float
+    centre: float
+    """The clip's predicted mean VMAF, corrected."""
+    scale: float
+    """Half width of the clip's interval per unit of quantile, points."""
+    calibration: Calibration = field(repr=False)
+
+    def probability(self, target: float) -> float:
+        """At least how probable it is that the clip's VMAF is ``target`` or more, 0..1."""
+        return self.calibration.probability(self.centre, self.scale, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +189,14 @@ class Predictor:
         preset: str | None = None,
         crf_norm: float | None = None,
         preset_norm: float | None = None,
-        level: float = DEFAULT_LEVEL,
+        level: float | None = None,
     ) -> Prediction:
         """Score N frames of one encode from their canonical-6 features ``[N, 6]``.
 
         ``cq`` is on the encoder's own scale; ``crf_norm`` and ``preset_norm``
         replace it and ``preset`` where a sidecar records no range. ``level`` is
-        that of the interval, where the model has one. Raises FeatureError for
+        that of the interval, where the model has one; None means the model's
+        own, any other lies between 0.5 and n / (n + 1). Raises FeatureError for
         another shape or a value that is not finite, UnknownEncoderError where
         the vocabulary has no slot for ``encoder``, EvidenceError for a level
         that the calibration can't stand by.
@@ -196,7 +246,7 @@ class Predictor:
         table: NDArray[np.float64],
         codec: NDArray[np.float32] | None,
         calibration: Calibration,
-        level: float,
+        level: float | None,
         *,
         foreign: bool,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], Interval]:
@@ -206,18 +256,23 @@ class Predictor:
         quantile gives the others, and the clip's.
         """
         score, std, lower, upper = _run(self._networks.sessions[0], table, codec)
+        own = self._info.level or DEFAULT_LEVEL
+        level = own if level is None else level
+        quantile = calibration.quantile(level)
         half = np.maximum(score - lower, upper - score)  # a clipped side is the shorter one
-        scale = half / calibration.quantile(DEFAULT_LEVEL)
-        lost = (lower <= VMAF_MIN) & (
-            upper >= VMAF_MAX
-        )  # clipped on both sides: how far is unknown
-        scale[lost] = VMAF_MAX / min(each.quantile for each in calibration.frame if each.quantile)
+        scale = half / calibration.quantile(own)
+        lost = (lower <= VMAF_MIN) & (upper >= VMAF_MAX)  # clipped twice: how far is unknown
+        scale[lost] = VMAF_MAX / min(quantile, calibration.quantile(own))
         if foreign:
             scale = scale * calibration.unseen_slot_factor
-        frame = bounds(score, calibration.quantile(level) * scale)
-        pooled_half = calibration.quantile(level, pooled=True) * scale.mean()
-        pooled = bounds(score.mean(), pooled_half)
-        return score, std, Interval(level, *frame, float(pooled[0]), float(pooled[1]))
+        frame = bounds(score, quantile * scale)
+        centre, reach = float(score.mean()), float(scale.mean())
+        pooled_half = calibration.quantile(level, pooled=True) * reach
+        pooled = bounds(np.asarray(centre), np.asarray(pooled_half))
+        interval = Interval(
+            level, *frame, float(pooled[0]), float(pooled[1]), centre, reach, calibration
+        )
+        return score, std, interval
 
     def _is_foreign(self, encoder: str | None, slot: str | None) -> bool:
         """Whether an encoder, or none named, fell into a slot that others trained."""

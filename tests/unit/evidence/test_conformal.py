@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 
-from vqcast.errors import EvidenceError
+from vqcast.errors import EvidenceError, InputError
 from vqcast.evidence import conformal
 from vqcast.evidence.conformal import (
     KNOTS,
@@ -185,15 +186,53 @@ def test_calibration_counts_refuses_and_survives_json() -> None:
     oof = make_oof(groups=6)
     made = calibrate(oof, evidence={"oof_seed0.parquet": "ab" * 32})
     assert (made.n_groups, made.n_cells, made.n_rows) == (6, 24, 240)
-    reachable = {each.level: each.quantile is not None for each in made.frame}
-    assert reachable == {0.8: True, 0.9: False, 0.95: False}
+    assert [each.level for each in (made.frame[0], made.frame[-1])] == [0.5, 6 / 7]
     with pytest.raises(EvidenceError, match="90% is out of reach: 6 groups") as refused:
         made.quantile(0.9, pooled=True)
     assert refused.value.hint == "calibrate on at least 9 groups"
-    with pytest.raises(EvidenceError, match=r"level 0\.7 was not calibrated"):
-        made.quantile(0.7)
+    with pytest.raises(EvidenceError, match=r"level 0\.49 is outside 0\.5\.\.0\.8571"):
+        made.quantile(0.49)
     again = msgspec.convert(msgspec.json.decode(msgspec.json.encode(made)), Calibration)
     assert again == made
+
+
+@pytest.mark.parametrize("groups", [9, 20])
+def test_any_level_from_one_half_to_n_over_n_plus_one_has_a_quantile(groups: int) -> None:
+    made = calibrate(make_oof(groups=groups))
+    reach = groups / (groups + 1)
+    levels = [0.5, 0.555, 0.8, 0.8123, reach]
+    quantiles = [made.quantile(level) for level in levels]
+    assert quantiles == sorted(quantiles)
+    assert made.quantile(0.8101) == made.quantile(0.82)  # rounded up: never less than asked
+    with pytest.raises(EvidenceError, match="out of reach"):
+        made.quantile(reach + 0.001)
+
+
+def test_the_chance_of_a_target_is_the_signed_quantile_read_backwards() -> None:
+    """A clip lies at or above ``centre + chance * scale`` as often as the level says."""
+    oof = make_oof(groups=12)
+    made = calibrate(oof)
+    centre = Correction(oof).centres(range(12))
+    t = (oof.pool(oof.vmaf) - oof.pool(centre)) / oof.pool(conformal.left_out_scale(oof))
+    for level in (0.1, 0.5, 0.9):
+        at = next(each.quantile for each in made.chances if each.level == level)
+        assert -at == brute_quantile(-t, oof.cell_group, level)
+        assert level <= made.probability(80.0, 0.5, 80.0 + 0.5 * at - 1e-9) <= level + 0.05
+    assert made.probability(80.0, 0.5, 1.0) == 12 / 13  # no surer than n groups allow
+    assert made.probability(80.0, 0.5, 100.0) == 0.0
+    assert made.probability(80.0, 0.5, 0.0) == 1.0
+    chances = [made.probability(80.0, 0.5, 79.0 + step / 10) for step in range(20)]
+    assert chances == sorted(chances, reverse=True)
+    for target in (-1.0, 100.5, math.nan):
+        with pytest.raises(InputError, match=r"outside 0\.\.100"):
+            made.probability(80.0, 0.5, target)
+
+
+def test_an_older_calibration_answers_by_its_two_sided_quantiles() -> None:
+    made = replace(calibrate(make_oof(groups=12)), chances=())
+    q = made.quantile(0.8, pooled=True)
+    assert made.probability(80.0, 0.5, 80.0 - 0.5 * q - 1e-9) >= 0.8
+    assert made.probability(80.0, 0.5, 85.0) == 0.0
 
 
 def test_calibrated_scores_reproduce_the_quantile() -> None:

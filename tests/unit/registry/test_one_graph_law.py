@@ -172,7 +172,7 @@ def test_far_features_widen_the_interval_to_everything_and_say_so() -> None:
 
 
 def test_a_level_that_was_not_calibrated_is_refused() -> None:
-    with pytest.raises(vqcast.VqcastError, match="was not calibrated"):
+    with pytest.raises(vqcast.VqcastError, match="99% is out of reach"):
         vqcast.load(ENSEMBLE.id, SHIPPED).predict(FEATURES, level=0.99, **AT)
 
 

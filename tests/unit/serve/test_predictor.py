@@ -15,7 +15,14 @@ from hypothesis.extra.numpy import arrays
 from registry_kit import MANIFEST, MEMBER, House, edit, reseal
 
 import vqcast
-from vqcast.errors import FeatureError, InputError, ModelRefused, RegistryError, VqcastError
+from vqcast.errors import (
+    EvidenceError,
+    FeatureError,
+    InputError,
+    ModelRefused,
+    RegistryError,
+    VqcastError,
+)
 from vqcast.serve.predictor import Predictor
 
 FEATURES = np.array([[0.9, 0.7, 0.8, 0.85, 0.9, 3.0]] * 5)
@@ -290,6 +297,59 @@ def test_a_vocabulary_as_wide_as_no_graph_is_refused_when_scoring(house: House) 
     reseal(house.registry)
     with pytest.raises(VqcastError):
         vqcast.load(registry=house.registry).predict(FEATURES, **KNOWN)
+
+
+def test_a_model_without_an_interval_says_that_it_cant_be_sure(predictor: Predictor) -> None:
+    made = predictor.predict(FEATURES, **KNOWN)
+    assert made.interval is None
+    for ask in (lambda: made.probability(93.0), lambda: made.reaches(93.0, 0.9)):
+        with pytest.raises(EvidenceError, match="no calibrated interval"):
+            ask()
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> Predictor:
+    """The shipped ensemble, whose one graph holds an interval."""
+    return vqcast.load()
+
+
+def test_the_chance_of_a_target_falls_and_agrees_with_the_interval(calibrated: Predictor) -> None:
+    made = calibrated.predict(FEATURES, **KNOWN)
+    assert made.interval is not None
+    targets = np.linspace(0.0, 100.0, 201)
+    chances = [made.probability(target) for target in targets]
+    assert chances == sorted(chances, reverse=True)
+    reach = made.interval.calibration.n_groups / (made.interval.calibration.n_groups + 1)
+    assert (chances[0], chances[-1]) == (1.0, 0.0)
+    assert reach - 0.01 <= max(chances[1:]) <= reach
+    assert made.probability(made.pooled_mean) <= 0.8
+    # What lies below nine in ten clips by the interval is above most of the mass below.
+    assert made.probability(made.interval.pooled_lower - 0.01) >= made.interval.level
+    assert made.reaches(made.interval.pooled_lower - 0.01, made.interval.level)
+    assert not made.reaches(made.interval.pooled_upper + 0.01, 0.5)
+
+
+def test_a_confidence_that_no_calibration_gives_is_refused(calibrated: Predictor) -> None:
+    made = calibrated.predict(FEATURES, **KNOWN)
+    with pytest.raises(EvidenceError, match="99% is out of reach: 20 groups"):
+        made.reaches(50.0, 0.99)
+    for confidence in (0.0, 1.0, 90.0, -1.0):
+        with pytest.raises(InputError, match="not between 0 and 1"):
+            made.reaches(50.0, confidence)
+    with pytest.raises(InputError, match=r"outside 0\.\.100"):
+        made.probability(101.0)
+
+
+def test_the_interval_is_of_the_models_own_level_unless_asked(calibrated: Predictor) -> None:
+    own = calibrated.predict(FEATURES, **KNOWN).interval
+    asked = calibrated.predict(FEATURES, **KNOWN, level=0.93).interval
+    half = calibrated.predict(FEATURES, **KNOWN, level=0.5).interval
+    assert own is not None and asked is not None and half is not None
+    assert (own.level, asked.level, half.level) == (0.9, 0.93, 0.5)
+    widths = [each.pooled_upper - each.pooled_lower for each in (half, own, asked)]
+    assert widths == sorted(widths)
+    with pytest.raises(EvidenceError, match="out of reach"):
+        calibrated.predict(FEATURES, **KNOWN, level=0.96)
 
 
 ALONE = """

@@ -1,8 +1,8 @@
 """The adapter table: how each encoder's quality, preset and threads are said to ffmpeg.
 
 Quality is a number on the encoder's own scale, lower is better. Software
-encoders run on one thread, fixed in the arguments, so that the bytes of an
-encode do not depend on how many run beside it.
+encoders run on one thread unless more are asked for, said in the arguments, so
+that the bytes of an encode do not depend on the machine.
 
 To add an encoder, add one `Encoder(...)` to ``_TABLE``. Only if it has
 presets, their list goes into `vqcast.vocab.PRESETS`; only if it needs hardware
@@ -78,6 +78,10 @@ class Encoder:
     """From the corpus's ``cq`` to the number that is passed."""
     variable: bool = True
     """Whether the frames of a variable rate keep their times."""
+    parallel: tuple[str, ...] = ()
+    """``fixed`` for more than one thread, ``{n}`` their number; empty: the same."""
+    thread_blind: bool = False
+    """Whether its bytes are the same on any number of threads."""
 
     @property
     def presets(self) -> tuple[str, ...]:
@@ -134,7 +138,7 @@ class Encoder:
                 hint=f"its presets, fastest first: {', '.join(self.presets)}",
             )
 
-    def options(self, cq: float, preset: str | None, depth: int) -> list[str]:
+    def options(self, cq: float, preset: str | None, depth: int, threads: int = 1) -> list[str]:
         """The encoder's part of an ffmpeg command line, after the input."""
         self.check(cq, preset)
         words = ["-c:v", self.name]
@@ -142,7 +146,10 @@ class Encoder:
             words += [self.preset_option, preset]
         for knob in self.knobs:
             words += [knob, f"{self.knob_value(cq):g}"]
-        words += self.fixed
+        if threads > 1 and self.parallel:
+            words += [word.format(n=threads) for word in self.parallel]
+        else:
+            words += self.fixed
         if self.device is not None and self.device.upload:
             return [*words, "-vf", f"format={self.pix_fmt(depth)},hwupload"]
         return [*words, "-pix_fmt", self.pix_fmt(depth)]
@@ -226,26 +233,33 @@ _TABLE = (
     Encoder(
         *("libx264", ("-crf",), 0, 51, 0.1, "-preset", "medium", *_YUV),
         fixed=("-threads", "1"),
+        parallel=("-threads", "{n}"),
     ),
     Encoder(
         *("libx265", ("-crf",), 0, 51, 0.1, "-preset", "medium", *_YUV),
         fixed=("-x265-params", "pools=none:frame-threads=1:log-level=error"),
+        parallel=("-x265-params", "pools={n}:frame-threads=1:log-level=error"),
     ),
     Encoder(
         *("libsvtav1", ("-crf",), 1, 63, 1, "-preset", "8", *_YUV),
         fixed=("-svtav1-params", "lp=1"),
+        parallel=("-svtav1-params", "lp={n}"),
+        thread_blind=True,
     ),
     Encoder(
         *("libaom-av1", ("-crf",), 0, 63, 1, "-cpu-used", "6", *_YUV),
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0"),
+        parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1"),
     ),
     Encoder(
         *("libvpx-vp9", ("-crf",), 0, 63, 1, "-cpu-used", "5", *_YUV),
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0", "-deadline", "good"),
+        parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1", "-deadline", "good"),
     ),
     Encoder(
         *("libvvenc", ("-qp",), 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le"),
         fixed=("-threads", "1"),
+        parallel=("-threads", "{n}"),
         variable=False,
     ),
     Encoder("h264_nvenc", ("-cq",), 1, 51, 1, "-preset", "p4", "yuv420p", None, _NVENC, NVENC),

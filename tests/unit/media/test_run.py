@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
 import signal
 import subprocess
 import sys
@@ -9,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,11 +45,11 @@ def test_gives_status_both_streams_and_wall_time(tmp_path: Path) -> None:
 
 
 def test_child_has_no_standard_input_and_a_group_of_its_own() -> None:
-    finished = run(["sh", "-c", "cat; ps -o pgid= -p $$ | tr -d ' '; echo $$"], deadline_s=10)
-    if finished.stderr:  # a machine without ps: the kernel's own file says it
-        finished = run(["sh", "-c", "cat; cut -d' ' -f5 /proc/$$/stat; echo $$"], deadline_s=10)
-    group, pid = finished.stdout.split()
-    assert group == pid
+    asking = "import os, sys; print(sys.stdin.read(), os.getpgrp())"
+    finished = run([sys.executable, "-S", "-c", asking], deadline_s=10)
+    assert int(finished.stdout) != os.getpgrp()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int(finished.stdout), 0)
 
 
 def test_much_output_on_both_streams_does_not_block() -> None:
@@ -119,8 +123,57 @@ def test_ffmpeg_dies_with_a_killed_parent(
     until = time.monotonic() + 20
     while not (found := children(parent.pid)) and time.monotonic() < until:
         time.sleep(0.02)
-    time.sleep(0.3)  # past fork: the kernel's word is given before exec
+    time.sleep(0.3)
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
-    assert len(found) == 1
-    assert ends(found[0])
+    assert len(found) == 2, "ffmpeg, and the leader of its group"
+    assert all(ends(pid) for pid in found)
+
+
+MANY = """
+import sys, threading
+from vqcast.media.run import run
+print("up", flush=True)
+work = lambda: [run(["sleep", duration], deadline_s=60) for duration in ("0.001", sys.argv[1])]
+for thread in [threading.Thread(target=work) for _ in range(3)]:
+    thread.start()
+"""
+
+
+def _running(word: str) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def test_a_parent_killed_at_any_moment_leaves_no_child(
+    python_environment: dict[str, str], ends: Callable[[int], bool]
+) -> None:
+    rng = random.Random(7)
+    for number in range(12):
+        word = f"98765.{number}"
+        parent = subprocess.Popen(
+            [sys.executable, "-c", MANY, word], stdout=subprocess.PIPE, env=python_environment
+        )
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        time.sleep(rng.uniform(0.0, 0.02))
+        parent.kill()
+        parent.communicate()
+        time.sleep(0.2)
+        assert all(ends(pid) for pid in _running(word) if pid != parent.pid)
+
+
+def test_a_failed_start_and_a_raised_error_leave_no_child(children: Callable[..., Any]) -> None:
+    def stop() -> None:
+        raise RuntimeError
+
+    before = children(os.getpid())
+    with pytest.raises(ToolUnavailable):
+        run(["/absent/ffmpeg"], deadline_s=10)
+    with pytest.raises(RuntimeError):
+        run(["sleep", "60"], deadline_s=10, on_poll=stop)
+    assert children(os.getpid()) == before

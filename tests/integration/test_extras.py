@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 EXTRAS = (
-    "av", "cryptography", "dask", "distributed", "fsspec", "imageio_ffmpeg", "matplotlib", "numba",
+    "av", "cryptography", "dask", "distributed", "fsspec", "imageio_ffmpeg", "jinja2",
+    "matplotlib", "numba",
     "polars", "pyarrow", "s3fs", "scipy", "torch",
 )  # fmt: skip
 WITHOUT = f"""

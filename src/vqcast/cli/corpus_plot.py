@@ -19,18 +19,18 @@ def plot(
     ] = None,
 ) -> None:
     """Draw VMAF over bits and over the quality number, a curve for each encoder."""
-    options.require("report", "matplotlib")
+    options.require("report", "jinja2", "matplotlib")
     from vqcast.corpus.table import load
-    from vqcast.pages import cells, corpus_curves, ink
+    from vqcast.pages import curve_charts, ink, picture, points
 
-    found = cells.cells_of(load(file))
+    found = points.points_of(load(file))
     names = options.split(source or [])
     with ink.style():
         if names:
-            chosen = cells.of_sources(found, names)
-            drawn = corpus_curves.by_source(chosen, f"{file.name}: {', '.join(names)}")
+            chosen = points.of_sources(found, names)
+            drawn = curve_charts.by_source(chosen, f"{file.name}: {', '.join(names)}")
         else:
-            count = len({cell.source for cell in found})
-            drawn = corpus_curves.overview(found, f"{file.name}: {count} sources")
-        ink.write(drawn, out)
+            count = len({point.source for point in found})
+            drawn = curve_charts.overview(found, f"{file.name}: {count} sources")
+        picture.write(drawn, out)
     render.say(f"wrote {out}")

@@ -44,20 +44,21 @@ def report(
         raise InputError(
             "give a run folder or --registry DIR, one of them", hint="vqcast report --help"
         )
-    options.require("report", "matplotlib")
+    options.require("report", "jinja2", "matplotlib")
     if corpus is not None:
         options.require_train()
     from vqcast.durable.files import write_atomic
-    from vqcast.pages.page import Content, page
+    from vqcast.pages.curves import curves_of
+    from vqcast.pages.report import Content
+    from vqcast.pages.report import report as page
     from vqcast.pages.subject import read_registry, read_run
-    from vqcast.pages.tune_part import read_tunes
+    from vqcast.pages.tunings import read_tunings
 
     subjects = read_registry(registry) if registry else [read_run(run_dir or Path())]
-    tunes = [found for path in tune or [] for found in read_tunes(path)]
-    held_out, measured = {}, None
+    tunings = [found for path in tune or [] for found in read_tunings(path)]
+    held_out, curves = {}, None
     if corpus is not None:
         from vqcast.corpus.table import load
-        from vqcast.pages.corpus_part import measured as pooled
         from vqcast.pages.heldout import held_out as join
 
         rows = load(corpus)
@@ -67,15 +68,15 @@ def report(
                 f"{corpus}: no evidence here was made on this corpus",
                 hint="give the corpus that was trained on",
             )
-        measured = pooled(rows)
+        curves = curves_of(rows)
     what = registry.resolve().name if registry else (subjects[0].model.id)
     text = page(
         Content(
             title=f"vqcast report: {what}",
             subjects=subjects,
             held_out=held_out,
-            corpus=measured,
-            tunes=tunes,
+            corpus=curves,
+            tunings=tunings,
         ),
         href=lambda path: _href(path, out),
     )

@@ -124,9 +124,9 @@ def tune(
         show(result, curve=curve)
     if plot is not None:
         options.require("report", "matplotlib")
-        from vqcast.pages import tune_plot
+        from vqcast.pages import tune_charts
 
-        tune_plot.write(result, plot)
+        tune_charts.write(result, plot)
         render.note(f"drew {plot}")
     if EXIT_STATUS[result.status]:
         raise typer.Exit(EXIT_STATUS[result.status])

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vqcast.pages import ink
+from vqcast.pages.heldout import ErrorBin, Scatter
 from vqcast.pages.subject import Line
-
-if TYPE_CHECKING:
-    from vqcast.pages.heldout import ErrorBin, Scatter
 
 MAX_LINES = 40
 """More sources than this are not drawn; the page's table has them all."""

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from vqcast.documents.evidence import GateReport
 from vqcast.pages import ink
+from vqcast.pages.subject import Claim
 
 _WIDTH, _HEIGHT = 240.0, 52.0
 _ROW = 18.0
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class _Strip:
     """A figure on a scale whose failing side is tinted."""
 
     mark: float | None
@@ -57,6 +59,38 @@ class Strip:
 
     def _passes(self, value: float) -> bool:
         return value >= self.threshold if self.at_least else value <= self.threshold
+
+
+def correlation(gate: GateReport) -> Figure:
+    """Mean PLCC, and each seed's, beside the threshold."""
+    return _Strip(
+        mark=gate.mean_plcc,
+        values=[value for value in gate.per_seed_plccs.values() if value is not None],
+        threshold=gate.mean_plcc_threshold,
+        at_least=True,
+        low=0.9,
+        high=1.0,
+    ).figure()
+
+
+def spread(gate: GateReport) -> Figure:
+    """The spread of PLCC over seeds beside the most that passes."""
+    most = gate.plcc_spread_max
+    return _Strip(
+        mark=gate.plcc_spread, threshold=most, at_least=False, low=0.0, high=1.4 * most
+    ).figure()
+
+
+def coverage(claim: Claim) -> Figure:
+    """The share of intervals that held, beside the least that passes and the nominal share."""
+    return _Strip(
+        mark=claim.covered,
+        threshold=claim.least,
+        at_least=True,
+        low=70.0,
+        high=100.0,
+        nominal=claim.nominal,
+    ).figure()
 
 
 def slot_rows(rows: dict[str, int]) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,10 +15,6 @@ from vqcast.pages.subject import Subject
 from vqcast.regressor.dataset import trainable
 from vqcast.regressor.evaluate import out_of_fold
 
-POINTS_A_CELL = 4
-BIN_WIDTH = 5.0
-MIN_BIN = 30
-
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
@@ -28,6 +25,17 @@ class Scatter:
     """Frames of the source."""
     measured: Array
     predicted: Array
+
+    @property
+    def drawn(self) -> int:
+        """How many of them are shown."""
+        return len(self.measured)
+
+    @property
+    def row(self) -> tuple[str, int, int, float, float]:
+        """Source, n, drawn, mean error, largest error drawn."""
+        error = self.predicted - self.measured
+        return self.source, self.n, self.drawn, float(error.mean()), float(abs(error).max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +49,20 @@ class ErrorBin:
     median: float
     q95: float
 
+    @property
+    def row(self) -> tuple[str, int, float, float, float]:
+        """Its line of a table."""
+        return f"{self.low:g} to {self.high:g}", self.n, self.q05, self.median, self.q95
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """A model's out-of-group predictions against the corpus."""
 
+    frames_a_cell: ClassVar[int] = 4
+    step: ClassVar[float] = 5.0
+    least_frames: ClassVar[int] = 30
+    """What a scatter shows of a cell; the width of a bin of errors, and the frames it needs."""
     n: int
     scatters: list[Scatter]
     errors: list[ErrorBin]
@@ -100,7 +117,7 @@ def _scatters(
     scatters = []
     for source in np.unique(src):
         rows = np.flatnonzero(src == source)
-        shown = rows[even_rows(cell[rows], POINTS_A_CELL)]
+        shown = rows[even_rows(cell[rows], HeldOut.frames_a_cell)]
         scatters.append(Scatter(str(source), len(rows), measured[shown], predicted[shown]))
     return scatters
 
@@ -108,14 +125,14 @@ def _scatters(
 def error_bins(measured: Array, predicted: Array) -> list[ErrorBin]:
     """Quantiles of the error in steps of five points of measured VMAF, small bins left out."""
     bins = []
-    step = np.minimum(measured // BIN_WIDTH, 100 / BIN_WIDTH - 1)
+    step = np.minimum(measured // HeldOut.step, 100 / HeldOut.step - 1)
     for number in np.unique(step):
         error = (predicted - measured)[step == number]
-        if len(error) < MIN_BIN:
+        if len(error) < HeldOut.least_frames:
             continue
         q05, median, q95 = np.quantile(error, (0.05, 0.5, 0.95))
-        low = float(number * BIN_WIDTH)
+        low = float(number * HeldOut.step)
         bins.append(
-            ErrorBin(low, low + BIN_WIDTH, len(error), float(q05), float(median), float(q95))
+            ErrorBin(low, low + HeldOut.step, len(error), float(q05), float(median), float(q95))
         )
     return bins

@@ -1,19 +1,12 @@
-"""How charts are drawn: one palette, one style, matplotlib figures to SVG or PNG.
+"""How charts are drawn: one palette, one style, and the few shapes that charts share.
 
-A chart is drawn in the light theme's colours. Inlined into a page, each colour
-becomes a CSS variable, so that the page's theme decides; written to a file it
-stays as drawn, on white.
+A chart is drawn in the light theme's colours; ``picture`` makes it a file or a part of a page.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from html import escape
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -23,9 +16,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-from vqcast.durable.files import sha256_bytes, write_atomic
-from vqcast.errors import InputError
 
 INK, MUTED, RULE, GRID = "#1c2530", "#55616e", "#a3adb8", "#e3e7ec"
 GOOD, BAD, BAD_TINT = "#1a7f4b", "#b3261e", "#f7dcd8"
@@ -76,7 +66,6 @@ VARIABLES = {
 }
 """Each colour's CSS variable and its value in the dark theme."""
 
-FORMATS = (".png", ".svg")
 WIDTH = 370.0
 """Pixels of a chart that stands alone in its card: near its size on a phone."""
 _FONT_PX = 12
@@ -115,16 +104,6 @@ _STYLE: dict[Any, Any] = {
     "path.simplify": False,
     "text.parse_math": False,
 }
-_ID = re.compile(r'\bid="([^"]+)"')
-_USED = re.compile(r'(?:href="#|url\(#)([^")]+)')
-_PLACE = re.compile(r'\b(?:d|x|y|width|height|transform)="[^"]*"')
-_DECIMALS = re.compile(r"(\.\d\d)\d+")
-_LONGER = (
-    (re.compile(r'\s*transform="rotate\(-0 [^"]*"'), ""),
-    (re.compile(r"<g >"), "<g>"),
-    (re.compile(r"\s*\n\s*"), "\n"),
-)
-"""What matplotlib says at more length than a page needs."""
 
 
 @contextmanager
@@ -155,12 +134,6 @@ def panel(figure: Figure, *, left: float, right: float, top: float, bottom: floa
 def short(name: str) -> str:
     """A name that fits a chart's margin; tables have it whole."""
     return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
-
-
-def slug(name: str) -> str:
-    """A name as part of an id: unlike names stay apart, and no character needs escaping."""
-    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
-    return plain if plain == name else f"{plain}-{sha256_bytes(name.encode())[:8]}"
 
 
 def label_width(names: Iterable[str]) -> float:
@@ -217,61 +190,3 @@ def dots(axes: Axes, x: Sequence[float], y: Sequence[float], *, colour: str, siz
     axes.add_patch(
         PathPatch(Outline(vertices, codes), fill=False, edgecolor=colour, lw=size, capstyle="round")
     )
-
-
-def inline(figure: Figure, *, name: str, title: str, description: str) -> str:
-    """The figure as an ``<svg>`` element for a page; ``name`` keeps its ids apart.
-
-    Colours become CSS variables and text stays text.
-    """
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        svg = _saved(figure, "svg", transparent=True).decode()
-    width, height = (float(inches) * 72.0 for inches in figure.get_size_inches())
-    body = svg[svg.index(">", svg.index("<svg")) + 1 :].removesuffix("\n")
-    body = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", body, count=1, flags=re.S)
-    body = re.sub(r"<!--.*?-->", "", body, flags=re.S)
-    body = body.replace("xlink:href", "href")
-    used = set(_USED.findall(body))
-    body = _ID.sub(lambda m: f'id="{name}-{m[1]}"' if m[1] in used else "", body)
-    body = _USED.sub(lambda m: m[0].replace(m[1], f"{name}-{m[1]}"), body)
-    for colour, (variable, _) in VARIABLES.items():
-        body = body.replace(colour, f"var(--{variable})")
-    body = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--font)", body)
-    body = _PLACE.sub(lambda m: _DECIMALS.sub(r"\1", m[0]), body)
-    for pattern, shorter in _LONGER:
-        body = pattern.sub(shorter, body)
-    return (
-        f'<svg class="chart" role="img" viewBox="0 0 {width:g} {height:g}" '
-        f'aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(description)}</desc>{body}'
-    )
-
-
-def write(figure: Figure, path: Path) -> None:
-    """The figure as a file, PNG or SVG by its name, on white.
-
-    Raises InputError for another ending, or where it can't be written.
-    """
-    kind = path.suffix.lower()
-    if kind not in FORMATS:
-        raise InputError(
-            f"{path}: plots are written as {' or '.join(FORMATS)}", hint="name the file plot.svg"
-        )
-    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": path.stem}):
-        write_atomic(path, _saved(figure, kind[1:], facecolor="white", dpi=160))
-
-
-def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    undated: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with warnings.catch_warnings():
-        # A name may be in a script that matplotlib's font lacks; a page's font has it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(
-            stream,
-            format=kind,
-            metadata=undated if kind == "svg" else {"Software": None},
-            **options,
-        )
-    return stream.getvalue()

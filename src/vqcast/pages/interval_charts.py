@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
 from vqcast.documents.evidence import IntervalGate, IntervalReport
+from vqcast.evidence.evaluation import Figures, Slice
 from vqcast.pages import ink
+from vqcast.pages.subject import NOUNS
 
-if TYPE_CHECKING:
-    from vqcast.evidence.evaluation import Figures, Slice
-
-TARGETS = {"frame": "frames", "pooled": "clip means"}
 _ROW = 24.0
 
 
@@ -33,7 +30,7 @@ def by_encoder(report: IntervalReport, gate: IntervalGate) -> Figure:
             marker,
             ms=7,
             color=colour,
-            label=TARGETS.get(target, target),
+            label=NOUNS[target],
         )
     values = [v for each in report.coverage.values() for v in each.encoders.values()]
     low = 100 * min([gate.encoder_coverage_min - 0.05, *values])
@@ -80,5 +77,5 @@ def reliability(
     axes.set_xlim(47, 98)
     axes.set_ylim(min([45.0, *low]), 101)
     axes.set_xlabel("nominal level, %")
-    axes.set_ylabel(f"{TARGETS.get(target, target)} held, %")
+    axes.set_ylabel(f"{NOUNS[target]} held, %")
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from vqcast.registry import law
 from vqcast.serve.folder import Folder
 from vqcast.vocab import slot_of
 
+NOUNS = {"frame": "frames", "pooled": "clip means"}
+"""What intervals are of, by the name of their target."""
+_SEED = re.compile(r"seed\d+")
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -28,6 +33,16 @@ class Piece:
     sha256: str
     n_bytes: int
     path: Path
+
+    @property
+    def file(self) -> str:
+        """The file's own name."""
+        return self.name.rpartition("/")[2]
+
+    @property
+    def series(self) -> str:
+        """What is cited as one: files that differ by their seed alone."""
+        return _SEED.sub("seed*", self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,35 @@ class Line:
     srocc: float | None
     rmse: float | None
     seed_plccs: tuple[float | None, ...]
+
+    @property
+    def row(self) -> tuple[str, int, float | None, float | None, float | None]:
+        """Its line of a table."""
+        return self.name, self.n, self.plcc, self.srocc, self.rmse
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The coverage of one kind of interval, in percent: what the gate asks, what was measured."""
+
+    target: str
+    nominal: float
+    least: float
+    covered: float
+    width: float
+    """Mean, in VMAF points."""
+    n: int
+    n_groups: int
+
+    @property
+    def noun(self) -> str:
+        """What the intervals are of."""
+        return NOUNS[self.target]
+
+    @property
+    def passed(self) -> bool:
+        """Whether enough of them held."""
+        return self.least <= self.covered <= 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +131,33 @@ class Subject:
     def encoders(self) -> list[Line]:
         """Every encoder's held-out rows, the lowest PLCC first."""
         return _lines([{part.name: part for part in each.encoders} for each in self.reports])
+
+    @property
+    def group_mean(self) -> tuple[int, float] | None:
+        """How many content groups were held out whole, and the mean PLCC; None where none was."""
+        groups = [report.groups for report in self.reports if report.groups]
+        mean = mean_or_none([group.mean_plcc for group in groups])
+        return None if mean is None else (groups[0].n_folds, mean)
+
+    @property
+    def claims(self) -> list[Claim]:
+        """The coverage that the verdict claims; empty where it claims none."""
+        claim, report = self.verdict.intervals, self.found.intervals
+        if claim is None or report is None:
+            return []
+        counts = {"frame": self.n_rows, "pooled": report.calibration.n_cells}
+        return [
+            Claim(
+                target=target,
+                nominal=100 * claim.nominal_coverage,
+                least=100 * claim.coverage_min,
+                covered=100 * covered,
+                width=report.coverage[target].mean_width,
+                n=counts[target],
+                n_groups=claim.n_groups,
+            )
+            for target, covered in sorted(claim.coverage.items())
+        ]
 
     @property
     def slot_rows(self) -> dict[str, int]:

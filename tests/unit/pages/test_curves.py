@@ -14,9 +14,10 @@ from vqcast.corpus.table import Corpus, load
 from vqcast.corpus.writing import convert
 from vqcast.documents.tune import TuneResult
 from vqcast.errors import DocumentError, InputError
-from vqcast.pages import corpus_curves, tune_plot
-from vqcast.pages.cells import cells_of, of_sources
-from vqcast.pages.tune_part import read_tunes, tune_part
+from vqcast.pages import curve_charts, tune_charts
+from vqcast.pages.points import of_sources, points_of
+from vqcast.pages.report import Content, report
+from vqcast.pages.tunings import read_tunings
 
 
 @pytest.fixture
@@ -43,12 +44,12 @@ def small(tmp_path: Path) -> Path:
 
 
 def result_of(tune_lines: Path) -> TuneResult:
-    (tune,) = read_tunes(tune_lines)
+    (tune,) = read_tunings(tune_lines)
     return tune.result
 
 
 def test_cells_pool_their_frames_and_carry_their_bits(small: Path) -> None:
-    cells = cells_of(load(small))
+    cells = points_of(load(small))
     assert [(c.source, c.encoder, c.preset, c.cq) for c in cells[:4]] == [
         ("a", "libx264", "fast", 20.0),
         ("a", "libx264", "fast", 30.0),
@@ -65,17 +66,17 @@ def test_cells_pool_their_frames_and_carry_their_bits(small: Path) -> None:
 def test_a_parquet_corpus_has_the_same_cells(small: Path, tmp_path: Path) -> None:
     folder = tmp_path / "small.parquet"
     convert(small, folder)
-    assert cells_of(load(folder)) == cells_of(load(small))
+    assert points_of(load(folder)) == points_of(load(small))
 
 
 def test_the_shipped_corpus_is_its_grid(corpus: Corpus) -> None:
-    cells = cells_of(corpus)
+    cells = points_of(corpus)
     assert len(cells) == 22 * 6 * 6 and sum(cell.frames for cell in cells) == len(corpus)
     assert all(cell.kbit_per_frame for cell in cells)
 
 
 def test_a_source_that_is_not_there_is_named(small: Path) -> None:
-    cells = cells_of(load(small))
+    cells = points_of(load(small))
     assert {cell.source for cell in of_sources(cells, ["b"])} == {"b"}
     with pytest.raises(InputError, match="no source c") as caught:
         of_sources(cells, ["a", "c"])
@@ -83,18 +84,18 @@ def test_a_source_that_is_not_there_is_named(small: Path) -> None:
 
 
 def test_an_encoder_keeps_its_colour_and_its_presets_differ_in_dashes(small: Path) -> None:
-    look = corpus_curves.looks(cells_of(load(small)))
+    look = curve_charts.looks(points_of(load(small)))
     fast, slow = look["libx264", "fast"], look["libx264", "slow"]
     assert fast[:2] == slow[:2] and fast[2] != slow[2]
     assert look["h264_videotoolbox", None][:2] != fast[:2]
-    assert list(corpus_curves.named(look)) == ["h264_videotoolbox", "libx264 fast", "libx264 slow"]
+    assert list(curve_charts.named(look)) == ["h264_videotoolbox", "libx264 fast", "libx264 slow"]
 
 
 def test_curves_hold_every_cell(styled, small: Path) -> None:
-    cells = cells_of(load(small))
+    cells = points_of(load(small))
     for figure, rows in (
-        (corpus_curves.overview(cells, "t"), 1),
-        (corpus_curves.by_source(cells, "t"), 2),
+        (curve_charts.overview(cells, "t"), 1),
+        (curve_charts.by_source(cells, "t"), 2),
     ):
         panels = [axes for axes in figure.axes if axes.axison]
         assert len(panels) == 2 * rows
@@ -106,7 +107,7 @@ def test_curves_hold_every_cell(styled, small: Path) -> None:
 
 
 def test_the_lines_of_a_tuning_are_read(tune_lines: Path) -> None:
-    (tune,) = read_tunes(tune_lines)
+    (tune,) = read_tunings(tune_lines)
     assert tune.result.status == "met" and len(tune.result.probes) == 2
     assert tune.encoded is not None and tune.encoded.met
     assert tune.piece.n_bytes == tune_lines.stat().st_size
@@ -126,13 +127,13 @@ def test_what_is_no_tuning_is_refused(tmp_path: Path, text: str, said: str) -> N
     path = tmp_path / "t.jsonl"
     path.write_text(text)
     with pytest.raises(DocumentError, match=said):
-        read_tunes(path)
+        read_tunings(path)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_a_tuning_is_drawn_to_a_file(tune_lines: Path, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"tune.{ending}"
-    tune_plot.write(result_of(tune_lines), path)
+    tune_charts.write(result_of(tune_lines), path)
     if ending == "png":
         image = imread(path)
         assert image.shape[0] > 1000 and np.std(image[..., :3]) > 0.05
@@ -142,7 +143,7 @@ def test_a_tuning_is_drawn_to_a_file(tune_lines: Path, tmp_path: Path, ending: s
 
 def test_a_picture_shows_band_probes_target_and_choice(styled, tune_lines: Path) -> None:
     result = result_of(tune_lines)
-    (axes,) = tune_plot.quality_figure(result).axes
+    (axes,) = tune_charts.quality_figure(result).axes
     words = [text.get_text() for text in axes.get_legend().get_texts()]
     assert words == [
         "90 % band",
@@ -160,15 +161,15 @@ def test_a_picture_shows_band_probes_target_and_choice(styled, tune_lines: Path)
 def test_a_sampled_probe_is_carried_to_the_whole_title(tune_lines: Path) -> None:
     result = result_of(tune_lines)
     whole, sampled = result.probes
-    assert tune_plot.title_bytes(whole, result) == whole.bytes
-    assert tune_plot.title_bytes(sampled, result) == pytest.approx(
+    assert tune_charts.title_bytes(whole, result) == whole.bytes
+    assert tune_charts.title_bytes(sampled, result) == pytest.approx(
         sampled.bytes * result.source.frames / sampled.frames
     )
 
 
 def test_a_picture_needs_neither_curve_nor_probe(tune_lines: Path, tmp_path: Path) -> None:
     bare = msgspec.structs.replace(result_of(tune_lines), curve=[], probes=[])
-    tune_plot.write(bare, tmp_path / "bare.png")
+    tune_charts.write(bare, tmp_path / "bare.png")
     assert np.std(imread(tmp_path / "bare.png")[..., :3]) > 0.01
 
 
@@ -176,22 +177,22 @@ def test_a_picture_begins_near_the_target_and_holds_every_probe(tune_lines: Path
     result = result_of(tune_lines)
     deep = [msgspec.structs.replace(point, lower=0.0) for point in result.curve]
     low = msgspec.structs.replace(result, curve=deep)
-    assert tune_plot.floor(low) == pytest.approx(93 - 40 - 1.5)
+    assert tune_charts.floor(low) == pytest.approx(93 - 40 - 1.5)
     probe = msgspec.structs.replace(result.probes[0], score=31.0)
-    assert tune_plot.floor(msgspec.structs.replace(low, probes=[probe])) < 31
-    assert tune_plot.floor(result) < min(point.lower for point in result.curve)
+    assert tune_charts.floor(msgspec.structs.replace(low, probes=[probe])) < 31
+    assert tune_charts.floor(result) < min(point.lower for point in result.curve)
 
 
 @pytest.mark.parametrize(("given", "said"), [(0.0, "1 %"), (0.904, "90 %"), (0.9999, "99 %")])
 def test_a_probability_never_rounds_to_certainty(given: float, said: str) -> None:
-    assert tune_plot.sure(given) == said
+    assert tune_charts.sure(given) == said
 
 
 @pytest.mark.parametrize(("status", "word"), [("best_effort", "best effort"), ("met", ">met<")])
 def test_the_page_says_how_a_tuning_ended(styled, tune_lines: Path, status: str, word: str) -> None:
-    (tune,) = read_tunes(tune_lines)
+    (tune,) = read_tunings(tune_lines)
     changed = type(tune)(
         tune.piece, msgspec.structs.replace(tune.result, status=status), tune.encoded
     )
-    text = tune_part([changed], lambda piece: piece.sha256)
+    text = report(Content("t", [], tunings=[changed]))
     assert word in text and tune.piece.sha256 in text and tune.result.forecaster.id in text

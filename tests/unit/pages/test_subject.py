@@ -13,7 +13,7 @@ from vqcast.corpus.table import Corpus
 from vqcast.durable.files import sha256_file
 from vqcast.errors import EvidenceError, RegistryError
 from vqcast.families import ENSEMBLE, FAMILIES
-from vqcast.pages.heldout import POINTS_A_CELL, HeldOut, error_bins, even_rows, held_out
+from vqcast.pages.heldout import HeldOut, error_bins, even_rows, held_out
 from vqcast.pages.subject import read_registry, read_run
 
 
@@ -130,7 +130,7 @@ def test_predictions_stand_beside_the_scores_of_their_own_rows(
     mean = np.mean(members, axis=0, dtype=np.float64)
     src, by_score = np.asarray(corpus.src), np.argsort(corpus.vmaf)
     for scatter in found.scatters:
-        assert len(scatter.measured) == 36 * POINTS_A_CELL
+        assert len(scatter.measured) == 36 * HeldOut.frames_a_cell
         rows = by_score[src[by_score] == scatter.source]
         for measured, predicted in zip(scatter.measured, scatter.predicted, strict=True):
             same = rows[corpus.vmaf[rows] == measured]

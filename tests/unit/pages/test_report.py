@@ -12,13 +12,13 @@ import pytest
 
 from vqcast.cli.gate import run as apply_gate
 from vqcast.corpus.table import Corpus
-from vqcast.pages import accuracy_charts, corpus_part
-from vqcast.pages.cells import Cell
-from vqcast.pages.corpus_part import Measured, measured
+from vqcast.pages import accuracy_charts, curves
+from vqcast.pages.curves import Curves, curves_of
 from vqcast.pages.heldout import HeldOut
-from vqcast.pages.page import Content, page
+from vqcast.pages.points import Point
+from vqcast.pages.report import Content, report
 from vqcast.pages.subject import Piece, read_registry, read_run
-from vqcast.pages.tune_part import read_tunes
+from vqcast.pages.tunings import read_tunings
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -80,8 +80,8 @@ def whole(
     """Everything at once: each model, the corpus, and a tuning."""
     subjects = read_registry(registry)
     held = {subjects[0].model.id: joined}
-    tunes = read_tunes(Path(__file__).parent / "tune_sample.jsonl")
-    return page(Content("all of it", subjects, held, measured(corpus), tunes))
+    tunings = read_tunings(Path(__file__).parent / "tune_sample.jsonl")
+    return report(Content("all of it", subjects, held, curves_of(corpus), tunings))
 
 
 def test_the_whole_page_is_sound_and_needs_nothing_else(whole: str) -> None:
@@ -93,7 +93,7 @@ def test_the_whole_page_is_sound_and_needs_nothing_else(whole: str) -> None:
 
 def test_every_figure_says_its_n_and_its_evidence(whole: str) -> None:
     figures = re.findall(r"<figure.*?</figure>", whole, flags=re.S)
-    tiles = re.findall(r'<div class="tile">.*?</p></div>', whole, flags=re.S)
+    tiles = re.findall(r'<div class="tile">.*?</p>\s*</div>', whole, flags=re.S)
     assert len(figures) >= 20 and len(tiles) == 7
     for block in (*figures, *tiles):
         origin = re.search(
@@ -122,12 +122,12 @@ def test_the_pages_figures_are_the_evidences(whole: str, registry: Path) -> None
 
 
 def test_the_same_evidence_is_the_same_page(run_dir: Path) -> None:
-    first, second = (page(Content("t", [read_run(run_dir)])) for _ in range(2))
+    first, second = (report(Content("t", [read_run(run_dir)])) for _ in range(2))
     assert first == second
 
 
 def test_without_a_corpus_the_page_shows_what_the_evidence_holds(run_dir: Path) -> None:
-    text = page(Content("t", [read_run(run_dir)]))
+    text = report(Content("t", [read_run(run_dir)]))
     check(text)
     assert "Predicted against measured" not in text and "Reliability" not in text
     assert "90 % intervals, by encoder" in text
@@ -135,13 +135,13 @@ def test_without_a_corpus_the_page_shows_what_the_evidence_holds(run_dir: Path) 
 
 def test_a_hold_says_so_and_names_what_fails(run_dir: Path) -> None:
     path = run_dir / "loso_seed2.json"
-    report = json.loads(path.read_bytes())
-    for fold in report["folds"]:
+    loso = json.loads(path.read_bytes())
+    for fold in loso["folds"]:
         fold["plcc"] -= 0.06
-    report["mean_plcc"] -= 0.06
-    path.write_text(json.dumps(report))
+    loso["mean_plcc"] -= 0.06
+    path.write_text(json.dumps(loso))
     assert apply_gate(run_dir, write=True).verdict == "HOLD"
-    text = page(Content("t", [read_run(run_dir)]))
+    text = report(Content("t", [read_run(run_dir)]))
     check(text)
     assert '<span class="pill fail">HOLD</span>' in text
     tiles = re.findall(r'<div class="tile"><h4>(.*?)</h4>.*?<b class="(\w+)">', text, flags=re.S)
@@ -151,12 +151,12 @@ def test_a_hold_says_so_and_names_what_fails(run_dir: Path) -> None:
 
 def test_an_undefined_metric_is_a_dash_and_fails(run_dir: Path) -> None:
     path = run_dir / "loso_seed2.json"
-    report = json.loads(path.read_bytes())
-    report["folds"][0]["plcc"] = report["mean_plcc"] = None
-    report["nan_folds"] = [report["folds"][0]["held_out"]]
-    path.write_text(json.dumps(report))
+    loso = json.loads(path.read_bytes())
+    loso["folds"][0]["plcc"] = loso["mean_plcc"] = None
+    loso["nan_folds"] = [loso["folds"][0]["held_out"]]
+    path.write_text(json.dumps(loso))
     assert apply_gate(run_dir, write=True).verdict == "HOLD"
-    text = page(Content("t", [read_run(run_dir)]))
+    text = report(Content("t", [read_run(run_dir)]))
     check(text)
     assert '<div class="big">-</div>' in text and "undefined" in text
 
@@ -164,24 +164,27 @@ def test_an_undefined_metric_is_a_dash_and_fails(run_dir: Path) -> None:
 @pytest.mark.parametrize("name", ['</style><script>alert("x")</script>', "a\"b'c&amp;d $x^2$"])
 def test_names_are_text_and_nothing_else(run_dir: Path, name: str) -> None:
     for path in run_dir.glob("loso_seed*.json"):
-        report = json.loads(path.read_bytes())
-        report["folds"][0]["held_out"] = report["encoders"][0]["name"] = name
-        path.write_text(json.dumps(report))
+        loso = json.loads(path.read_bytes())
+        loso["folds"][0]["held_out"] = loso["encoders"][0]["name"] = name
+        path.write_text(json.dumps(loso))
     apply_gate(run_dir, write=True)
-    cells = [Cell(name, name, name, 20.0, 9, 90.0, 3.0), Cell(name, name, name, 30.0, 9, 80.0, 2.0)]
+    cells = [
+        Point(name, name, name, 20.0, 9, 90.0, 3.0),
+        Point(name, name, name, 30.0, 9, 80.0, 2.0),
+    ]
     piece = Piece(name, "0" * 64, 1, Path("x"))
-    text = page(Content(name, [read_run(run_dir)], corpus=Measured(piece, 18, cells)))
+    text = report(Content(name, [read_run(run_dir)], corpus=Curves(piece, 18, cells)))
     tree = check(text)
     assert any(name in part for part in tree.text)
 
 
 def test_many_sources_are_cut_aloud(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accuracy_charts, "MAX_LINES", 5)
-    monkeypatch.setattr(corpus_part, "MAX_SOURCES", 2)
+    monkeypatch.setattr(curves, "MAX_SOURCES", 2)
     subject = read_run(run_dir)
-    cells = [Cell(f"s{number}", "libx264", None, 20.0, 9, 90.0, 3.0) for number in range(3)]
-    corpus = Measured(Piece("c.jsonl", "0" * 64, 1, Path("c")), 27, cells)
-    text = page(Content("t", [subject], corpus=corpus))
+    cells = [Point(f"s{number}", "libx264", None, 20.0, 9, 90.0, 3.0) for number in range(3)]
+    corpus = Curves(Piece("c.jsonl", "0" * 64, 1, Path("c")), 27, cells)
+    text = report(Content("t", [subject], corpus=corpus))
     check(text)
     assert "Drawn: the 5 lowest of 22; the table has all" in text
     assert "Drawn: the first 2 of 3 sources" in text
@@ -189,16 +192,16 @@ def test_many_sources_are_cut_aloud(run_dir: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_corpus_without_sizes_is_drawn_over_quality(run_dir: Path) -> None:
-    cells = [Cell("s", "libx264", None, cq, 9, 90.0 - cq, None) for cq in (20.0, 30.0)]
-    corpus = Measured(Piece("c.jsonl", "0" * 64, 1, Path("c")), 18, cells)
-    text = page(Content("t", [read_run(run_dir)], corpus=corpus))
+    cells = [Point("s", "libx264", None, cq, 9, 90.0 - cq, None) for cq in (20.0, 30.0)]
+    corpus = Curves(Piece("c.jsonl", "0" * 64, 1, Path("c")), 18, cells)
+    text = report(Content("t", [read_run(run_dir)], corpus=corpus))
     check(text)
     assert "records no sizes" in text and "kbit per frame, log scale" not in text
 
 
 def test_links_to_files_are_those_that_are_allowed(run_dir: Path) -> None:
     subject = read_run(run_dir)
-    text = page(
+    text = report(
         Content("t", [subject]),
         href=lambda path: f"run/{path.name}" if path.suffix == ".json" else None,
     )

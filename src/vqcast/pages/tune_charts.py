@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vqcast.documents.tune import TuneProbe, TuneResult
-from vqcast.pages import ink
+from vqcast.pages import ink, picture
 
 FORECAST, PROBE, CHOICE = ink.SERIES[0][0], ink.SERIES[1][0], ink.SERIES[3][0]
 _SHOWN = 40.0
@@ -43,7 +43,7 @@ def write(result: TuneResult, path: Path) -> None:
         size = ink.panel(figure, left=62, right=24, top=424, bottom=46)
         draw_size(size, result)
         size.set_xlim(quality.get_xlim())
-        ink.write(figure, path)
+        picture.write(figure, path)
 
 
 def heading(result: TuneResult) -> str:

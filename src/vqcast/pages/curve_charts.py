@@ -9,20 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vqcast.pages import ink
-from vqcast.pages.cells import Cell
+from vqcast.pages.points import Point
 
 Look = dict[tuple[str, str | None], tuple[str, str, str]]
 """Colour, marker and dash of each (encoder, preset)."""
-Across = Callable[[Cell], float | None]
+Across = Callable[[Point], float | None]
 
 RATE_LABEL = "kbit per frame, log scale"
 _CQ_LABEL = "quality number (CRF, QP), lower is better"
 _ROW_HEIGHT = 300
 
 
-def looks(cells: Iterable[Cell]) -> Look:
+def looks(points: Iterable[Point]) -> Look:
     """An encoder's colour and marker; its presets differ in dashes."""
-    series = sorted({cell.series for cell in cells}, key=lambda pair: (pair[0], pair[1] or ""))
+    series = sorted({point.series for point in points}, key=lambda pair: (pair[0], pair[1] or ""))
     colours = ink.series_of(encoder for encoder, _ in series)
     look: Look = {}
     for encoder, preset in series:
@@ -36,21 +36,21 @@ def named(look: Look) -> dict[str, tuple[str, str, str]]:
     return {" ".join(word for word in pair if word): each for pair, each in look.items()}
 
 
-def rate(cell: Cell) -> float | None:
+def rate(point: Point) -> float | None:
     """A curve's place across: bits."""
-    return cell.kbit_per_frame
+    return point.kbit_per_frame
 
 
-def quality(cell: Cell) -> float | None:
+def quality(point: Point) -> float | None:
     """A curve's place across: the quality number."""
-    return cell.cq
+    return point.cq
 
 
-def small(cells: Sequence[Cell], look: Look, across: Across, floor: float) -> Figure:
+def small(points: Sequence[Point], look: Look, across: Across, floor: float) -> Figure:
     """One source's curves, for a page that has many of them."""
     figure = ink.canvas(280, 210)
     axes = ink.panel(figure, left=44, right=10, top=8, bottom=40)
-    _curves(axes, cells, look, across, size=5)
+    _curves(axes, points, look, across, size=5)
     axes.set_ylim(floor, 101)
     axes.set_ylabel("VMAF", labelpad=2)
     _across(axes, across)
@@ -59,16 +59,16 @@ def small(cells: Sequence[Cell], look: Look, across: Across, floor: float) -> Fi
     return figure
 
 
-def overview(cells: Sequence[Cell], title: str) -> Figure:
+def overview(points: Sequence[Point], title: str) -> Figure:
     """Every source as a faint line, and their mean per encoder: over bits, and over CRF."""
-    look = looks(cells)
+    look = looks(points)
     figure = _sheet(1, title, look)
-    means = _means(cells)
+    means = _means(points)
     for number, across in enumerate((rate, quality)):
-        axes = _cell_of(figure, 0, number, 1)
-        for source in sorted({cell.source for cell in cells}):
+        axes = _panel_of(figure, 0, number, 1)
+        for source in sorted({point.source for point in points}):
             _curves(
-                axes, [c for c in cells if c.source == source], look, across, size=0, faint=True
+                axes, [c for c in points if c.source == source], look, across, size=0, faint=True
             )
         _curves(axes, means, look, across, size=6)
         over = "bits" if across is rate else "the quality number"
@@ -78,37 +78,37 @@ def overview(cells: Sequence[Cell], title: str) -> Figure:
     return figure
 
 
-def by_source(cells: Sequence[Cell], title: str) -> Figure:
+def by_source(points: Sequence[Point], title: str) -> Figure:
     """One row a source: VMAF over bits, and over CRF."""
-    look = looks(cells)
-    sources = sorted({cell.source for cell in cells})
+    look = looks(points)
+    sources = sorted({point.source for point in points})
     figure = _sheet(len(sources), title, look)
     for row, source in enumerate(sources):
         for number, across in enumerate((rate, quality)):
-            axes = _cell_of(figure, row, number, len(sources))
-            _curves(axes, [c for c in cells if c.source == source], look, across, size=6)
+            axes = _panel_of(figure, row, number, len(sources))
+            _curves(axes, [c for c in points if c.source == source], look, across, size=6)
             axes.set_title(source if number == 0 else "")
             axes.set_ylabel("VMAF, mean of the frames")
             _across(axes, across)
     return figure
 
 
-def _means(cells: Sequence[Cell]) -> list[Cell]:
+def _means(points: Sequence[Point]) -> list[Point]:
     """Per encoder, preset and quality: mean VMAF, geometric mean of bits, over its sources."""
-    grouped: dict[tuple[str, str | None, float], list[Cell]] = {}
-    for cell in cells:
-        grouped.setdefault((cell.encoder, cell.preset, cell.cq), []).append(cell)
+    grouped: dict[tuple[str, str | None, float], list[Point]] = {}
+    for point in points:
+        grouped.setdefault((point.encoder, point.preset, point.cq), []).append(point)
     means = []
     for (encoder, preset, cq), same in grouped.items():
-        bits = [cell.kbit_per_frame for cell in same if cell.kbit_per_frame is not None]
+        bits = [point.kbit_per_frame for point in same if point.kbit_per_frame is not None]
         means.append(
-            Cell(
+            Point(
                 source="",
                 encoder=encoder,
                 preset=preset,
                 cq=cq,
-                frames=sum(cell.frames for cell in same),
-                vmaf=float(np.mean([cell.vmaf for cell in same])),
+                frames=sum(point.frames for point in same),
+                vmaf=float(np.mean([point.vmaf for point in same])),
                 kbit_per_frame=float(np.exp(np.mean(np.log(bits)))) if bits else None,
             )
         )
@@ -117,7 +117,7 @@ def _means(cells: Sequence[Cell]) -> list[Cell]:
 
 def _curves(
     axes: Axes,
-    cells: Sequence[Cell],
+    points: Sequence[Point],
     look: Look,
     across: Across,
     *,
@@ -125,14 +125,14 @@ def _curves(
     faint: bool = False,
 ) -> None:
     for series, (colour, marker, dash) in look.items():
-        points = sorted(
-            (place, cell.vmaf)
-            for cell in cells
-            if cell.series == series and (place := across(cell)) is not None
+        drawn = sorted(
+            (place, point.vmaf)
+            for point in points
+            if point.series == series and (place := across(point)) is not None
         )
         axes.plot(
-            [place for place, _ in points],
-            [score for _, score in points],
+            [place for place, _ in drawn],
+            [score for _, score in drawn],
             ls=dash,
             lw=0.7 if faint else 1.6,
             alpha=0.25 if faint else 1.0,
@@ -163,7 +163,7 @@ def _sheet(rows: int, title: str, look: Look) -> Figure:
     return figure
 
 
-def _cell_of(figure: Figure, row: int, column: int, rows: int) -> Axes:
+def _panel_of(figure: Figure, row: int, column: int, rows: int) -> Axes:
     height = 80.0 + rows * _ROW_HEIGHT
     top = 76.0 + row * _ROW_HEIGHT
     return ink.panel(

@@ -1,4 +1,4 @@
-"""A corpus as cells: what each encode scored on average, and what it cost in bits."""
+"""A corpus as points of curves: what each encode scored on average, and what it cost in bits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vqcast.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Point:
     """One encode of one source, pooled over its frames."""
 
     source: str
@@ -33,6 +33,13 @@ class Cell:
         """What is drawn as one curve."""
         return self.encoder, self.preset
 
+    @property
+    def row(self) -> tuple[str, str, str | None, str, int, float, float | None]:
+        """Its line of a table."""
+        quality = f"{self.cq:g}"
+        return (self.source, self.encoder, self.preset, quality, self.frames, self.vmaf,
+                self.kbit_per_frame)  # fmt: skip
+
 
 class _Size(msgspec.Struct):
     src: str
@@ -43,8 +50,8 @@ class _Size(msgspec.Struct):
     enc_bytes: float | None = None
 
 
-def cells_of(corpus: Corpus) -> list[Cell]:
-    """The corpus's cells, sorted by source, encoder, preset and quality."""
+def points_of(corpus: Corpus) -> list[Point]:
+    """The corpus's encodes, sorted by source, encoder, preset and quality."""
     sizes = _sizes(corpus.path)
     qualities, quality = np.unique(corpus.cq, return_inverse=True)
     columns = (corpus.src.codes, corpus.encoder.codes, corpus.preset.codes, quality)
@@ -52,7 +59,7 @@ def cells_of(corpus: Corpus) -> list[Cell]:
     cell = cell.ravel()
     frames = np.bincount(cell)
     means = np.bincount(cell, corpus.vmaf) / frames
-    cells = []
+    points = []
     for (src, encoder, preset, cq), count, mean in zip(codes, frames.tolist(), means, strict=True):
         key = (
             corpus.src.names[src],
@@ -61,21 +68,21 @@ def cells_of(corpus: Corpus) -> list[Cell]:
             float(qualities[cq]),
         )
         bits = sizes[key] * 8e-3 / count if key in sizes else None
-        cells.append(Cell(*key, frames=count, vmaf=float(mean), kbit_per_frame=bits))
-    return sorted(cells, key=lambda each: (each.source, each.encoder, each.preset or "", each.cq))
+        points.append(Point(*key, frames=count, vmaf=float(mean), kbit_per_frame=bits))
+    return sorted(points, key=lambda each: (each.source, each.encoder, each.preset or "", each.cq))
 
 
-def of_sources(cells: Iterable[Cell], sources: Iterable[str]) -> list[Cell]:
-    """The cells of ``sources``. Raises InputError for a name that is not there."""
-    cells, wanted = list(cells), list(sources)
-    known = {cell.source for cell in cells}
+def of_sources(points: Iterable[Point], sources: Iterable[str]) -> list[Point]:
+    """The points of ``sources``. Raises InputError for a name that is not there."""
+    points, wanted = list(points), list(sources)
+    known = {point.source for point in points}
     absent = [name for name in wanted if name not in known]
     if absent:
         raise InputError(
             f"the corpus has no source {', '.join(absent)}",
             hint=f"it has: {', '.join(sorted(known))}",
         )
-    return [cell for cell in cells if cell.source in wanted]
+    return [point for point in points if point.source in wanted]
 
 
 def _sizes(path: Path) -> dict[tuple[str, str, str | None, float], float]:

@@ -1,0 +1,84 @@
+"""The report: one HTML file that needs nothing else.
+
+Charts are inline SVG and the theme follows ``prefers-color-scheme``. The same evidence gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+from vqcast.pages import (
+    accuracy_charts,
+    gate_charts,
+    ink,
+    interval_charts,
+    picture,
+    template,
+    tune_charts,
+)
+from vqcast.pages.curves import Curves
+from vqcast.pages.heldout import HeldOut
+from vqcast.pages.model import Model
+from vqcast.pages.subject import Piece, Subject
+from vqcast.pages.tunings import Tuning
+
+Href = Callable[[Path], str | None]
+"""Where a link to a file on disk may lead from the page; None where it may not."""
+
+_DRAW = SimpleNamespace(
+    accuracy=accuracy_charts,
+    gate=gate_charts,
+    ink=ink,
+    interval=interval_charts,
+    tune=tune_charts,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything that a report shows."""
+
+    title: str
+    subjects: Sequence[Subject]
+    held_out: Mapping[str, HeldOut | None] = field(default_factory=dict)
+    """By model id; None where the corpus given is another than the model's."""
+    corpus: Curves | None = None
+    tunings: Sequence[Tuning] = ()
+
+
+def report(content: Content, *, href: Href = lambda path: None) -> str:
+    """The report as HTML."""
+    with ink.style():
+        return template.render(
+            "report.html.j2",
+            title=content.title,
+            models=[_model(subject, content) for subject in content.subjects],
+            corpus=content.corpus,
+            tunings=content.tunings,
+            files=[(piece, href(piece.path)) for piece in _pieces(content)],
+            draw=_DRAW,
+            picture=picture.inline,
+        )
+
+
+def _model(subject: Subject, content: Content) -> Model:
+    known = dict(subject.pieces)
+    if content.corpus is not None:
+        known["corpus"] = content.corpus.piece
+    return Model(subject, content.held_out.get(subject.model.id), known)
+
+
+def _pieces(content: Content) -> list[Piece]:
+    """Every file that is cited, once."""
+    pieces = [
+        piece
+        for subject in content.subjects
+        for piece in sorted(subject.pieces.values(), key=lambda piece: piece.name)
+    ]
+    pieces += [content.corpus.piece] if content.corpus else []
+    pieces += [tuning.piece for tuning in content.tunings]
+    return list({(piece.sha256, piece.name): piece for piece in pieces}.values())

@@ -136,7 +136,7 @@ def test_the_file_is_encoded_and_measured(
 
 
 def test_segments_stand_for_a_title(
-    vqcast: Vqcast, tmp_path: Path, cache: Path, ffmpeg: Callable[..., Path]
+    vqcast: Vqcast, tmp_path: Path, cache: Path, tool: Tool, ffmpeg: Callable[..., Path]
 ) -> None:
     long = ffmpeg(
         "-f", "lavfi", "-i", "mandelbrot=size=192x144:rate=10,noise=alls=6:allf=t:all_seed=1",
@@ -144,12 +144,17 @@ def test_segments_stand_for_a_title(
         "-pix_fmt", "yuv420p", tmp_path / "long.mkv",
     )  # fmt: skip
     words = ("tune", long, *QUICK, "--target", 80, "--tolerance", 20, "--cache", cache, "--json")
-    sampled, whole = (lines_of(vqcast(*words, how))[-1] for how in ("--sample", "--whole"))
-    assert all(not line["whole"] and line["frames"] < 400 for line in sampled["probes"])
-    assert all(line["whole"] for line in whole["probes"])
-    assert sampled["basis"] == "forecast" and sampled["lower"] < sampled["upper"]
-    assert sampled["lower"] - 1 <= whole["score"] <= sampled["upper"] + 4
-    assert abs(sampled["crf"] - whole["crf"]) <= 4
+    result = msgspec.convert(lines_of(vqcast(*words, "--sample"))[-1], TuneResult)
+    assert result.status == "met" and result.basis == "forecast"
+    assert all(not each.whole and each.frames < 400 for each in result.probes)
+    # The whole title at that CRF and at the others of the curve has what the intervals say.
+    truth = Prober(probe(long, tool), "libx264", "ultrafast", tool, None)
+    curve = {point.crf: point for point in result.curve}
+    for crf in (result.crf, result.probes[0].crf, result.crf + 3):
+        measured = truth.measure(crf).columns["vmaf"].mean()
+        point = curve[crf]
+        assert point.lower <= measured <= point.upper, crf
+        assert point.upper - point.lower < 8, crf
 
 
 def test_a_title_too_short_for_segments_is_probed_whole(

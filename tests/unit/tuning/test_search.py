@@ -1,14 +1,19 @@
-"""The decisions of a search, on curves drawn from the very Gaussian that it is told."""
+"""The decisions of a search, on measured curves of clips that its forecaster never saw."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from forecast_kit import Truth, truths
 
+from vqcast.documents.forecast import ForecastTable
 from vqcast.errors import InputError
-from vqcast.forecast.forecaster import Forecaster, Probe
+from vqcast.forecast.forecaster import Forecaster, Probe, Spread
 from vqcast.forecast.gaussian import Gaussian, Observation, condition, interpolation
 from vqcast.forecast.latent import FEATURES, to_latent, to_score
+from vqcast.forecast.table import load_table
 from vqcast.tuning import search
 from vqcast.tuning.grid import grid_of
 from vqcast.tuning.search import Goal
@@ -22,20 +27,27 @@ def forecaster() -> Forecaster:
     return Forecaster.generic((10.0, 46.0))
 
 
-def truths(forecaster: Forecaster, count: int) -> list[np.ndarray]:
-    """Falling curves, as likely as the forecaster holds them to be."""
-    prior = forecaster.prior([]).channel(0)
-    mean, covariance = prior.at(forecaster.position(CRFS))
-    draw = np.random.default_rng(5).multivariate_normal(mean, covariance, count)
-    return [to_score(np.minimum.accumulate(each)) for each in draw]
+@pytest.fixture(scope="module")
+def table() -> ForecastTable:
+    """The shipped forecaster; each search leaves its clip's content group out of it."""
+    return load_table(None)[0]
 
 
-def searched(forecaster: Forecaster, truth: np.ndarray, goal: Goal) -> tuple[int | None, list[int]]:
+def flat(score: np.ndarray) -> Truth:
+    """A made-up clip of these scores."""
+    count = len(score)
+    return Truth("made", "made", "libx264", "veryfast", score, np.full(count, 0.05),
+                 np.tile(FEATURES_SEEN, (count, 1)))  # fmt: skip
+
+
+def searched(
+    forecaster: Forecaster, truth: Truth, crfs: np.ndarray, goal: Goal
+) -> tuple[int | None, list[int]]:
     """The answer's index and the probed ones, in order."""
     probes: list[Probe] = []
     known: dict[int, float] = {}
     while True:
-        forecast = forecaster.forecast(probes, CRFS)
+        forecast = forecaster.forecast(probes, crfs)
         state = search.assess(forecast, goal, known)
         if search.settled(state, goal, known):
             return state.answer, list(known)
@@ -44,37 +56,68 @@ def searched(forecaster: Forecaster, truth: np.ndarray, goal: Goal) -> tuple[int
         if index is None:
             return state.answer, list(known)
         assert index not in known
-        known[index] = float(truth[index])
-        probes.append(Probe(float(CRFS[index]), known[index], 0.05, FEATURES_SEEN))
+        known[index] = float(truth.score[index])
+        probes.append(
+            Probe(
+                float(crfs[index]),
+                known[index],
+                float(truth.bits_per_pixel[index]),
+                truth.features[index],
+            )
+        )
 
 
-def test_answers_reach_the_target_as_often_as_promised(forecaster: Forecaster) -> None:
-    goal = Goal(target=90.0, confidence=0.9)
-    met, wasted, asked = [], [], []
-    for truth in truths(forecaster, 60):
-        if truth[0] < goal.target or truth[-1] >= goal.target:
+def outcomes(
+    table: ForecastTable, encoder: str, goal: Goal, narrower: float = 1.0
+) -> list[tuple[bool, float, int]]:
+    """(met, points above the best answer, probes) of every clip that has an answer.
+
+    ``narrower`` shrinks the calibrated spreads: a forecaster surer than it may be.
+    """
+    crfs = grid_of(encoder, 15, 42 if encoder == "libx264" else 63).crfs
+    found = []
+    for truth in truths(encoder, crfs):
+        if truth.score[0] < goal.target or truth.score[-1] >= goal.target:
             continue
-        answer, probed = searched(forecaster, truth, goal)
+        held_out = Forecaster.from_table(table, encoder, truth.preset, without={truth.group})
+        spreads = tuple(
+            Spread(each.levels, narrower * each.widths) for each in held_out.score_spreads
+        )
+        answer, probed = searched(replace(held_out, score_spreads=spreads), truth, crfs, goal)
         assert answer is not None
-        best = int(np.flatnonzero(truth >= goal.target)[-1])
-        met.append(truth[answer] >= goal.target)
-        wasted.append(truth[answer] - truth[best])
-        asked.append(len(probed))
-    assert len(met) > 20
-    assert np.mean(met) >= 0.9
-    assert np.median(wasted) < 0.5
-    assert np.mean(asked) < np.log2(len(CRFS))  # bisection's price
+        best = int(np.flatnonzero(truth.score >= goal.target)[-1])
+        above = float(truth.score[answer] - truth.score[best])
+        found.append((bool(truth.score[answer] >= goal.target), above, len(probed)))
+    return found
+
+
+@pytest.mark.parametrize(("encoder", "target"), [("libx264", 90.0), ("libsvtav1", 93.0)])
+def test_answers_on_unseen_clips_reach_the_target_as_often_as_promised(
+    table: ForecastTable, encoder: str, target: float
+) -> None:
+    found = outcomes(table, encoder, Goal(target=target, confidence=0.9))
+    met, above, probes = (np.array(column) for column in zip(*found, strict=True))
+    assert len(found) >= 20
+    assert met.mean() >= 0.9
+    assert np.median(above) < 0.5
+    assert probes.mean() < 2.5  # bisection takes 6
+
+
+def test_an_overconfident_forecaster_breaks_the_promise(table: ForecastTable) -> None:
+    """The same clips and the same bar, which a search that does not ask for certainty misses."""
+    found = outcomes(table, "libx264", Goal(target=90.0, confidence=0.9), narrower=0.02)
+    assert np.mean([met for met, _, _ in found]) < 0.9
 
 
 def test_a_target_out_of_reach_ends_at_the_lowest_crf(forecaster: Forecaster) -> None:
     truth = np.linspace(80, 20, len(CRFS))
-    answer, probed = searched(forecaster, truth, Goal(95.0, 0.9))
+    answer, probed = searched(forecaster, flat(truth), CRFS, Goal(95.0, 0.9))
     assert answer is None and 0 in probed
 
 
 def test_a_target_that_all_reach_ends_at_the_highest_crf(forecaster: Forecaster) -> None:
     truth = np.linspace(99, 97, len(CRFS))
-    answer, _ = searched(forecaster, truth, Goal(60.0, 0.9))
+    answer, _ = searched(forecaster, flat(truth), CRFS, Goal(60.0, 0.9))
     assert answer == len(CRFS) - 1
 
 

@@ -48,5 +48,7 @@ class ModelInfo(Document, frozen=True, kw_only=True):
     cq_max: float | None = None
     slot_rows: dict[str, int] | None = None
     unknown_encoders: dict[str, int] | None = None
+    untrained_slots: list[str] | None = None
+    """Found by an import where nobody counted ``slot_rows``."""
     level: float | None = None
     """Of the interval that an ensemble's one graph gives."""

@@ -1,10 +1,12 @@
 """Other people's registries, taken over with open eyes.
 
 A registry of this shape may keep weights in ``.onnx.data`` files that no
-digest covers, call its vocabulary ``codec_vocab``, or leave fields out. The
-import names each thing it finds and writes a self-contained copy with new
-digests; ``imported_from`` in each sidecar keeps the old ones. What it writes
-loads like any registry, and stands on no verdict: ``registry verify`` says so.
+digest covers, call its vocabulary ``codec_vocab``, bake the scaler into the
+graph, or leave fields out. The import takes every regressor on the six
+features, names each thing it finds, says of any other model why not, and
+writes a self-contained copy with new digests; ``imported_from`` in each sidecar
+keeps the old ones. What it writes loads like any registry, and stands on no
+verdict: ``registry verify`` says so.
 """
 
 from __future__ import annotations
@@ -16,20 +18,30 @@ from typing import Any
 
 import msgspec
 import onnx
-from google.protobuf.message import DecodeError
 
 from vqcast.documents import jsontext
 from vqcast.documents.registry import Row
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.durable.folder import replace_folder
 from vqcast.durable.lock import locked
-from vqcast.errors import InputError, ModelRefused, RegistryError, VqcastError
+from vqcast.errors import InputError, RegistryError, VqcastError
+from vqcast.registry import foreign_graph
 from vqcast.registry.seal import sealed
 from vqcast.serve import guard
 from vqcast.serve.folder import REGISTRY_NAME
+from vqcast.vocab import FEATURES, VOCABULARIES
 
 _MAX_BYTES = 256 << 20
 _ROW_KEYS = tuple(field.name for field in msgspec.structs.fields(Row))
+_GUESSED = "guessed"
+"""Marks a sidecar whose features nobody states; never written."""
+_OTHER_NAMES = (
+    ("feature_order", "features"),
+    ("feature_mean", "input_mean"),
+    ("feature_std", "input_std"),
+    ("encoder_vocab", "codec_vocab"),
+)
+"""What other tools call the keys of a sidecar (CONTRACTS §6)."""
 _FROM_MANIFEST = ("feature_order", "feature_mean", "feature_std", "encoder_vocab")
 
 
@@ -113,14 +125,20 @@ def _model(
     model_id, name = entry.get("id"), entry.get("onnx")
     if not isinstance(model_id, str) or not isinstance(name, str):
         raise RegistryError("lacks id or onnx")
+    if entry.get("kind", "fr") != "fr":
+        raise RegistryError(f"is of kind {entry.get('kind')}, not a full-reference regressor")
     original = _read(source, name)
     if entry.get("sha256") != sha256_bytes(original):
         findings.append(f"{model_id}: {name} does not have the digest that its row pins")
-    data = _self_contained(source, name, original, findings)
+    data = foreign_graph.self_contained(original, name, lambda path: _read(source, path), findings)
     model = guard.parse(data, where=name)
     row = _row(entry, sha256_bytes(data), model, findings)
     sidecar_name = name.removesuffix(".onnx") + ".json"
     sidecar = _sidecar(source, sidecar_name, row, model, manifests, findings)
+    if sidecar.pop(_GUESSED, False):
+        row = msgspec.structs.replace(row, smoke=True)
+    if "slot_rows" not in sidecar:
+        sidecar |= _untrained(data, sidecar, findings)
     sidecar["imported_from"] = {
         "registry": source.resolve().name,
         "sha256": sha256_bytes(original),
@@ -129,41 +147,25 @@ def _model(
     return row, {name: data, sidecar_name: jsontext.dump(sidecar)}
 
 
-def _self_contained(source: Path, name: str, original: bytes, findings: list[str]) -> bytes:
-    """The model with every external tensor's bytes moved inside."""
-    try:
-        model = onnx.ModelProto.FromString(original)
-    except DecodeError as error:
-        raise ModelRefused(f"{name} is not ONNX") from error
-    outside: dict[str, int] = {}
-    for tensor in model.graph.initializer:
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        facts = {pair.key: pair.value for pair in tensor.external_data}
-        location = str(PurePosixPath(name).parent / facts.get("location", ""))
-        tensor.raw_data = _slice(_read(source, location), facts, tensor.name)
-        tensor.data_location = onnx.TensorProto.DEFAULT
-        del tensor.external_data[:]
-        outside[location] = outside.get(location, 0) + len(tensor.raw_data)
-    for location, count in outside.items():
-        findings.append(
-            f"{name}: kept {count} bytes of weights in {location}, which no digest covered"
-        )
-    if not outside:
-        return original
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
-
-
-def _slice(data: bytes, facts: dict[str, str], tensor: str) -> bytes:
-    try:
-        offset = int(facts.get("offset", "0"))
-        length = int(facts.get("length", str(len(data) - offset)))
-    except ValueError as error:
-        raise ModelRefused(f"tensor {tensor!r} has no readable offset or length") from error
-    if offset < 0 or length < 0 or offset + length > len(data):
-        raise ModelRefused(f"tensor {tensor!r} lies beyond the end of its data file")
-    return data[offset : offset + length]
+def _untrained(data: bytes, sidecar: dict[str, Any], findings: list[str]) -> dict[str, list[str]]:
+    """Slots that the graph's weights show to be untrained, for a sidecar that counts no rows."""
+    slots = sidecar.get("encoder_vocab") or []
+    session = guard.Session(
+        data,
+        sha256=sidecar["sha256"],
+        input_names=sidecar["input_names"],
+        output_names=sidecar["output_names"],
+        where=sidecar["onnx"],
+    )
+    dead = foreign_graph.dead_slots(session, len(slots))
+    if not dead:
+        return {}
+    names = [str(slots[index]) for index in dead]
+    findings.append(
+        f"{sidecar['id']}: does not count its training rows; its weights show that these slots "
+        f"were never trained: {', '.join(names)}"
+    )
+    return {"untrained_slots": names}
 
 
 def _row(entry: dict[str, Any], sha256: str, model: onnx.ModelProto, findings: list[str]) -> Row:
@@ -201,19 +203,61 @@ def _sidecar(
         findings.append(f"{row.id}: has no sidecar {name}")
     if not isinstance(sidecar, dict):
         raise RegistryError(f"{name} is not an object")
+    for ours, theirs in _OTHER_NAMES:
+        if theirs in sidecar and ours not in sidecar:
+            value = sidecar[theirs]
+            sidecar[ours] = [value] if isinstance(value, str) else value
+            findings.append(f"{row.id}: says {theirs}, read as {ours}")
     for key, value in _fillings(row, model, manifests):
         if key not in sidecar and value is not None:
             sidecar[key] = value
             findings.append(f"{row.id}: its sidecar lacks {key}, taken from elsewhere")
-    if "codec_vocab" in sidecar and "encoder_vocab" not in sidecar:
-        sidecar["encoder_vocab"] = sidecar["codec_vocab"]
-        findings.append(f"{row.id}: says codec_vocab, read as encoder_vocab")
-    missing = [
-        key for key in ("feature_order", "feature_mean", "feature_std") if key not in sidecar
-    ]
-    if missing:
-        raise RegistryError(f"nothing says its {', '.join(missing)}")
+    sidecar |= _scaler(row, sidecar, model, findings) | _vocabulary(row, sidecar, model, findings)
     return sidecar | {"onnx": row.onnx, "sha256": row.sha256}
+
+
+def _scaler(
+    row: Row, sidecar: dict[str, Any], model: onnx.ModelProto, findings: list[str]
+) -> dict[str, Any]:
+    """Feature order, mean and deviation that the graph's input needs."""
+    found: dict[str, Any] = {}
+    unsaid = [key for key in ("feature_order", "feature_mean", "feature_std") if key not in sidecar]
+    if foreign_graph.scales_itself(model, sidecar.get("feature_mean")):
+        findings.append(f"{row.id}: its graph standardises by itself: raw features go in")
+        found = {"feature_mean": [0.0] * len(FEATURES), "feature_std": [1.0] * len(FEATURES)}
+        unsaid = [key for key in unsaid if key == "feature_order"]
+    if unsaid:
+        findings.append(
+            f"{row.id}: nothing says its {', '.join(unsaid)}: taken for raw canonical-6, as a "
+            "scaffold that nothing scores with unless asked by name"
+        )
+        found |= {"feature_order": list(FEATURES), _GUESSED: True}
+        if "feature_mean" not in sidecar or "feature_std" not in sidecar:
+            found |= {"feature_mean": [0.0] * len(FEATURES), "feature_std": [1.0] * len(FEATURES)}
+    return found
+
+
+def _vocabulary(
+    row: Row, sidecar: dict[str, Any], model: onnx.ModelProto, findings: list[str]
+) -> dict[str, Any]:
+    """The vocabulary that fits the graph's codec block; nothing for a graph without one."""
+    widths = foreign_graph.widths(model)
+    if len(widths) == 1:
+        return {"encoder_vocab": []} if sidecar.get("encoder_vocab") else {}
+    slots = sidecar.get("encoder_vocab") or []
+    if widths[1] == len(slots) + 2:
+        return {}
+    for version, vocabulary in VOCABULARIES.items():
+        if widths[1] == len(vocabulary) + 2:
+            findings.append(
+                f"{row.id}: its graph reads {widths[1]} codec columns, its sidecar names "
+                f"{len(slots)} slots: read with vocabulary {version}"
+            )
+            return {"encoder_vocab": list(vocabulary), "encoder_vocab_version": version}
+    raise RegistryError(
+        f"its graph reads {widths[1]} codec columns, and no vocabulary of {widths[1] - 2} slots "
+        "is known"
+    )
 
 
 def _fillings(

@@ -59,15 +59,18 @@ def build(
     family: Family,
     model_id: str,
     level: float = LEVEL,
+    *,
+    reduce_l2: bool = False,
 ) -> bytes:
     """The ONNX bytes of an ensemble with its interval at ``level``.
 
     ``members`` are networks of one shape, as ``vqcast.regressor.graph.build``
     takes them; they share the scaler ``feature_mean``, ``feature_std`` ``[6]``.
     A slot without training rows in ``slot_rows`` widens the interval.
+    ``reduce_l2`` writes the graph as releases up to 0.2 did, for comparison.
     Raises EvidenceError where ``calibration`` has no quantile for ``level``.
     """
-    graph = _Graph()
+    graph = _Graph(reduce_l2)
     mean32 = np.asarray(feature_mean, dtype=np.float64).astype(np.float32).astype(np.float64)
     centred = graph.add("Sub", family.feature_input, graph.constant("feature_mean", mean32))
     joined = centred
@@ -141,7 +144,7 @@ def _gelu(graph: _Graph, value: str) -> str:
 
 def _spread(graph: _Graph, scores: str, mean: str, size: int) -> str:
     """Standard deviation of the members (ddof 1; 0 for one member), ``[N]``."""
-    length = graph.add("ReduceL2", graph.add("Sub", scores, mean), axes=[0, 1], keepdims=0)
+    length = graph.length(graph.add("Sub", scores, mean), [0, 1])
     return graph.add("Mul", length, graph.constant("ddof", max(size - 1, 1) ** -0.5), output=STD)
 
 
@@ -185,7 +188,7 @@ def _widening(graph: _Graph, features: str, mean32: Array, calibration: Calibrat
         graph.constant("whitening_offset", offset[:, None]),
         transB=1,
     )
-    length = graph.add("ReduceL2", whitened, axes=[0], keepdims=0)
+    length = graph.length(whitened, [0])
     factor = graph.add("Sub", length, graph.constant("free_distance", gain - 1.0))
     return graph.clip(factor, 1.0, _MAX_WIDENING)
 
@@ -207,7 +210,8 @@ def _unseen_factor(graph: _Graph, codec: str, unseen: list[bool], factor: float)
 class _Graph:
     """Nodes in order and constants by name; values are named after their node's operator."""
 
-    def __init__(self) -> None:
+    def __init__(self, reduce_l2: bool) -> None:
+        self._reduce_l2 = reduce_l2
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
@@ -222,6 +226,15 @@ class _Graph:
         node = helper.make_node(operator, inputs, [output], f"make_{output}", **attributes)
         self._nodes.append(node)
         return output
+
+    def length(self, value: str, axes: list[int]) -> str:
+        """Euclidean length over ``axes``, which are gone afterwards."""
+        if self._reduce_l2:
+            return self.add("ReduceL2", value, axes=axes, keepdims=0)
+        name = self.constant("axes_" + "_".join(map(str, axes)), axes, np.int64)
+        return self.add(
+            "Sqrt", self.add("ReduceSum", self.add("Mul", value, value), name, keepdims=0)
+        )
 
     def clip(self, value: str, low: float, high: float, output: str = "") -> str:
         return self.add(

@@ -35,13 +35,20 @@ MAX_VALUES_A_CALL = 32 << 20
 """Numbers that all values of a graph hold together for ``FRAMES_A_CALL`` frames: 128 MiB."""
 _MANY_FRAMES = FRAMES_A_CALL << 10
 _MAX_INPUT_WIDTH = 1024
-_REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 _ARITHMETIC = ("Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Erf", "Sqrt", "Min", "Max", "Clip")
 _SHAPING = ("Concat", "Reshape", "Squeeze")
-OPERATORS = frozenset((*_ARITHMETIC, *_SHAPING, *(f"Reduce{name}" for name in _REDUCTIONS)))
-"""What a graph of this family may compute with (CONTRACTS §6)."""
+_REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMin", "ReduceMax")
+OWN_OPERATORS = frozenset((*_ARITHMETIC, *_SHAPING, *_REDUCTIONS))
+"""What a graph that this project writes computes with: libvmaf's loader takes them all."""
+_IMPORTED = ("Relu", "Sigmoid", "Tanh", "BatchNormalization", "QuantizeLinear", "DequantizeLinear")
+_EARLIER = ("ReduceL2",)
+"""In the one graph of earlier releases."""
+OPERATORS = OWN_OPERATORS.union(_IMPORTED, _EARLIER)
+"""What a graph that is loaded may compute with (CONTRACTS §6)."""
 OPSETS = range(13, 22)
 _CONSTANTS = (onnx.TensorProto.FLOAT, onnx.TensorProto.INT64)
+_QUANTISED = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8, onnx.TensorProto.INT32)
+_DEQUANTISE = ("QuantizeLinear", "DequantizeLinear")
 _ORT_MAGIC = b"ORTM"
 _ORT_MAGIC_OFFSET = 4
 _ORT_CONFIG = "ort_config"
@@ -163,8 +170,10 @@ def _check_graph(graph: onnx.GraphProto, where: str) -> None:
     for node in graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
             raise ModelRefused(f"{where}: operator {node.op_type!r} is not on the list")
+    quantised = {name for node in graph.node if node.op_type in _DEQUANTISE for name in node.input}
     for tensor in graph.initializer:
-        if tensor.data_type not in _CONSTANTS:
+        allowed = _CONSTANTS + (_QUANTISED if tensor.name in quantised else ())
+        if tensor.data_type not in allowed:
             raise ModelRefused(f"{where}: constant {tensor.name!r} is neither float32 nor int64")
     constants = {tensor.name for tensor in graph.initializer}
     for value in (*graph.input, *graph.output):

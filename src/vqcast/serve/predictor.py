@@ -324,6 +324,7 @@ class Predictor:
 
     def _note_slot(self, encoder: str | None, slot: str, warnings: list[str]) -> None:
         rows, trained = self._info.slot_rows, self._info.unknown_encoders or {}
+        untrained = self._info.untrained_slots
         if encoder is None:
             warnings.append(f"no encoder given: scored in the slot {slot!r}")
         elif slot == UNKNOWN and encoder in trained:
@@ -332,15 +333,24 @@ class Predictor:
                 f"which {trained[encoder]} rows of it trained"
             )
         elif slot == UNKNOWN and encoder != UNKNOWN:
-            by = f"trained by {', '.join(sorted(trained))}" if trained else "which has no training"
+            by = "which has no training"
+            if trained:
+                by = f"trained by {', '.join(sorted(trained))}"
+            elif rows is None and UNKNOWN not in (untrained or []):
+                by = "and the model's sidecar does not say what trained that"
             warnings.append(
                 f"encoder {encoder!r} is outside the vocabulary and was never seen: scored in the "
                 f"slot 'unknown', {by}"
             )
-        if rows is not None and rows.get(slot, 0) == 0:
+        if slot in (untrained or []) or (rows is not None and rows.get(slot, 0) == 0):
             warnings.append(
                 f"slot {slot!r} has no training rows, and its predictions can be points off: a "
                 "codec-blind model (fr_regressor_v1) does not depend on it"
+            )
+        elif rows is None and untrained is None and slot != UNKNOWN:
+            warnings.append(
+                f"the model's sidecar does not count its training rows: nothing says that the slot "
+                f"{slot!r} was trained"
             )
 
     def _quality(self, cq: float | None, warnings: list[str]) -> float:

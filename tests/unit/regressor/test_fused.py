@@ -36,7 +36,7 @@ TOLERANCE = 1e-3
 
 CONTRACT = {
     *("Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Erf", "Sqrt", "Concat", "Reshape"),
-    *("Squeeze", "Min", "Max", "Clip", "ReduceMean", "ReduceL2"),
+    *("Squeeze", "ReduceMean", "ReduceSum", "ReduceMin", "ReduceMax", "Min", "Max", "Clip"),
 }
 MEAN = np.array([0.95, 0.63, 0.86, 0.91, 0.94, 3.7])
 STD = np.array([0.05, 0.19, 0.14, 0.11, 0.09, 3.9])

@@ -28,6 +28,9 @@ VMAF_LOG = "vmaf.json"
 TEACHER = "vmaf_v0.6.1"
 TEACHER_V1 = "vmaf_v1.0.16_3d0h"
 
+LOOPBACK = ("dec:0", "0:v:0")
+"""The sides of a score inside the process that encodes: what its encoder made, and its input."""
+
 _DISCARD = ("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "null", "-")
 """Every frame once, on the filter's own clock, to nowhere."""
 
@@ -70,13 +73,15 @@ def raw_frame_bytes(width: int, height: int, pix_fmt: str) -> int:
     return int(samples) * (2 if match[2] else 1)
 
 
-def read(path: Path, raw: RawLike | None = None, span: Span | None = None) -> list[str]:
-    """Open one input: one decoder thread, no rotation, no other file.
+def read(
+    path: Path, raw: RawLike | None = None, span: Span | None = None, threads: int = 1
+) -> list[str]:
+    """Open one input: ``threads`` decoder threads, no rotation, no other file.
 
     A ``span`` is entered at its seek point and left at its end; what lies before
     its start is dropped by `span_start`.
     """
-    options = ["-threads", "1", "-noautorotate", "-protocol_whitelist", "file"]
+    options = ["-threads", str(threads), "-noautorotate", "-protocol_whitelist", "file"]
     options += ["-format_whitelist", FORMATS]
     if raw is not None:
         options += ["-f", "rawvideo", "-video_size", f"{raw.width}x{raw.height}"]
@@ -178,12 +183,16 @@ def score_filter(
     v1: bool,
     size: tuple[int, int] | None = None,
     span: Span | None = None,
+    every: int = 1,
+    threads: int = 1,
+    sides: tuple[str, str] = ("0:v:0", "1:v:0"),
 ) -> str:
     """Pair frame n with frame n, the reference's of ``span``, and score each pair.
 
     Both clocks are rebuilt from frame numbers, a side that ends early is not
     repeated, and both are brought to one format, the deeper of the two, and to
-    ``size`` (width, height; None: as they are).
+    ``size`` (width, height; None: as they are). ``every`` scores frames 0, every, 2 every, ...
+    with the values that they have among all; ``sides`` are the distorted stream and the reference.
     """
     pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
     scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
@@ -192,11 +201,43 @@ def score_filter(
     if v1:
         models.append(f"version={TEACHER_V1}\\:name=vmaf_v1")
     return (
-        f"[0:v:0]{clock},split[d][dn];"
-        f"[1:v:0]{_drop(span)}trim=end_frame={frames},{clock},split[r][rn];"
+        f"[{sides[0]}]{clock},split[d][dn];"
+        f"[{sides[1]}]{_drop(span)}trim=end_frame={frames},{clock},split[r][rn];"
         f"[d][r]libvmaf=model='{'|'.join(models)}':log_fmt=json:log_path={VMAF_LOG}"
-        ":n_threads=1:eof_action=pass:repeatlast=0[s]"
+        f":n_threads={threads}{f':n_subsample={every}' if every > 1 else ''}"
+        ":eof_action=pass:repeatlast=0[s]"
     )
+
+
+def encode_and_score(
+    ffmpeg: Path,
+    source: Sequence[str],
+    frames: int | None,
+    options: Sequence[str],
+    graph: str,
+    span: Span | None = None,
+) -> list[str]:
+    """Encode, decode what was encoded and score it, with one decode of the source.
+
+    The encode goes nowhere. ``graph`` is a `score_filter` of ``LOOPBACK``. Packets are those of
+    `encode`, whose MP4 asks for global headers.
+    """
+    limit = [] if frames is None else ["-frames:v", str(frames)]
+    if (start := span_start(span)) is not None:
+        limit += ["-ss", start]
+    return [
+        *_start(ffmpeg),
+        *source,
+        *("-map", "0:v:0", *limit, "-fps_mode", "passthrough"),
+        *options,
+        *("-flags:v", "+global_header"),
+        *("-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size} {pts}"),
+        *("-f", "null", "-", "-dec", "0:0"),
+        *("-filter_complex_threads", "1", "-filter_complex", graph),
+        *("-map", "[s]", *_DISCARD),
+        *_null("[dn]", DISTORTED_COUNT_LOG),
+        *_null("[rn]", REFERENCE_COUNT_LOG),
+    ]
 
 
 def score(

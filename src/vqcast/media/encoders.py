@@ -80,6 +80,11 @@ class Encoder:
     """Whether the frames of a variable rate keep their times."""
     parallel: tuple[str, ...] = ()
     """``fixed`` for more than one thread, ``{n}`` their number; empty: the same."""
+    at_cuts: tuple[str, ...] | None = None
+    """What it needs beside ``-force_key_frames`` to start anew there; None: it was not seen to.
+
+    libvvenc's wrapper passes no frame types, and libaom makes two key frames of one.
+    """
     thread_blind: bool = False
     """Whether its bytes are the same on any number of threads."""
 
@@ -234,16 +239,19 @@ _TABLE = (
         *("libx264", ("-crf",), 0, 51, 0.1, "-preset", "medium", *_YUV),
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
+        at_cuts=(),
     ),
     Encoder(
         *("libx265", ("-crf",), 0, 51, 0.1, "-preset", "medium", *_YUV),
         fixed=("-x265-params", "pools=none:frame-threads=1:log-level=error"),
         parallel=("-x265-params", "pools={n}:frame-threads=1:log-level=error"),
+        at_cuts=("-forced-idr", "1"),
     ),
     Encoder(
         *("libsvtav1", ("-crf",), 1, 63, 1, "-preset", "8", *_YUV),
         fixed=("-svtav1-params", "lp=1"),
         parallel=("-svtav1-params", "lp={n}"),
+        at_cuts=(),
         thread_blind=True,
     ),
     Encoder(
@@ -255,6 +263,7 @@ _TABLE = (
         *("libvpx-vp9", ("-crf",), 0, 63, 1, "-cpu-used", "5", *_YUV),
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0", "-deadline", "good"),
         parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1", "-deadline", "good"),
+        at_cuts=(),
     ),
     Encoder(
         *("libvvenc", ("-qp",), 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le"),

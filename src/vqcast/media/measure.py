@@ -91,12 +91,14 @@ def check(finished: Finished, what: str) -> None:
         )
 
 
-def encoder_options(source: Source, entry: Encoder, cq: float, preset: str | None) -> list[str]:
+def encoder_options(
+    source: Source, entry: Encoder, cq: float, preset: str | None, threads: int = 1
+) -> list[str]:
     """The encoder's part of a command line for ``source``, whatever it is encoded for.
 
     Raises InputError for a quality, preset or source that ``entry`` can't take.
     """
-    options = entry.options(cq, preset, source.depth)
+    options = entry.options(cq, preset, source.depth, threads)
     if source.steady:
         return options
     if not entry.variable:
@@ -171,12 +173,7 @@ def score(
     can't be.
     """
     what = f"{distorted.name} against {reference.name}"
-    width, height = size or (reference.width, reference.height)
-    if min(width, height) < MIN_SIDE or width % 2 or height % 2:
-        raise InputError(
-            f"{width}x{height} can't be a size to score at",
-            hint=f"use even sides of at least {MIN_SIDE}",
-        )
+    width, height = check_size(reference, size)
     frames = segment.frames if segment else reference.frames
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         folder = Path(name)
@@ -192,15 +189,7 @@ def score(
             cancel=cancel,
         )
         check(finished, what)
-        counts = (
-            argv.count_lines(folder / argv.DISTORTED_COUNT_LOG),
-            argv.count_lines(folder / argv.REFERENCE_COUNT_LOG),
-        )
-        if counts != (frames, frames):
-            raise MediaError(
-                f"{what}: {counts[0]} and {counts[1]} frames decoded, "
-                f"{frames} planned on both sides"
-            )
+        check_counts(folder, frames, what)
         if not (folder / argv.VMAF_LOG).is_file():
             raise ToolFailure(f"{what}: libvmaf wrote no log")
         log = read_regular(folder / argv.VMAF_LOG)
@@ -208,10 +197,33 @@ def score(
     return Scores(columns=columns, width=width, height=height)
 
 
+def check_size(source: Source, size: tuple[int, int] | None) -> tuple[int, int]:
+    """The size at which ``source`` is scored. Raises InputError for one that can't be."""
+    width, height = size or (source.width, source.height)
+    if min(width, height) < MIN_SIDE or width % 2 or height % 2:
+        raise InputError(
+            f"{width}x{height} can't be a size to score at",
+            hint=f"use even sides of at least {MIN_SIDE}",
+        )
+    return width, height
+
+
+def check_counts(folder: Path, frames: int, what: str) -> None:
+    """Raise MediaError unless a score in ``folder`` saw ``frames`` frames on both sides."""
+    counts = (
+        argv.count_lines(folder / argv.DISTORTED_COUNT_LOG),
+        argv.count_lines(folder / argv.REFERENCE_COUNT_LOG),
+    )
+    if counts != (frames, frames):
+        raise MediaError(
+            f"{what}: {counts[0]} and {counts[1]} frames decoded, {frames} planned on both sides"
+        )
+
+
 def parse_log(
-    log: bytes, frames: int, metrics: dict[str, str], *, what: str
+    log: bytes, frames: int, metrics: dict[str, str], *, what: str, every: int = 1
 ) -> dict[str, NDArray[np.float64]]:
-    """The columns of a libvmaf JSON log.
+    """The columns of a libvmaf JSON log of ``frames`` frames, each ``every``-th of them scored.
 
     Raises ToolFailure for a log that is cut, misses a frame or a metric, or
     holds anything that is not a finite number.
@@ -219,7 +231,7 @@ def parse_log(
     try:
         document = jsontext.parse(log, where=f"libvmaf's log of {what}")
         entries = document["frames"]
-        if [entry["frameNum"] for entry in entries] != list(range(frames)):
+        if [entry["frameNum"] for entry in entries] != list(range(0, frames, every)):
             raise ToolFailure(f"{what}: libvmaf's log holds {len(entries)} of {frames} frames")
         columns: dict[str, NDArray[np.float64]] = {}
         for column, metric in metrics.items():

@@ -1,0 +1,159 @@
+"""Encode, decode what was encoded, and score it, in one process and with one decode of the source.
+
+ffmpeg's loopback decoder takes the packets that its encoder makes, so nothing is written and
+the source is decoded once. Numbers are those of `measure.encode` and `measure.score`, to the
+last digit::
+
+    trial = encode_and_score(source, "libx264", "medium", 28.0, tool)
+    trial.scores.columns["vmaf"].mean(), trial.sizes.sum()
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.durable.files import read_regular
+from vqcast.errors import InputError, ToolFailure
+from vqcast.media import argv, measure
+from vqcast.media.encoders import Encoder, encoder
+from vqcast.media.measure import Scores
+from vqcast.media.run import run
+from vqcast.media.segment import Segment
+from vqcast.media.source import Source
+from vqcast.media.threads import Threads
+from vqcast.media.tool import Tool
+
+_TRIES = 8
+"""Encodes tried where ffmpeg ends well and made no packet at all (see `argv.encode`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An encode that was scored, and thrown away."""
+
+    sizes: NDArray[np.int64]
+    """Bytes of each frame's packet, ``[frames]``, in the order in which frames are shown."""
+    scores: Scores
+    """Of every frame, or of each ``every``-th."""
+    wall_ms: float
+
+
+def encode_and_score(
+    source: Source,
+    encoder_name: str,
+    preset: str | None,
+    cq: float,
+    tool: Tool,
+    *,
+    v1: bool = False,
+    size: tuple[int, int] | None = None,
+    segment: Segment | None = None,
+    cuts: Sequence[int] = (),
+    every: int = 1,
+    threads: Threads = Threads(),  # noqa: B008 - frozen
+    cancel: threading.Event | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Trial:
+    """Encode every planned frame of ``source``, or those of ``segment``, and score them.
+
+    ``cuts`` are frames at which the encoder starts anew with a key frame, in a source that was
+    spliced there. ``every`` scores frames 0, every, 2 every, ..., with the values that they have
+    among all. ``size`` is what both sides are scaled to for scoring. ``on_progress`` is told the
+    frames that are encoded so far. Raises ToolFailure or MediaError as `measure.encode` and
+    `measure.score` do, InputError for what the encoder can't take.
+    """
+    words = (source.name, encoder_name, preset, f"{cq:g}")
+    what = " ".join(word for word in words if word is not None)
+    entry = encoder(encoder_name)
+    measure.check_size(source, size)
+    frames = segment.frames if segment else source.frames
+    graph = argv.score_filter(
+        entry.scoring_depth(source.depth), frames, v1=v1, size=size, span=segment, every=every,
+        threads=threads.score, sides=argv.LOOPBACK,
+    )  # fmt: skip
+    command = argv.encode_and_score(
+        tool.path,
+        [*entry.before_input, *argv.read(source.path, source.raw, segment, threads.decoder)],
+        None if source.whole else source.frames,
+        [
+            *measure.encoder_options(source, entry, cq, preset, threads.encoder),
+            *key_frames(source, entry, cuts),
+        ],
+        graph,
+        segment,
+    )
+    reach = segment.start + frames if segment else frames
+    deadline = 2 * measure.deadline_s(source.width * source.height, reach)
+    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+        folder = Path(name)
+        packets = folder / argv.PACKET_LOG
+        wall_s = _run(command, packets, what, deadline, cancel, on_progress)
+        sizes = _sizes(packets)
+        if len(sizes) != frames:
+            raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames")
+        measure.check_counts(folder, frames, what)
+        if not (folder / argv.VMAF_LOG).is_file():
+            raise ToolFailure(f"{what}: libvmaf wrote no log")
+        log = read_regular(folder / argv.VMAF_LOG)
+    metrics = measure.V06_METRICS | (measure.V1_METRICS if v1 else {})
+    columns = measure.parse_log(log, frames, metrics, what=what, every=every)
+    width, height = size or (source.width, source.height)
+    return Trial(sizes, Scores(columns, width, height), wall_s * 1000)
+
+
+def _run(
+    command: Sequence[str],
+    packets: Path,
+    what: str,
+    deadline: float,
+    cancel: threading.Event | None,
+    on_progress: Callable[[int], None] | None,
+) -> float:
+    """Run ``command`` until it logs a packet; the seconds of the run that did."""
+    for _ in range(_TRIES):
+        finished = run(
+            command,
+            cwd=packets.parent,
+            deadline_s=deadline,
+            cancel=cancel,
+            on_poll=None if on_progress is None else lambda: on_progress(_lines(packets)),
+        )
+        measure.check(finished, what)
+        if _lines(packets):
+            break
+    return finished.wall_s
+
+
+def key_frames(source: Source, entry: Encoder, cuts: Sequence[int]) -> list[str]:
+    """Options that start the encoder anew at frames ``cuts``; none for no cut.
+
+    Raises InputError for an encoder that does not, and for a source that is not raw video: its
+    frames must lie on a constant clock.
+    """
+    if not cuts:
+        return []
+    if source.raw is None or entry.at_cuts is None:
+        raise InputError(f"{source.path}: {entry.name} can't be made to start anew in it")
+    rate = Fraction(source.raw.fps)
+    times = (f"{float((cut - Fraction(1, 2)) / rate):.6f}" for cut in cuts)
+    return [*entry.at_cuts, "-force_key_frames", ",".join(times)]
+
+
+def _lines(log: Path) -> int:
+    return log.read_bytes().count(b"\n") if log.is_file() else 0
+
+
+def _sizes(log: Path) -> NDArray[np.int64]:
+    """Packet sizes by presentation time; empty where there is none."""
+    if not _lines(log):
+        return np.zeros(0, dtype=np.int64)
+    size, shown = np.array([line.split() for line in log.read_text().splitlines()], dtype=int).T
+    return np.asarray(size[np.argsort(shown, kind="stable")], dtype=np.int64)

@@ -31,7 +31,8 @@ from vqcast.measured.probe import Prober
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import find_ffmpeg
 from vqcast.tuning.grid import grid_of
-from vqcast.tuning.session import tune
+from vqcast.tuning.request import TuneRequest
+from vqcast.tuning.session import Session
 
 PRESETS = {"libx264": "veryfast", "libx265": "superfast", "libsvtav1": "10"}
 """The encoders and presets of the race: quick ones, since every CRF near the answer is encoded."""
@@ -78,10 +79,11 @@ def race(source: Source, encoder: str, target: float, cache: Path) -> dict[str, 
         whole = Whole(prober)
         crf = rule(whole.score, target, *bounds)
         row["searches"][name] = _priced(whole, crf, target, verified=True)
-    result = tune(
-        source, encoder=encoder, target=target, preset=preset, confidence=CONFIDENCE,
-        whole=True, cache=cache, without={source.group} if source.group else (),
-    )  # fmt: skip
+    asked = TuneRequest(
+        encoder=encoder, target=target, preset=preset, confidence=CONFIDENCE, whole=True
+    )
+    own = {source.group} if source.group else set()
+    result = Session(asked, source, tool, cache, without=own).run(lambda event: None)
     whole = Whole(prober)
     for each in result.probes:
         whole.score(each.crf)

@@ -35,7 +35,7 @@ from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.pages.intervals import Section, percent, points, spread_range
 from vqcast.regressor.dataset import trainable
 from vqcast.regressor.evaluate import codes_of, registry_oof
-from vqcast.serve.signature import Trust
+from vqcast.serve.trust import Trust
 
 MODEL = "vmaf_b_v0.6.3"
 LEVEL = 0.9

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
-from docstrings import attributes, cell, code_cell, markdown, table
+from annotated_doc import Doc
+from docstrings import attributes, cell, code_cell, markdown, sentence, table
 
 import vqcast
 from vqcast.errors import VqcastError
-from vqcast.serve.predictor import Interval, Prediction, Predictor
-from vqcast.tuning.session import Request, tune
 
 
 def page() -> str:
@@ -20,11 +19,13 @@ def page() -> str:
     return "\n\n".join(
         [
             _function("vqcast.load", vqcast.load),
-            _type("Predictor", Predictor),
-            _type("Prediction", Prediction),
-            _type("Interval", Interval),
-            _function("vqcast.tune", tune),
-            _type("Request", Request),
+            _type("Predictor", vqcast.Predictor),
+            _type("Prediction", vqcast.Prediction),
+            _type("Interval", vqcast.Interval),
+            _type("Trust", vqcast.Trust),
+            _function("vqcast.tune", vqcast.tune),
+            _type("TuneRequest", vqcast.TuneRequest),
+            _function("vqcast.encode", vqcast.encode),
             "## VqcastError",
             markdown(VqcastError.__doc__),
             "Every class below it, and its exit code: [the command line](cli.md#exit-codes).",
@@ -57,13 +58,20 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 def _type(name: str, owner: type) -> str:
     parts = [f"## {name}", markdown(owner.__doc__)]
-    said = attributes(owner)
     rows = []
+    documented = _docs(owner)
+    said = attributes(owner) | documented
+    hints = get_type_hints(owner) if documented else {}
     if dataclasses.is_dataclass(owner):
         for field in dataclasses.fields(owner):
             default = "" if field.default is dataclasses.MISSING else code_cell(repr(field.default))
             rows.append(
-                [code_cell(field.name), _plain(field.type), default, said.get(field.name, "")]
+                [
+                    code_cell(field.name),
+                    _plain(hints.get(field.name, field.type)),
+                    default,
+                    said.get(field.name, ""),
+                ]
             )
     columns = ["field", "type", "default", "meaning"]
     if rows and not any(row[2] for row in rows):
@@ -79,6 +87,17 @@ def _type(name: str, owner: type) -> str:
         elif inspect.isfunction(value):
             parts.append(_function(f"{name}.{member}", value, "###"))
     return "\n\n".join(parts)
+
+
+def _docs(owner: type) -> dict[str, str]:
+    """The ``Doc`` of each field that has one."""
+    hints = get_type_hints(owner, include_extras=True) if dataclasses.is_dataclass(owner) else {}
+    return {
+        name: sentence(each.documentation)
+        for name, hint in hints.items()
+        for each in getattr(hint, "__metadata__", ())
+        if isinstance(each, Doc)
+    }
 
 
 def _plain(annotation: Any) -> str:

@@ -1,31 +1,83 @@
-"""vqcast: forecast video quality that you can vouch for.
+"""vqcast: forecast, tune and measure video encodes, with a stated confidence.
 
-Predicting needs neither torch nor ffmpeg; tuning needs the ``media`` extra::
+Predicting needs neither torch nor ffmpeg; tuning and encoding need the ``media`` extra::
 
     import vqcast
 
     predictor = vqcast.load("fr_regressor_v2_ensemble_v1")
     prediction = predictor.predict(features, encoder="libx264", cq=28, preset="medium")
-    result = vqcast.tune("film.mkv", encoder="libsvtav1", target=93)
+
+    asked = vqcast.TuneRequest(encoder="libsvtav1", target=93)
+    result = vqcast.tune("film.mkv", asked)
+    made = vqcast.encode("film.mkv", "film.av1.mkv", asked)
+
+What ``__all__`` lists is public; every other module is internal and may change in any release.
+`vqcast.errors` holds all that they raise.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vqcast import errors
 from vqcast.errors import VqcastError
-from vqcast.serve.load import load
-from vqcast.serve.predictor import Prediction, Predictor
 
 if TYPE_CHECKING:
+    from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
+    from vqcast.serve.load import load
+    from vqcast.serve.predictor import Interval, Prediction, Predictor
+    from vqcast.serve.trust import Trust
+    from vqcast.tuning.encode import encode
+    from vqcast.tuning.request import TuneRequest
     from vqcast.tuning.session import tune
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Predictor", "VqcastError", "__version__", "load", "tune"]
+__all__ = [
+    "EncodeResult",
+    "Interval",
+    "Prediction",
+    "Predictor",
+    "Trust",
+    "TuneProbed",
+    "TuneRequest",
+    "TuneResult",
+    "TuneStart",
+    "VqcastError",
+    "__version__",
+    "encode",
+    "errors",
+    "load",
+    "tune",
+]
+
+_HOMES = {
+    "EncodeResult": "documents.tune",
+    "Interval": "serve.predictor",
+    "Prediction": "serve.predictor",
+    "Predictor": "serve.predictor",
+    "Trust": "serve.trust",
+    "TuneProbed": "documents.tune",
+    "TuneRequest": "tuning.request",
+    "TuneResult": "documents.tune",
+    "TuneStart": "documents.tune",
+    "encode": "tuning.encode",
+    "load": "serve.load",
+    "tune": "tuning.session",
+}
+"""Public name -> the module that it is loaded from on first use.
+
+So ``vqcast tune --help`` starts without ONNX Runtime, and predicting without PyAV.
+"""
 
 
-def __getattr__(name: str) -> Any:
-    """``vqcast.tune`` on first use: predicting alone needs none of what it imports."""
-    if name == "tune":
-        from vqcast.tuning.session import tune
+if not TYPE_CHECKING:  # a type checker shall know these names and no other
 
-        return tune
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"vqcast.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

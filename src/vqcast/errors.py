@@ -2,7 +2,8 @@
 
 Each class is one cause. It carries the exit status of the command line
 (1: it ran and the answer is no, or a tool failed; 2: the input is bad) and a
-hint that names what to do next::
+hint that names what to do next; a program that wants to act on a refusal reads
+``path``, ``field`` and ``reason``, and never the sentence::
 
     >>> raise CorpusError("runs/x.jsonl: no rows", hint="vqcast corpus build --help")
     Traceback (most recent call last):
@@ -11,16 +12,34 @@ hint that names what to do next::
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class VqcastError(Exception):
     """Root of all refusals. The message names the file, the field and the value."""
 
     exit_status = 2
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        path: Path | None = None,
+        field: str | None = None,
+        reason: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
+        """One sentence: what, where, which value."""
         self.hint = hint
+        """What to do next."""
+        self.path = path
+        """The file that is refused, where there is one."""
+        self.field = field
+        """The argument, column or key that is refused, where there is one."""
+        self.reason = reason
+        """The cause without path and field, where the sentence holds either."""
 
 
 class InputError(VqcastError):

@@ -137,9 +137,7 @@ def forgeries(n: int, rng: random.Random) -> Count:
             if forgery is not None:
                 forgery(registry, rng)
             try:
-                vqcast.load(
-                    registry=registry, public_key=public, require_signature=True, trust_file=seen
-                )
+                vqcast.load(registry=registry, trust=vqcast.Trust(public, True, trust_file=seen))
             except VqcastError as error:
                 count.note("refused") if forgery and "\n" not in error.message else count.fail(
                     f"the sound registry: {error}" if not forgery else f"at length: {error}"

@@ -218,15 +218,13 @@ def test_a_killed_tuning_goes_on_from_its_probes(
 
 def test_tuning_from_python(film: Path, cache: Path) -> None:
     told: list[str] = []
-    result = package.tune(
-        film, encoder="libx264", preset="ultrafast", target=85, cache=cache,
-        on_event=lambda event: told.append(event.event),
-    )  # fmt: skip
+    asked = package.TuneRequest(encoder="libx264", preset="ultrafast", target=85)
+    result = package.tune(film, asked, cache=cache, on_event=lambda event: told.append(event.event))
     assert result.status == "met" and told[0] == "start" and told[-1] == "result"
 
 
-def test_a_damaged_forecaster_is_refused_and_an_absent_one_is_told(
-    vqcast: Vqcast, refusal: Callable[..., str], film: Path, cache: Path, tmp_path: Path
+def test_a_damaged_forecaster_is_refused(
+    refusal: Callable[..., str], film: Path, cache: Path, tmp_path: Path
 ) -> None:
     from vqcast.serve.folder import packaged_registry
 
@@ -236,5 +234,16 @@ def test_a_damaged_forecaster_is_refused_and_an_absent_one_is_told(
     table = root / "crf_forecast_v1.json"
     table.write_bytes(table.read_bytes().replace(b"0.5", b"0.6", 1))
     assert "crf_forecast_v1.json" in refusal(*words, "--registry", root)
-    told = vqcast(*words, "--registry", tmp_path / "absent")
-    assert "generic Gaussian" in told.stderr and "measured" in told.stdout
+
+
+@pytest.mark.parametrize("what", ["absent", "empty", "file"])
+def test_a_named_registry_that_is_none_is_refused(
+    refusal: Callable[..., str], film: Path, tmp_path: Path, what: str
+) -> None:
+    """A mistyped name is no reason to answer from the generic prior."""
+    named = tmp_path / what
+    if what == "empty":
+        named.mkdir()
+    elif what == "file":
+        named.write_text("{}")
+    assert str(named) in refusal("tune", film, *QUICK, "--target", 85, "--registry", named)

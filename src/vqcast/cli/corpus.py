@@ -9,6 +9,7 @@ import typer
 
 from vqcast.cli import options, render
 from vqcast.cli.corpus_build import build, numbers
+from vqcast.cli.corpus_plot import plot
 from vqcast.errors import DocumentError
 
 app = typer.Typer(help="Build and check corpora of measured frames.", no_args_is_help=True)
@@ -131,3 +132,6 @@ def datasheet(
         raise DocumentError(f"{provenance}: is no provenance: lacks {error}") from error
     write_atomic(out, text.encode())
     render.say(f"wrote {out}")
+
+
+app.command()(plot)

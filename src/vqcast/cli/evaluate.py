@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from vqcast.cli import options, render
+from vqcast.cli.groups import grouped
 from vqcast.errors import InputError
 from vqcast.families import family
+from vqcast.serve.trust import Trust
 
 
+@grouped
 def evaluate(
     corpus: options.CorpusFile,
+    *,
     registry: options.RegistryFolder = None,
     model: options.ModelId = options.DEFAULT_MODEL,
     markdown: Annotated[
@@ -30,10 +34,7 @@ def evaluate(
     bootstrap_cells: Annotated[
         int, typer.Option("--bootstrap-cells", min=1, help="How many cells that sample has.")
     ] = 24,
-    public_key: options.PublicKey = None,
-    require_signature: options.RequireSignature = False,
-    min_serial: options.MinSerial = None,
-    trust_file: options.TrustFile = None,
+    trust: Trust,
     json: options.Json = False,
 ) -> None:
     """Measure coverage and width of the ensemble's intervals on held-out groups.
@@ -48,9 +49,7 @@ def evaluate(
     from vqcast.pages import intervals as intervalreport
     from vqcast.regressor.evaluate import evaluate_registry
     from vqcast.serve.folder import packaged_registry
-    from vqcast.serve.signature import Trust
 
-    trust = Trust(public_key, require_signature, min_serial, trust_file)
     if bootstrap_clips is not None:
         options.require_media()
     root = registry or packaged_registry()

@@ -7,58 +7,50 @@ failed cell), or a tool failed. 2: bad input. 130: interrupted.
 from __future__ import annotations
 
 import sys
+from typing import ClassVar
 
 import typer
 
 from vqcast import __version__
-from vqcast.cli import (
-    corpus,
-    corpus_plot,
-    doctor,
-    encode,
-    evaluate,
-    gate,
-    pipeline,
-    predict,
-    promote,
-    registry,
-    render,
-    report,
-    smoke,
-    train,
-    tune,
-)
+from vqcast.cli import render
+from vqcast.cli.lazy import LazyGroup
 from vqcast.errors import VqcastError
 
 INTERRUPTED = 130
 _INTERRUPTED_WORDS = "interrupted: what was finished is kept, the same command goes on from there"
 
+
+class Commands(LazyGroup):
+    """Every command of ``vqcast``, in the order of its help."""
+
+    table: ClassVar = {
+        name: (f"vqcast.cli.{name}:{attribute}", summary)
+        for name, attribute, summary in (
+            ("tune", "tune", "Find the highest CRF that reaches a target score."),
+            ("encode", "encode", "Find that CRF, encode with it, and measure the result."),
+            ("predict", "predict", "Predict an encode's VMAF, beside the measured one."),
+            ("doctor", "doctor", "Show what works on this machine, by trying it."),
+            ("corpus", "app", "Build, check, convert and plot corpora of measured frames."),
+            ("train", "train", "Cross-validate a model family on a corpus."),
+            ("gate", "gate", "Judge a run's evidence: PROMOTE or HOLD."),
+            ("promote", "promote", "Fit the models that a PROMOTE speaks for, and install them."),
+            ("pipeline", "pipeline", "Train, gate and promote in one run."),
+            ("registry", "app", "List, verify, sign, import and roll back registries."),
+            ("evaluate", "evaluate", "Measure the intervals on held-out groups."),
+            ("report", "report", "Write one page about a run, a registry or a tuning."),
+            ("smoke", "smoke", "Prove the chain on a synthetic corpus, in seconds."),
+        )
+    }
+
+
 app = typer.Typer(
+    cls=Commands,
     name="vqcast",
-    help="Forecast video quality that you can vouch for.",
+    help="Forecast, tune and measure video encodes, with a stated confidence.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-corpus.app.command(name="plot")(corpus_plot.plot)
-app.add_typer(corpus.app, name="corpus")
-app.add_typer(registry.app, name="registry")
-for command in (
-    doctor,
-    tune,
-    encode,
-    train,
-    gate,
-    promote,
-    predict,
-    evaluate,
-    report,
-    pipeline,
-    smoke,
-):
-    name = command.__name__.rpartition(".")[2]
-    app.command(name=name)(getattr(command, name))
 
 
 def _version(show: bool) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from annotated_doc import Doc
 
 from vqcast.errors import InputError, MissingDependency
-
-if TYPE_CHECKING:
-    from vqcast.serve.signature import Trust
 
 CorpusFile = Annotated[
     Path, typer.Option("--corpus", help="The corpus: JSON Lines or .parquet.", show_default=False)
@@ -32,20 +31,6 @@ RegistryFolder = Annotated[
         show_default=False,
     ),
 ]
-PublicKey = Annotated[
-    Path | None,
-    typer.Option("--public-key", help="The registry must be signed by this key, a PEM file."),
-]
-RequireSignature = Annotated[
-    bool, typer.Option("--require-signature", help="Refuse to run without a public key.")
-]
-MinSerial = Annotated[
-    int | None, typer.Option("--min-serial", min=1, help="The lowest serial that is accepted.")
-]
-TrustFile = Annotated[
-    Path | None,
-    typer.Option("--trust-file", help="A file that remembers the highest serial seen."),
-]
 OutDir = Annotated[Path, typer.Option("--out-dir", help="The run folder for evidence and verdict.")]
 Workers = Annotated[
     int | None,
@@ -57,6 +42,20 @@ ModelId = Annotated[str, typer.Option("--model", help="The model family.")]
 DEFAULT_MODEL = "fr_regressor_v2_ensemble_v1"
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where a tuning finds its forecaster and keeps its probes."""
+
+    registry: Annotated[
+        Path | None,
+        Doc("The forecaster's registry. Default: the one that travels with vqcast."),
+    ] = None
+    cache: Annotated[
+        Path | None, Doc("Where probes are kept. Default: the user's cache folder.")
+    ] = None
+    no_cache: Annotated[bool, Doc("Neither read nor keep probes.")] = False
+
+
 def one(corpora: Sequence[Path], model: str) -> Path:
     """The only corpus of a model that is trained on one. Raises InputError for several."""
     if len(corpora) != 1:
@@ -65,16 +64,6 @@ def one(corpora: Sequence[Path], model: str) -> Path:
             hint="give --corpus once",
         )
     return corpora[0]
-
-
-def trust(
-    public_key: Path | None, required: bool, min_serial: int | None, memory: Path | None
-) -> Trust | None:
-    """What the four options above ask of a registry; None where they ask nothing."""
-    from vqcast.serve.signature import Trust
-
-    asked = Trust(public_key, required, min_serial, memory)
-    return None if public_key is None else asked
 
 
 def split(values: Sequence[str]) -> list[str]:

@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from vqcast.cli import options, render
+from vqcast.cli.groups import grouped
 from vqcast.serve.load import load
+from vqcast.serve.trust import Trust
 
 
+@grouped
 def predict(
     ref: Annotated[Path, typer.Argument(help="The reference video.")],
     dist: Annotated[Path, typer.Argument(help="The encode of it.")],
+    *,
     encoder: Annotated[str | None, typer.Option(help="The encoder that made it.")] = None,
     cq: Annotated[float | None, typer.Option(help="The quality it was made with.")] = None,
     preset: Annotated[str | None, typer.Option(help="The preset it was made with.")] = None,
@@ -36,10 +40,7 @@ def predict(
         ),
     ] = None,
     per_frame: Annotated[bool, typer.Option("--per-frame", help="Print every frame.")] = False,
-    public_key: options.PublicKey = None,
-    require_signature: options.RequireSignature = False,
-    min_serial: options.MinSerial = None,
-    trust_file: options.TrustFile = None,
+    trust: Trust,
     json: options.Json = False,
 ) -> None:
     """Measure the features of DIST against REF and predict VMAF from them.
@@ -52,10 +53,7 @@ def predict(
         model,
         registry,
         allow_smoke=allow_smoke,
-        public_key=public_key,
-        require_signature=require_signature,
-        min_serial=min_serial,
-        trust_file=trust_file,
+        trust=trust,
     )
     options.require_media()
     from vqcast.media.pair import score_pair

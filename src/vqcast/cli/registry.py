@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqcast.cli import options, render
+from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.forecast import ForecastRegistry, ForecastRow
 from vqcast.documents.registry import StatusEntry
@@ -18,6 +19,7 @@ from vqcast.forecast import law as forecast_law
 from vqcast.registry.law import verdict_name
 from vqcast.registry.seal import read_status
 from vqcast.serve.folder import AnyRow, Folder, packaged_registry, read_registry
+from vqcast.serve.trust import Trust
 
 if TYPE_CHECKING:
     from vqcast.registry.rebuild import Rebuilt
@@ -78,8 +80,10 @@ def _state(row: AnyRow, status: Mapping[str, StatusEntry], files: Mapping[str, b
 
 
 @app.command()
+@grouped
 def verify(
     folder: FolderArgument = None,
+    *,
     rebuild: Annotated[
         bool,
         typer.Option("--rebuild", help="Also train the models again and compare (needs --corpus)."),
@@ -89,10 +93,7 @@ def verify(
         typer.Option(help="The corpus they were fitted on; repeated for a forecaster's several."),
     ] = None,
     workers: options.Workers = None,
-    public_key: options.PublicKey = None,
-    require_signature: options.RequireSignature = False,
-    min_serial: options.MinSerial = None,
-    trust_file: options.TrustFile = None,
+    trust: Trust,
     json: options.Json = False,
 ) -> None:
     """Check a registry against its law, and its signature, and name every violation.
@@ -101,12 +102,10 @@ def verify(
     asked, 2 where there is none.
     """
     from vqcast.registry.law import verify as verify_folder
-    from vqcast.serve.signature import Trust
 
-    trust = Trust(public_key, require_signature, min_serial, trust_file)
     if rebuild and not corpus:
         raise InputError("--rebuild needs the corpus", hint="add --corpus FILE")
-    root = folder or packaged_registry()
+    root, keyed = folder or packaged_registry(), trust.public_key is not None
     problems = verify_folder(root, trust)
     compared = []
     if rebuild and corpus and not problems:
@@ -118,7 +117,7 @@ def verify(
                 "registry": str(root),
                 "sound": not problems,
                 "violations": problems,
-                "signature": _signature(root, checked=public_key is not None and not problems),
+                "signature": _signature(root, checked=keyed and not problems),
                 "rebuilt": [
                     {"id": each.model_id, "same_bytes": each.same_bytes, "max_abs_vmaf": each.worst}
                     for each in compared
@@ -134,7 +133,7 @@ def verify(
         if problems:
             render.say(f"{root}: {len(problems)} violations")
         else:
-            signed = _signed(_signature(root, checked=public_key is not None))
+            signed = _signed(_signature(root, checked=keyed))
             render.say(f"{root}: sound, {len(Folder(root).files)} files; {signed}")
     if problems:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ drawn on a terminal only.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -110,12 +111,17 @@ def spinner(label: str) -> Iterator[Callable[[str], None]]:
         yield lambda now: progress.update(task, description=escape(now))
 
 
-@contextmanager
-def counting_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar over a known number of things; call with how many are done."""
-    with _bar() as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda done: progress.update(task, completed=done)
+def remaining(label: str, update: Callable[[str], None]) -> Callable[[int, int], None]:
+    """Called with what is done and all of it, tells ``update`` the share and the time left."""
+    started: list[float] = []
+
+    def tell(done: int, total: int) -> None:
+        started.append(time.monotonic()) if not started else None
+        passed = time.monotonic() - started[0]
+        left = f", about {passed * (total - done) / done:.0f} s left" if passed > 1 and done else ""
+        update(f"{label}: {done / total:.0%}{left}")
+
+    return tell
 
 
 @contextmanager

@@ -6,6 +6,10 @@ from typing import Literal
 
 from vqcast.documents.base import Document
 
+Metric = Literal["vmaf", "vmaf-v1"]
+"""``vmaf`` is vmaf_v0.6.1."""
+Pool = Literal["mean", "harmonic", "p1", "worst-second"]
+"""How the frames' scores become the title's."""
 Status = Literal["met", "best_effort", "size_cap"]
 Basis = Literal["verified", "forecast"]
 

@@ -6,9 +6,12 @@ pixel, and the means of canonical-6.
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.documents.tune import Pool
 from vqcast.errors import InputError
 from vqcast.vocab import FEATURES
 
@@ -16,9 +19,9 @@ Array = NDArray[np.float64]
 
 CHANNELS = ("score", "bits", *FEATURES)
 SCORE, BITS = 0, 1
-METRICS = {"vmaf": "vmaf", "vmaf-v1": "vmaf_v1"}
+METRICS: dict[str, str] = {"vmaf": "vmaf", "vmaf-v1": "vmaf_v1"}
 """Metric -> the corpus column that holds it."""
-POOLS = ("mean", "harmonic", "p1", "worst-second")
+POOLS: tuple[Pool, ...] = get_args(Pool)
 TOP = 115.0
 """Where the score's scale ends: z = -ln(1 - v / TOP).
 

@@ -14,7 +14,8 @@ from vqcast.families import FORECASTER
 from vqcast.forecast.latent import CHANNELS, TOP
 from vqcast.serve.folder import packaged_registry, read_registry
 from vqcast.serve.guard import check_digest
-from vqcast.serve.signature import Trust, opened
+from vqcast.serve.signature import opened
+from vqcast.serve.trust import Trust
 
 FOLDER = "forecast"
 _MAKE = f"vqcast pipeline --model {FORECASTER} --help"

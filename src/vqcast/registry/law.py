@@ -30,7 +30,7 @@ from vqcast.regressor import fused, graph
 from vqcast.regressor.package import confidence_of, evaluation_of, gate_block, training_trace
 from vqcast.serve import guard, signature
 from vqcast.serve.folder import REGISTRY_NAME, Folder, read_registry, sidecar_name
-from vqcast.serve.signature import Trust
+from vqcast.serve.trust import Trust
 
 NetworkSidecar = Sidecar | SingleSidecar
 AnySidecar = NetworkSidecar | MeanSidecar

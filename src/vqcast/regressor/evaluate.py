@@ -25,7 +25,8 @@ from vqcast.interval import Calibration
 from vqcast.regressor.dataset import trainable
 from vqcast.serve.folder import Folder
 from vqcast.serve.load import from_folder
-from vqcast.serve.signature import Trust, opened
+from vqcast.serve.signature import opened
+from vqcast.serve.trust import Trust
 
 HELD_OUT_COLUMN = "vmaf_hold_out_group"
 

@@ -18,7 +18,8 @@ from vqcast.interval import INTERVAL_OUTPUTS
 from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
 from vqcast.serve.guard import Session
 from vqcast.serve.predictor import Networks, Predictor
-from vqcast.serve.signature import Trust, opened
+from vqcast.serve.signature import opened
+from vqcast.serve.trust import Trust
 from vqcast.vocab import FEATURES
 
 _ONE_GRAPH = "_mean"
@@ -30,30 +31,18 @@ def load(
     registry: str | Path | None = None,
     *,
     allow_smoke: bool = False,
-    public_key: str | Path | None = None,
-    require_signature: bool = False,
-    min_serial: int | None = None,
-    trust_file: str | Path | None = None,
+    trust: Trust | None = None,
 ) -> Predictor:
     """Load a model or an ensemble by id, checked from digest to session.
 
     ``registry`` is a registry folder; None means the one that travels with
-    vqcast. With ``public_key``, a PEM file, the folder must be signed by that
-    key, with a serial of at least ``min_serial``; ``trust_file`` remembers the
-    highest serial seen, so that an older folder is noticed.
-    ``require_signature`` makes a missing key an error.
+    vqcast. ``trust`` asks for a folder that is signed.
 
     Raises RegistryError where the folder breaks its checksums or lacks
     the model, SignatureRefused where it is not signed as asked, ModelRefused
     where a graph fails the guard or is a smoke scaffold (``allow_smoke`` loads
     it all the same).
     """
-    trust = Trust(
-        public_key=Path(public_key) if public_key is not None else None,
-        required=require_signature,
-        min_serial=min_serial,
-        memory=Path(trust_file) if trust_file is not None else None,
-    )
     root = Path(registry) if registry is not None else packaged_registry()
     return from_folder(opened(root, trust), model_id, allow_smoke=allow_smoke)
 

@@ -11,7 +11,6 @@ Needs the extra ``sign``, but only where a public key is given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.errors import DocumentError, InputError, MissingDependency, SignatureRefused
 from vqcast.serve.folder import CHECKSUMS_NAME, SIGNATURE_NAME, Folder
+from vqcast.serve.trust import Trust
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -28,30 +28,6 @@ if TYPE_CHECKING:
 MAX_KEY_BYTES = 16 << 10
 _WAIT_S = 10.0
 _SIGN_HINT = "its publisher runs: vqcast registry sign FOLDER --key PRIVATE.pem"
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """What a consumer asks of a registry beyond its checksums.
-
-    A public key asks for a valid signature by it. ``required`` alone is an
-    error: it is there so that a key forgotten in a configuration is no silent
-    pass. ``memory`` is a file that remembers the highest serial seen.
-    """
-
-    public_key: Path | None = None
-    required: bool = False
-    min_serial: int | None = None
-    memory: Path | None = None
-
-    def __post_init__(self) -> None:
-        asked = self.required or self.min_serial is not None or self.memory is not None
-        if asked and self.public_key is None:
-            raise InputError(
-                "a signature is asked for, and no public key to check it with",
-                hint="--public-key PUBLIC.pem (public_key=...), got from the publisher by another "
-                "way than the registry",
-            )
 
 
 def opened(root: Path, trust: Trust | None = None) -> Folder:
@@ -92,8 +68,8 @@ def check(folder: Folder, trust: Trust) -> Signature:
     """The folder's signature, valid by ``trust``'s key and no older than it allows.
 
     The folder must be known to be whole. The serial is remembered where
-    ``trust`` has a memory. Raises SignatureRefused, or InputError for a key
-    file or a memory that can't be used.
+    ``trust`` names a file for it. Raises SignatureRefused, or InputError for a key
+    file or a trust file that can't be used.
     """
     assert trust.public_key is not None
     key = read_public_key(trust.public_key)
@@ -116,8 +92,8 @@ def check(folder: Folder, trust: Trust) -> Signature:
             hint="somebody changed it: get the registry again, and tell its publisher",
         ) from error
     _check_serial(folder.root, signature, trust.min_serial or 0, "was asked for")
-    if trust.memory is not None:
-        _remember(folder.root, signature, trust.memory)
+    if trust.trust_file is not None:
+        _remember(folder.root, signature, trust.trust_file)
     return signature
 
 

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from vqcast.forecast.forecaster import Forecast, Spread
 from vqcast.forecast.latent import to_latent
+from vqcast.tuning.request import TOLERANCE_PERCENT
 
 Array = NDArray[np.float64]
 
-TOLERANCE = 0.04
-"""Waste, a share of the size, that is not worth another probe."""
 UNANSWERED = 0.5
 """Waste that having no answer counts as."""
 _OUTCOMES = ((-1.8, 0.08), (-0.8, 0.24), (0.0, 0.36), (0.8, 0.24), (1.8, 0.08))
@@ -39,7 +38,8 @@ class Goal:
 
     target: float
     confidence: float
-    tolerance: float = TOLERANCE
+    tolerance: float = TOLERANCE_PERCENT / 100
+    """Waste, a share of the size, that is not worth another probe."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,19 @@
 """One tuning from start to answer: probe, condition, decide, until the doubt is small enough.
 
-result = tune(Path("film.mkv"), encoder="libsvtav1", target=93)
+result = tune(Path("film.mkv"), TuneRequest(encoder="libsvtav1", target=93))
 result.crf, result.score, result.lower, result.basis
 """
 
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from vqcast.documents.forecast import ForecastRow, ForecastTable
 from vqcast.documents.tune import (
@@ -27,114 +27,63 @@ from vqcast.documents.tune import (
     TuneSource,
     TuneStart,
 )
-from vqcast.errors import InputError
 from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
-from vqcast.forecast.latent import METRICS, POOLS
 from vqcast.forecast.table import FOLDER, load_table
 from vqcast.measured.probe import Prober
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.folder import packaged_registry
-from vqcast.serve.signature import Trust
+from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
 from vqcast.tuning.grid import Grid, grid_of
+from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.search import Goal, State
 from vqcast.tuning.title import SAMPLED_POOLS, Title, duration_s
 
-DEFAULT_CONFIDENCE = 0.95
 MOST_PROBES = 8
 Event = TuneStart | TuneProbed | TuneResult
 
 
 def default_cache() -> Path:
     """Where probes are kept between runs: the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "vqcast" / "probes"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for. Raises InputError for anything out of range."""
-
-    encoder: str
-    target: float
-    preset: str | None = None
-    confidence: float = DEFAULT_CONFIDENCE
-    metric: str = "vmaf"
-    pool: str = "mean"
-    score_size: tuple[int, int] | None = None
-    max_size_percent: float | None = None
-    min_crf: float | None = None
-    max_crf: float | None = None
-    crf_step: float | None = None
-    tolerance_percent: float = 100 * search.TOLERANCE
-    """Expected waste of size that is not worth another probe."""
-    whole: bool | None = None
-    """True: encode the whole title in every probe; None: where it is short."""
-    verify: bool = False
-    """Answer only with a CRF at which the whole title was measured."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.target < 100:
-            raise InputError(f"a target of {self.target:g} is not between 0 and 100 VMAF points")
-        if not 0.5 <= self.confidence < 1:
-            raise InputError(
-                f"a confidence of {self.confidence:g} is not from 0.5 to below 1",
-                hint="0.95 misses the target once in twenty titles",
-            )
-        if self.metric not in METRICS:
-            raise InputError(
-                f"metric {self.metric!r} is not known", hint=f"use one of: {', '.join(METRICS)}"
-            )
-        if self.pool not in POOLS:
-            raise InputError(
-                f"pooling {self.pool!r} is not known", hint=f"use one of: {', '.join(POOLS)}"
-            )
-        if self.max_size_percent is not None and self.max_size_percent <= 0:
-            raise InputError("the size cap must be above 0 percent")
-        if self.tolerance_percent <= 0:
-            raise InputError("the tolerance must be above 0 percent")
+    return platformdirs.user_cache_path("vqcast") / "probes"
 
 
 def tune(
-    source: Path | str | Source,
+    source: str | Path | Source,
+    request: TuneRequest,
     *,
-    encoder: str,
-    target: float,
     registry: Path | None = None,
     trust: Trust | None = None,
     cache: Path | None = None,
     keep: bool = True,
     on_event: Callable[[Event], None] | None = None,
     cancel: threading.Event | None = None,
-    without: Collection[str] = (),
-    **asked: object,
 ) -> TuneResult:
-    """The highest CRF at which ``source`` reaches ``target`` with the confidence asked for.
+    """The highest CRF at which ``source`` reaches the target with the confidence asked for.
 
-    ``asked`` are `Request`'s other fields, such as ``preset``, ``confidence`` or ``metric``.
-    Probes are kept in ``cache`` (default: the user's cache folder) unless ``keep`` is false.
-    ``trust`` asks for a signed forecaster. ``without`` leaves content groups out of it, as a
-    benchmark must. Raises RegistryError for a damaged registry, InputError or MediaError for what
-    can't be tuned, ToolFailure where ffmpeg fails.
+    ``registry`` holds the forecaster (default: the one that travels with vqcast), ``trust`` asks
+    for a signed one. Probes are kept in ``cache`` (default: the user's cache folder) unless
+    ``keep`` is false. ``on_event`` is told of the start, each probe and the result; setting
+    ``cancel`` ends the encodes that run. Raises RegistryError for a registry that is absent or
+    damaged, InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
     """
-    request = Request(encoder=encoder, target=target, **asked)  # type: ignore[arg-type]
     tool = find_ffmpeg()
     opened = source if isinstance(source, Source) else probe(Path(source), tool)
     session = Session(
         request, opened, tool, (cache or default_cache()) if keep else None,
-        registry=registry, trust=trust, cancel=cancel or threading.Event(), without=without,
+        registry=registry, trust=trust, cancel=cancel or threading.Event(),
     )  # fmt: skip
     return session.run(on_event or (lambda event: None))
 
 
 class Session:
-    """The state of one tuning."""
+    """The state of one tuning; ``without`` leaves content groups out of the forecaster."""
 
     def __init__(
         self,
-        request: Request,
+        request: TuneRequest,
         source: Source,
         tool: Tool,
         cache: Path | None,
@@ -322,7 +271,7 @@ class Session:
         )  # fmt: skip
 
 
-def _sampled(request: Request, source: Source) -> bool:
+def _sampled(request: TuneRequest, source: Source) -> bool:
     if request.whole is not None:
         return not request.whole and request.pool in SAMPLED_POOLS
     return (
@@ -336,14 +285,18 @@ Promoted = tuple[ForecastTable, ForecastRow]
 
 
 def _promoted(registry: Path | None, trust: Trust | None) -> Promoted | None:
-    """The registry's forecaster; None where there is no registry and nobody asked for trust."""
-    root = packaged_registry(FOLDER) if registry is None else registry
-    absent = not root.exists() or (root.is_dir() and not any(root.iterdir()))
-    return None if absent and trust is None else load_table(root, trust=trust)
+    """The registry's forecaster; None where vqcast came without one and nobody asked for any.
+
+    Raises RegistryError where the registry that was named is not there.
+    """
+    unasked = registry is None and (trust is None or trust.public_key is None)
+    if unasked and not packaged_registry(FOLDER).exists():
+        return None
+    return load_table(registry, trust=trust)
 
 
 def _forecaster(
-    request: Request,
+    request: TuneRequest,
     preset: str | None,
     grid: Grid,
     promoted: Promoted | None,

@@ -12,7 +12,7 @@ import pytest
 import vqcast
 from vqcast.errors import SignatureRefused
 from vqcast.registry import law
-from vqcast.serve.signature import Trust
+from vqcast.serve.trust import Trust
 
 HERE = Path(__file__).parent
 SIGNED = HERE / "signed" / "registry"
@@ -42,15 +42,13 @@ def test_0_1_0_is_sound_and_predicts_what_it_did() -> None:
 
 def test_the_first_signature_still_verifies() -> None:
     document = expected("signed")
-    trust = Trust(public_key=PUBLIC, required=True, min_serial=document["serial"])
+    trust = Trust(public_key=PUBLIC, require_signature=True, min_serial=document["serial"])
     assert law.verify(SIGNED, trust) == []
     predictor = vqcast.load(
         document["model"],
         SIGNED,
         allow_smoke=True,
-        public_key=PUBLIC,
-        require_signature=True,
-        min_serial=document["serial"],
+        trust=trust,
     )
     assert_predicts(predictor, "signed")
 
@@ -62,7 +60,7 @@ def test_the_first_signed_registry_still_loads_without_its_key() -> None:
 
 def test_its_serial_is_the_first_and_no_later_one() -> None:
     with pytest.raises(SignatureRefused, match="its serial is 1, and 2 was asked for"):
-        vqcast.load(registry=SIGNED, public_key=PUBLIC, min_serial=2)
+        vqcast.load(registry=SIGNED, trust=Trust(PUBLIC, min_serial=2))
 
 
 def test_the_numbers_are_close_to_what_was_measured() -> None:

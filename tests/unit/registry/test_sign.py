@@ -24,7 +24,8 @@ from vqcast.registry import law, seal
 from vqcast.registry.sign import keygen, sign
 from vqcast.serve import signature as checking
 from vqcast.serve.folder import CHECKSUMS_NAME, SIGNATURE_NAME
-from vqcast.serve.signature import Trust, opened
+from vqcast.serve.signature import opened
+from vqcast.serve.trust import Trust
 
 SHIPPED = Path(__file__).parents[3] / "model" / "tiny"
 OLD = StatusEntry(state="deprecated", reason="small")

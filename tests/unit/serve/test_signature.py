@@ -18,7 +18,8 @@ from vqcast.errors import InputError, RegistryError, SignatureRefused, VqcastErr
 from vqcast.registry import law
 from vqcast.registry.sign import keygen, sign
 from vqcast.serve.folder import CHECKSUMS_NAME, SIGNATURE_NAME, Folder
-from vqcast.serve.signature import Trust, check, opened
+from vqcast.serve.signature import check, opened
+from vqcast.serve.trust import Trust
 
 FEATURES = [[0.97, 0.60, 0.90, 0.94, 0.96, 4.2]]
 
@@ -35,7 +36,7 @@ def mine(signed: Signed, tmp_path: Path) -> Signed:
 
 def load(house: Signed, **asked: object) -> vqcast.Predictor:
     asked = {"public_key": house.public, "require_signature": True} | asked
-    return vqcast.load(MODEL, house.registry, allow_smoke=True, **asked)
+    return vqcast.load(MODEL, house.registry, allow_smoke=True, trust=Trust(**asked))
 
 
 def test_a_signed_registry_loads_with_its_key_and_predicts_the_same(mine: Signed) -> None:
@@ -49,7 +50,7 @@ def test_a_signed_registry_loads_with_its_key_and_predicts_the_same(mine: Signed
 )
 def test_asking_without_a_key_is_an_error_not_a_pass(mine: Signed, asked: dict) -> None:
     with pytest.raises(InputError, match="no public key"):
-        vqcast.load(MODEL, mine.registry, allow_smoke=True, **asked)
+        vqcast.load(MODEL, mine.registry, allow_smoke=True, trust=Trust(**asked))
 
 
 def test_a_key_asks_for_a_signature(mine: Signed) -> None:
@@ -159,7 +160,7 @@ def test_readers_at_once_remember_the_highest(mine: Signed, tmp_path: Path) -> N
     for serial in range(6, 12):
         sign(mine.registry, mine.private, serial=serial)
         folders.append(Path(shutil.copytree(mine.registry, tmp_path / f"at{serial}")))
-    trust = Trust(mine.public, memory=tmp_path / "trust.json")
+    trust = Trust(mine.public, trust_file=tmp_path / "trust.json")
 
     def accepted(folder: Path) -> bool:
         try:

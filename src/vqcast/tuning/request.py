@@ -1,0 +1,89 @@
+"""What is asked of a title: one frozen value for the command line, Python and batches alike::
+
+    TuneRequest(encoder="libsvtav1", target=93, preset="8", max_size_percent=40)
+
+Every field is an option of ``vqcast tune`` and ``vqcast encode``, with its text here as the help.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, get_args
+
+from annotated_doc import Doc
+
+from vqcast.documents.tune import Metric, Pool
+from vqcast.errors import InputError
+
+TOLERANCE_PERCENT = 4.0
+"""Expected waste of size that is not worth another probe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuneRequest:
+    """What is asked of a title. Raises InputError for a value out of its range.
+
+    The encoder's own limits (CRF range, presets) are checked where the search starts.
+    """
+
+    encoder: Annotated[str, Doc("The encoder, by ffmpeg's name.")]
+    target: Annotated[float, Doc("The score to reach, VMAF points, above 0 and below 100.")]
+    confidence: Annotated[
+        float,
+        Doc("How sure the answer must be to reach the target: from 0.5 to below 1."),
+    ] = 0.95
+    preset: Annotated[str | None, Doc("The encoder's preset. Default: a usual one.")] = None
+    metric: Annotated[Metric, Doc("vmaf (v0.6.1) or vmaf-v1.")] = "vmaf"
+    pool: Annotated[Pool, Doc("One score from all frames: mean, harmonic, p1 or worst-second.")] = (
+        "mean"
+    )
+    score_size: Annotated[
+        tuple[int, int] | None,
+        Doc("Width and height at which pictures are compared. Default: the source's own."),
+    ] = None
+    max_size_percent: Annotated[
+        float | None, Doc("Largest video, in percent of the source file.")
+    ] = None
+    min_crf: Annotated[float | None, Doc("Lowest CRF allowed.")] = None
+    max_crf: Annotated[float | None, Doc("Highest CRF allowed.")] = None
+    crf_step: Annotated[
+        float | None, Doc("Step between CRFs. Default: 0.5 for x264 and x265, else 1.")
+    ] = None
+    tolerance_percent: Annotated[
+        float, Doc("Expected waste of size, percent, that is not worth another probe.")
+    ] = TOLERANCE_PERCENT
+    whole: Annotated[
+        bool | None,
+        Doc("Probe all frames, or segments. Default: segments above 2 min."),
+    ] = None
+    verify: Annotated[
+        bool, Doc("Measure the full video at the chosen CRF before answering with it.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target < 100:
+            raise _refused("target", f"{self.target:g} is not between 0 and 100 VMAF points")
+        if not 0.5 <= self.confidence < 1:
+            raise _refused(
+                "confidence",
+                f"{self.confidence:g} is not from 0.5 to below 1",
+                hint="0.95 misses the target once in twenty titles",
+            )
+        for field, known in (("metric", get_args(Metric)), ("pool", get_args(Pool))):
+            if getattr(self, field) not in known:
+                raise _refused(
+                    field,
+                    f"{getattr(self, field)!r} is not known",
+                    hint=f"use one of: {', '.join(known)}",
+                )
+        for field in ("max_size_percent", "tolerance_percent"):
+            value = getattr(self, field)
+            if value is not None and not 0 < value < math.inf:
+                raise _refused(field, f"{value:g} is not a number of percent above 0")
+        if self.score_size is not None and min(self.score_size) < 1:
+            raise _refused("score_size", "is not a width and a height in pixels")
+
+
+def _refused(field: str, reason: str, *, hint: str | None = None) -> InputError:
+    return InputError(f"{field}: {reason}", hint=hint, field=field, reason=reason)

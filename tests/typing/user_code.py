@@ -1,0 +1,81 @@
+"""What a user writes, type-checked by ``mypy --strict`` and never run.
+
+Lines that end in ``# wrong`` are mistakes that the types must catch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import vqcast
+
+
+def predict() -> None:
+    trust = vqcast.Trust(Path("public.pem"), require_signature=True, min_serial=3)
+    predictor = vqcast.load("fr_regressor_v2_ensemble_v1", "models", trust=trust)
+    assert_type(predictor, vqcast.Predictor)
+    prediction = predictor.predict([[0.9] * 6], encoder="libx264", cq=28, preset="medium")
+    assert_type(prediction, vqcast.Prediction)
+    assert_type(prediction.mean, NDArray[np.float64])
+    interval = prediction.interval
+    print(interval.lower)  # wrong: a model may have none
+    if interval is not None:
+        assert_type(interval, vqcast.Interval)
+        assert_type(interval.pooled_lower, float)
+    predictor.predict([[0.9] * 6], encoder=264)  # wrong
+    vqcast.load(public_key="public.pem")  # wrong: that is Trust's
+
+
+def tune() -> None:
+    asked = vqcast.TuneRequest(
+        encoder="libsvtav1", target=93, pool="harmonic", score_size=(1280, 720)
+    )
+    assert_type(asked.confidence, float)
+    assert_type(asked.preset, str | None)
+    result = vqcast.tune("film.mkv", asked, cache=Path("probes"), on_event=told)
+    assert_type(result, vqcast.TuneResult)
+    assert_type([probe.score for probe in result.probes], list[float])
+    vqcast.TuneRequest(encoder="libx264")  # wrong: no target
+    vqcast.TuneRequest(encoder="libx264", target=93, pool="median")  # wrong
+    vqcast.TuneRequest(encoder="libx264", target="93")  # wrong
+    vqcast.TuneRequest(encoder="libx264", target=93, patience=3)  # wrong
+    asked.target = 95  # wrong: a request is frozen
+    vqcast.tune("film.mkv", encoder="libx264", target=93)  # wrong
+    vqcast.tune("film.mkv", asked, without={"group"})  # wrong: a benchmark's business
+
+
+def told(event: vqcast.TuneStart | vqcast.TuneProbed | vqcast.TuneResult) -> None:
+    if isinstance(event, vqcast.TuneProbed):
+        assert_type(event.probe.crf, float)
+    elif event.event == "result":
+        assert_type(event, vqcast.TuneResult)
+
+
+def encode() -> None:
+    asked = vqcast.TuneRequest(encoder="libx265", target=90, max_size_percent=40)
+    try:
+        made = vqcast.encode(
+            "film.mkv", Path("film.mp4"), asked, overwrite=True, on_progress=progress
+        )
+    except vqcast.errors.ToolUnavailable as error:
+        assert_type(error.hint, str | None)
+    except vqcast.VqcastError as error:
+        assert_type(
+            (error.exit_status, error.path, error.field), tuple[int, Path | None, str | None]
+        )
+    else:
+        assert_type(made, vqcast.EncodeResult)
+        assert_type(made.met, bool)
+
+
+def progress(done: int, total: int) -> None:
+    print(done / total)
+
+
+def absent() -> None:
+    print(vqcast.Session)  # wrong: internal
+    assert_type(vqcast.__version__, str)

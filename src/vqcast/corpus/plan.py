@@ -9,21 +9,11 @@ from vqcast.measured.cell import Cell
 from vqcast.media.encoders import encoder
 from vqcast.media.source import Source
 
-RELATIVE_COST = {
-    "libx264": 1.0,
-    "libx265": 1.6,
-    "libsvtav1": 1.2,
-    "libaom-av1": 3.9,
-    "libvpx-vp9": 1.9,
-    "libvvenc": 5.2,
-}
-"""Encode seconds beside libx264 medium at vqcast's default presets; for time left only."""
-
 
 def weight(cell: Cell) -> float:
     """A cell's expected cost, in arbitrary units, for estimating the time left."""
     pixels = cell.source.width * cell.source.height * cell.frames
-    return pixels * (0.7 + RELATIVE_COST.get(cell.encoder, 1.0))
+    return pixels * (0.7 + encoder(cell.encoder).cost)
 
 
 def plan(

@@ -4,10 +4,11 @@ Quality is a number on the encoder's own scale, lower is better. Software
 encoders run on one thread unless more are asked for, said in the arguments, so
 that the bytes of an encode do not depend on the machine.
 
-To add an encoder, add one `Encoder(...)` to ``_TABLE``. Only if it has
-presets, their list goes into `vqcast.vocab.PRESETS`; only if it needs hardware
-that no other entry needs, a `Device` is written above the table. A golden line
-in ``tests/golden/encoders`` then pins its arguments.
+To add an encoder, add one `Encoder(...)` to ``_TABLE``: nothing else in the code
+names encoders but the vocabularies, which are frozen with trained weights. Only
+if it makes a codec, or needs hardware, that no other entry does, a `Codec` or a
+`Device` is written above the table. Golden lines in ``tests/golden/encoders``
+then pin its arguments.
 
 The hardware entries follow ffmpeg's documentation. Their arguments are
 checked against ``ffmpeg -h encoder=NAME``; they have not been run.
@@ -24,16 +25,21 @@ from vqcast.media.complaint import told
 from vqcast.vocab import PRESETS
 
 _WHY_LENGTH = 100
-_CODECS = (
-    ("264", "h264"),
-    ("265", "hevc"),
-    ("hevc", "hevc"),
-    ("av1", "av1"),
-    ("vp9", "vp9"),
-    ("vvenc", "vvc"),
-)
-"""A part of an encoder's name -> FFmpeg's name of the codec."""
+_SEARCH = (10.0, 51.0, 1.0)
+_WIDE = 100.0
 _BUILT_WITHOUT = r"Unknown encoder|Encoder not found|unknown device type|Unrecognized option"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What an encoder makes, and which containers it is delivered in."""
+
+    name: str
+    """FFmpeg's name of it."""
+    muxers: tuple[str, ...] = ("matroska", "mp4", "mov")
+    """FFmpeg's names of the containers: fewer than it writes, since players read fewer."""
+    iso_tag: str | None = None
+    """The tag that players of MP4 and MOV expect; None: FFmpeg's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Encoder:
     """One ffmpeg encoder: its knobs, range, presets and pixel formats."""
 
     name: str
+    codec: Codec
     knobs: tuple[str, ...]
     """The options that carry the quality, each the same number."""
     cq_min: float
@@ -87,11 +94,26 @@ class Encoder:
     """
     thread_blind: bool = False
     """Whether its bytes are the same on any number of threads."""
+    search: tuple[float, float, float] | None = None
+    """Lowest, highest and step of the qualities that a search answers with: beyond them no one
+    ships video. None: the usual ones (`search_range`)."""
+    cost: float = 1.0
+    """Encode seconds beside libx264 medium, at the default preset; for time left only."""
+    preset_list: tuple[str, ...] = ()
+    """Its presets from fastest to slowest, where no vocabulary has frozen them."""
 
     @property
     def presets(self) -> tuple[str, ...]:
         """Its presets from fastest to slowest; empty where it has none."""
-        return PRESETS[self.name] if self.preset_option else ()
+        return PRESETS.get(self.name, self.preset_list) if self.preset_option else ()
+
+    @property
+    def search_range(self) -> tuple[float, float, float]:
+        """Lowest, highest and step of the qualities that a search answers with."""
+        low, high, step = self.search or _SEARCH
+        if self.search is None and self.cq_max > _WIDE:
+            low, high, step = round(self.cq_max * 0.1), round(self.cq_max * 0.8), self.cq_step
+        return max(low, self.cq_min), min(high, self.cq_max), max(step, self.cq_step)
 
     @property
     def before_input(self) -> tuple[str, ...]:
@@ -102,11 +124,6 @@ class Encoder:
     def middle(self) -> float:
         """A quality in the middle of its scale, for trials."""
         return round((self.cq_min + self.cq_max) / 2)
-
-    @property
-    def codec(self) -> str:
-        """FFmpeg's name of what it makes."""
-        return next(codec for part, codec in _CODECS if part in self.name)
 
     def scoring_depth(self, depth: int) -> int:
         """Bits at which its encode of a ``depth`` bit source is scored: the deeper of the two."""
@@ -178,6 +195,11 @@ def videotoolbox_quality(cq: float) -> float:
     return cq if cq >= 50 else min(max(100 - 2 * cq, 1), 100)
 
 
+_WEB = ("matroska", "mp4", "webm")
+H264, VVC = Codec("h264"), Codec("vvc")
+HEVC = Codec("hevc", iso_tag="hvc1")
+AV1, VP9 = Codec("av1", _WEB), Codec("vp9", _WEB)
+
 NVENC = Device(
     "an NVIDIA GPU with NVENC and its driver",
     missing=(
@@ -222,7 +244,8 @@ VAAPI = Device(
 )
 
 # Without a target rate, -cq is the only thing that VBR aims at; 0 would mean automatic.
-_NVENC = ("-rc", "vbr", "-b:v", "0")
+_VBR = ("-rc", "vbr", "-b:v", "0")
+_CQ = ("-cq",)
 _CQP = ("-rc", "cqp")
 _VA_CQP = ("-rc_mode", "CQP")
 _QP = ("-qp_i", "-qp_p")
@@ -230,64 +253,66 @@ _QP_B = (*_QP, "-qp_b")
 _GQ = ("-global_quality",)
 _VT = (("-q:v",), 0, 100, 1, None, None)
 # One format in 8 bits, one in 10; most hardware codes H.264 in 8 bits alone.
-_YUV = ("yuv420p", "yuv420p10le")
 _NV12 = ("nv12", "p010le")
 _NV12_8 = ("nv12", None)
 
 _TABLE = (
     Encoder(
-        *("libx264", ("-crf",), 0, 51, 0.1, "-preset", "medium", *_YUV),
+        "libx264", H264, ("-crf",), 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le",
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
         at_cuts=(),
+        search=(10, 46, 0.5),
     ),
     Encoder(
-        *("libx265", ("-crf",), 0, 51, 0.1, "-preset", "medium", *_YUV),
+        "libx265", HEVC, ("-crf",), 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le",
         fixed=("-x265-params", "pools=none:frame-threads=1:log-level=error"),
         parallel=("-x265-params", "pools={n}:frame-threads=1:log-level=error"),
         at_cuts=("-forced-idr", "1"),
+        search=(10, 46, 0.5), cost=1.6,
     ),
     Encoder(
-        *("libsvtav1", ("-crf",), 1, 63, 1, "-preset", "8", *_YUV),
+        "libsvtav1", AV1, ("-crf",), 1, 63, 1, "-preset", "8", "yuv420p", "yuv420p10le",
         fixed=("-svtav1-params", "lp=1"),
-        parallel=("-svtav1-params", "lp={n}"),
-        at_cuts=(),
-        thread_blind=True,
+        parallel=("-svtav1-params", "lp={n}"), at_cuts=(), thread_blind=True,
+        search=(5, 63, 1), cost=1.2,
     ),
     Encoder(
-        *("libaom-av1", ("-crf",), 0, 63, 1, "-cpu-used", "6", *_YUV),
+        "libaom-av1", AV1, ("-crf",), 0, 63, 1, "-cpu-used", "6", "yuv420p", "yuv420p10le",
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0"),
         parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1"),
+        search=(5, 63, 1), cost=3.9,
     ),
     Encoder(
-        *("libvpx-vp9", ("-crf",), 0, 63, 1, "-cpu-used", "5", *_YUV),
+        "libvpx-vp9", VP9, ("-crf",), 0, 63, 1, "-cpu-used", "5", "yuv420p", "yuv420p10le",
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0", "-deadline", "good"),
         parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1", "-deadline", "good"),
         at_cuts=(),
+        search=(5, 63, 1), cost=1.9,
     ),
     Encoder(
-        *("libvvenc", ("-qp",), 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le"),
+        "libvvenc", VVC, ("-qp",), 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le",
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
-        variable=False,
+        variable=False, search=(12, 52, 1), cost=5.2,
     ),
-    Encoder("h264_nvenc", ("-cq",), 1, 51, 1, "-preset", "p4", "yuv420p", None, _NVENC, NVENC),
-    Encoder("hevc_nvenc", ("-cq",), 1, 51, 1, "-preset", "p4", "yuv420p", "p010le", _NVENC, NVENC),
-    Encoder("av1_nvenc", ("-cq",), 1, 63, 1, "-preset", "p4", "yuv420p", "p010le", _NVENC, NVENC),
+    Encoder("h264_nvenc", H264, _CQ, 1, 51, 1, "-preset", "p4", "yuv420p", None, _VBR, NVENC),
+    Encoder("hevc_nvenc", HEVC, _CQ, 1, 51, 1, "-preset", "p4", "yuv420p", "p010le", _VBR, NVENC),
+    Encoder("av1_nvenc", AV1, _CQ, 1, 63, 1, "-preset", "p4", "yuv420p", "p010le", _VBR, NVENC),
     # -global_quality alone is ICQ, whose scale is 1..51 for every codec.
-    Encoder("h264_qsv", _GQ, 1, 51, 1, "-preset", "medium", *_NV12_8, (), QUICK_SYNC),
-    Encoder("hevc_qsv", _GQ, 1, 51, 1, "-preset", "medium", *_NV12, (), QUICK_SYNC),
-    Encoder("av1_qsv", _GQ, 1, 51, 1, "-preset", "medium", *_NV12, (), QUICK_SYNC),
-    Encoder("h264_amf", _QP_B, 0, 51, 1, "-quality", "balanced", *_NV12_8, _CQP, AMF),
-    Encoder("hevc_amf", _QP, 0, 51, 1, "-quality", "balanced", *_NV12, _CQP, AMF),
-    Encoder("av1_amf", _QP_B, 1, 255, 1, "-quality", "balanced", *_NV12, _CQP, AMF),
-    Encoder("h264_videotoolbox", *_VT, *_NV12_8, (), VIDEOTOOLBOX, videotoolbox_quality),
-    Encoder("hevc_videotoolbox", *_VT, *_NV12, (), VIDEOTOOLBOX, videotoolbox_quality),
+    Encoder("h264_qsv", H264, _GQ, 1, 51, 1, "-preset", "medium", *_NV12_8, (), QUICK_SYNC),
+    Encoder("hevc_qsv", HEVC, _GQ, 1, 51, 1, "-preset", "medium", *_NV12, (), QUICK_SYNC),
+    Encoder("av1_qsv", AV1, _GQ, 1, 51, 1, "-preset", "medium", *_NV12, (), QUICK_SYNC),
+    Encoder("h264_amf", H264, _QP_B, 0, 51, 1, "-quality", "balanced", *_NV12_8, _CQP, AMF),
+    Encoder("hevc_amf", HEVC, _QP, 0, 51, 1, "-quality", "balanced", *_NV12, _CQP, AMF),
+    Encoder("av1_amf", AV1, _QP_B, 1, 255, 1, "-quality", "balanced", *_NV12, _CQP, AMF),
+    Encoder("h264_videotoolbox", H264, *_VT, *_NV12_8, (), VIDEOTOOLBOX, videotoolbox_quality),
+    Encoder("hevc_videotoolbox", HEVC, *_VT, *_NV12, (), VIDEOTOOLBOX, videotoolbox_quality),
     # -qp 0 means unset, and av1_vaapi documents no -qp.
-    Encoder("h264_vaapi", ("-qp",), 1, 51, 1, None, None, *_NV12_8, _VA_CQP, VAAPI),
-    Encoder("hevc_vaapi", ("-qp",), 1, 51, 1, None, None, *_NV12, _VA_CQP, VAAPI),
-    Encoder("av1_vaapi", _GQ, 1, 255, 1, None, None, *_NV12, _VA_CQP, VAAPI),
-)
+    Encoder("h264_vaapi", H264, ("-qp",), 1, 51, 1, None, None, *_NV12_8, _VA_CQP, VAAPI),
+    Encoder("hevc_vaapi", HEVC, ("-qp",), 1, 51, 1, None, None, *_NV12, _VA_CQP, VAAPI),
+    Encoder("av1_vaapi", AV1, _GQ, 1, 255, 1, None, None, *_NV12, _VA_CQP, VAAPI),
+)  # fmt: skip
 
 ENCODERS: dict[str, Encoder] = {encoder.name: encoder for encoder in _TABLE}
 

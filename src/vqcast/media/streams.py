@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vqcast.errors import InputError, MediaError, MissingDependency
 from vqcast.media import argv
+from vqcast.media.encoders import Codec
 
 _MKV_HINT = "name the output .mkv, which holds it"
 _STATISTICS = re.compile(r"(BPS|DURATION|NUMBER_OF_(FRAMES|BYTES)|_STATISTICS_\w+)(-\w+)?", re.I)
@@ -45,7 +46,6 @@ class Container:
     """A container that is written, and what it holds as FFmpeg writes it."""
 
     muxer: str
-    video: frozenset[str]
     audio: frozenset[str] | None
     """None: whatever FFmpeg can copy."""
     subtitle: str
@@ -58,8 +58,6 @@ class Container:
 
 
 _ISO = ("-movflags", "+faststart")
-_H26X = frozenset({"h264", "hevc", "vvc"})
-_WEB = frozenset({"av1", "vp9"})
 _PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"})
 _MKV_SUBTITLES = frozenset(
     {"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
@@ -67,15 +65,10 @@ _MKV_SUBTITLES = frozenset(
 _MOV_TEXT = frozenset({"mov_text"})
 
 CONTAINERS = {
-    ".mkv": Container("matroska", _H26X | _WEB, None, "subrip", _MKV_SUBTITLES, fonts=True),
-    ".mp4": Container(
-        *("mp4", _H26X | _WEB, _AUDIO_ISO | {"flac", "opus"}, "mov_text", _MOV_TEXT),
-        options=_ISO,
-    ),
-    ".mov": Container("mov", _H26X, _AUDIO_ISO | _PCM, "mov_text", _MOV_TEXT, options=_ISO),
-    ".webm": Container(
-        *("webm", _WEB, frozenset({"opus", "vorbis"}), "webvtt", frozenset({"webvtt"}))
-    ),
+    ".mkv": Container("matroska", None, "subrip", _MKV_SUBTITLES, fonts=True),
+    ".mp4": Container("mp4", _AUDIO_ISO | {"flac", "opus"}, "mov_text", _MOV_TEXT, options=_ISO),
+    ".mov": Container("mov", _AUDIO_ISO | _PCM, "mov_text", _MOV_TEXT, options=_ISO),
+    ".webm": Container("webm", frozenset({"opus", "vorbis"}), "webvtt", frozenset({"webvtt"})),
 }
 """Suffix of the output -> container. Narrower than FFmpeg's own tables: players are."""
 
@@ -117,7 +110,7 @@ def inventory(path: Path) -> list[Stream]:
 
 
 def carry(
-    streams: Sequence[Stream], target: Container, *, codec: str, encoder: str
+    streams: Sequence[Stream], target: Container, *, codec: Codec, encoder: str
 ) -> tuple[list[str], list[Stream], list[Stream]]:
     """ffmpeg's arguments after the encoder's, the streams carried, and those left out.
 
@@ -125,8 +118,10 @@ def carry(
     Raises InputError for what ``target`` can't hold.
     """
     name = target.muxer
-    if codec not in target.video:
-        raise InputError(f"{name} does not hold {codec}, which {encoder} makes", hint=_MKV_HINT)
+    if name not in codec.muxers:
+        raise InputError(
+            f"{name} does not hold {codec.name}, which {encoder} makes", hint=_MKV_HINT
+        )
     videos = [stream for stream in streams if stream.kind == "video" and not stream.cover]
     if len(videos) > 1:
         raise InputError(
@@ -137,8 +132,8 @@ def carry(
     for tag in videos[0].tags if videos else ():
         if _STATISTICS.fullmatch(tag):
             words += ["-metadata:s:v:0", f"{tag}="]
-    if codec == "hevc" and name in ("mp4", "mov"):
-        words += ["-tag:v:0", "hvc1"]
+    if codec.iso_tag and name in ("mp4", "mov"):
+        words += ["-tag:v:0", codec.iso_tag]
     carried: list[Stream] = []
     left: list[Stream] = []
     for stream in streams:

@@ -10,18 +10,6 @@ from numpy.typing import NDArray
 from vqcast.errors import InputError
 from vqcast.media.encoders import encoder
 
-_RANGES: dict[str, tuple[float, float, float]] = {
-    "libx264": (10, 46, 0.5),
-    "libx265": (10, 46, 0.5),
-    "libsvtav1": (5, 63, 1),
-    "libaom-av1": (5, 63, 1),
-    "libvpx-vp9": (5, 63, 1),
-    "libvvenc": (12, 52, 1),
-}
-"""Encoder -> lowest, highest and step: beyond them no one ships video."""
-_OTHERS = (10.0, 51.0, 1.0)
-_WIDE = 100.0
-
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -43,13 +31,11 @@ def grid_of(
 ) -> Grid:
     """An encoder's grid, parts of it given. Raises InputError for one off its scale."""
     entry = encoder(name)
-    usual = _RANGES.get(name, _OTHERS)
-    if name not in _RANGES and entry.cq_max > _WIDE:
-        usual = (round(entry.cq_max * 0.1), round(entry.cq_max * 0.8), entry.cq_step)
+    usual = entry.search_range
     chosen = Grid(
-        max(usual[0], entry.cq_min) if low is None else low,
-        min(usual[1], entry.cq_max) if high is None else high,
-        max(usual[2], entry.cq_step) if step is None else step,
+        usual[0] if low is None else low,
+        usual[1] if high is None else high,
+        usual[2] if step is None else step,
     )
     if chosen.step <= 0 or chosen.low >= chosen.high:
         raise InputError(

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from vqcast.errors import InputError
+from vqcast.media.encoders import AV1, H264, HEVC, Codec
 from vqcast.media.streams import CONTAINERS, Stream, carry, container
 
 VIDEO = Stream(0, "video", "h264", tags=("language", "BPS-eng", "NUMBER_OF_BYTES", "title"))
 
 
-def _carry(suffix: str, *streams: Stream, codec: str = "av1") -> list[str]:
+def _carry(suffix: str, *streams: Stream, codec: Codec = AV1) -> list[str]:
     return carry([VIDEO, *streams], CONTAINERS[suffix], codec=codec, encoder="an encoder")[0]
 
 
@@ -36,7 +37,7 @@ def _codec_of(words: list[str], number: int) -> str:
 def test_text_subtitles_are_written_as_the_container_has_them(
     suffix: str, codec: str, written: str
 ) -> None:
-    made = "h264" if suffix == ".mov" else "av1"
+    made = H264 if suffix == ".mov" else AV1
     words = _carry(suffix, Stream(3, "subtitle", codec), codec=made)
     assert words[words.index("0:3") - 1] == "-map"
     assert _codec_of(words, 1) == written
@@ -67,9 +68,9 @@ def test_a_subtitle_that_mkv_can_t_hold_is_to_be_taken_out() -> None:
     assert "-map -0:4" in str(refused.value.hint)
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [(".webm", "hevc"), (".mov", "av1")])
-def test_pictures_that_the_container_can_t_hold_are_refused(suffix: str, codec: str) -> None:
-    with pytest.raises(InputError, match=f"does not hold {codec}, which an encoder makes"):
+@pytest.mark.parametrize(("suffix", "codec"), [(".webm", HEVC), (".mov", AV1)])
+def test_pictures_that_the_container_can_t_hold_are_refused(suffix: str, codec: Codec) -> None:
+    with pytest.raises(InputError, match=f"does not hold {codec.name}, which an encoder makes"):
         _carry(suffix, codec=codec)
 
 
@@ -82,12 +83,12 @@ def test_every_stream_is_carried_in_order_or_named_as_left_out() -> None:
         Stream(4, "audio", "opus"),
         Stream(5, "attachment", "ttf"),
     ]
-    words, carried, left = carry(streams, CONTAINERS[".mp4"], codec="h264", encoder="libx264")
+    words, carried, left = carry(streams, CONTAINERS[".mp4"], codec=H264, encoder="libx264")
     assert [stream.index for stream in carried] == [2, 4]
     assert [stream.index for stream in left] == [0, 3, 5]
     assert str(left[1]) == "stream 3 (data)"
     assert words[:8] == ["-map", "0:2", "-c:1", "copy", "-map", "0:4", "-c:2", "copy"]
-    _, carried, _ = carry(streams, CONTAINERS[".mkv"], codec="h264", encoder="libx264")
+    _, carried, _ = carry(streams, CONTAINERS[".mkv"], codec=H264, encoder="libx264")
     assert [stream.index for stream in carried] == [2, 4, 5]
 
 
@@ -98,8 +99,8 @@ def test_tags_that_tell_the_old_stream_s_size_are_dropped() -> None:
 
 
 def test_hevc_is_tagged_for_every_player() -> None:
-    assert "hvc1" in _carry(".mp4", codec="hevc")
-    assert "hvc1" not in _carry(".mkv", codec="hevc")
+    assert "hvc1" in _carry(".mp4", codec=HEVC)
+    assert "hvc1" not in _carry(".mkv", codec=HEVC)
 
 
 @pytest.mark.parametrize("name", ["out.avi", "out", "out.mkv.part"])

@@ -59,7 +59,8 @@ def test_a_corpus_is_built_with_it(
 def test_a_title_is_tuned_and_delivered_with_it(
     entry: Encoder, fractal: Path, tool: Tool, tmp_path: Path
 ) -> None:
-    result = vqcast.tune(fractal, encoder=entry.name, target=80, cache=tmp_path)
+    asked = vqcast.TuneRequest(encoder=entry.name, target=80)
+    result = vqcast.tune(fractal, asked, cache=tmp_path)
     assert result.status == "met" and result.score >= 80
     assert result.crf in grid_of(entry.name).crfs
     source = probe(fractal, tool)

@@ -30,6 +30,25 @@ settings.register_profile(
 )
 settings.load_profile("vqcast")
 
+TESTS = Path(__file__).parent
+FOLDERS = ("unit", "property", "integration", "crash", "hostile", "golden", "docs", "typing")
+SLOW_FIXTURES = {"forecast_pristine", "joined"}
+"""They take seconds to make."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder, and those whose fixtures run ffmpeg or take long."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in FOLDERS:
+            item.add_marker(folder)
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if {"tool", "ffmpeg"} & fixtures:
+            item.add_marker("ffmpeg")
+        if SLOW_FIXTURES & fixtures:
+            item.add_marker("slow")
+
+
 FRAMES = 8
 FFV1 = ("-c:v", "ffv1")
 

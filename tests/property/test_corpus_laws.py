@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,7 @@ def _load(data: bytes) -> Corpus:
         return load(path, min_rows=1)
 
 
+@pytest.mark.slow
 @given(st.lists(ROWS, min_size=1, max_size=8), st.booleans())
 def test_written_rows_are_loaded_as_they_were(rows: list[dict[str, Any]], packed: bool) -> None:
     data = b"".join(jsontext.dump_line(row) for row in rows)
@@ -61,6 +63,7 @@ def test_written_rows_are_loaded_as_they_were(rows: list[dict[str, Any]], packed
     assert all(isinstance(sentence, str) for sentence in oddities(corpus))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(ROWS, min_size=1, max_size=8))
 def test_any_corpus_goes_to_parquet_and_back(rows: list[dict[str, Any]]) -> None:

@@ -73,6 +73,7 @@ LABELS = ("src", "encoder", "preset", "group")
 NUMBERS = ("cq", "frame_index", "vmaf", "features")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["phase_a", "presets"])
 def test_a_shipped_corpus_goes_to_parquet_and_back_byte_for_byte(name: str, tmp_path: Path) -> None:
     corpus = DATA / name / "per_frame_canonical6.jsonl.gz"
@@ -101,6 +102,7 @@ def test_every_part_holds_one_encoder_and_source_under_names_that_hive_reads(
     assert parts[0] == "encoder=hevc_vaapi/src=clip%200%2F%25%C3%A9/part.parquet"
 
 
+@pytest.mark.slow
 def test_other_readers_find_one_schema_in_all_parts_of_our_own_corpora(tmp_path: Path) -> None:
     rows = load(PRESETS)
     convert(PRESETS, tmp_path / "c.parquet")

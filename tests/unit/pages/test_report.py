@@ -20,6 +20,8 @@ from vqcast.pages.report import Content, report
 from vqcast.pages.subject import Piece, read_registry, read_run
 from vqcast.pages.tunings import read_tunings
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 

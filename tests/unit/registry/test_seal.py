@@ -36,6 +36,7 @@ def test_a_rollback_restores_every_byte(registry: Path) -> None:
     assert law.verify(registry) == []
 
 
+@pytest.mark.slow
 def test_rollbacks_go_further_back_and_end_in_a_refusal(registry: Path) -> None:
     states = [contents(registry)]
     for number in range(3):
@@ -66,6 +67,7 @@ def test_a_damaged_state_is_not_restored(registry: Path) -> None:
     assert contents(registry) == marked
 
 
+@pytest.mark.slow
 def test_only_the_last_states_are_kept(registry: Path) -> None:
     for number in range(seal.KEPT_STATES + 3):
         seal.mark(registry, "fr_regressor_v1", StatusEntry(state="deprecated", reason=f"{number}"))
@@ -77,6 +79,7 @@ def test_a_change_that_changes_nothing_keeps_no_state(registry: Path) -> None:
     assert not seal.history_of(registry).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_id", ["fr_regressor_v1", "fr_regressor_v2_ensemble_v1"])
 def test_whoever_predicts_with_a_deprecated_model_is_told(registry: Path, model_id: str) -> None:
     at = {} if model_id.endswith("v1") and "ensemble" not in model_id else {"encoder": "libx264"}

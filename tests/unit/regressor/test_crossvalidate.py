@@ -200,6 +200,7 @@ crossvalidate(run, Path(sys.argv[2]), seeds=[0, 1], workers=1)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_evidence(
     corpus_path: Path,
     tmp_path: Path,

@@ -184,6 +184,7 @@ def shipped() -> tuple[list[Layers], Array, Array, Mapping[str, int]]:
     return members, np.array(info.feature_mean), np.array(info.feature_std), info.slot_rows or {}
 
 
+@pytest.mark.slow
 def test_the_shipped_ensemble_on_its_whole_corpus_and_beyond_it(
     shipped: tuple[list[Layers], Array, Array, Mapping[str, int]],
 ) -> None:

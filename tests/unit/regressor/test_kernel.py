@@ -56,6 +56,7 @@ def test_dropped_units_are_zero_and_kept_ones_scaled() -> None:
     assert slopes[kept] == pytest.approx(1.25 * slope[kept], rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("codecs", "change"),
     [
@@ -92,6 +93,7 @@ def test_a_partial_last_batch_divides_by_its_own_size(columns: Columns) -> None:
     assert losses == pytest.approx(reference_loop(columns, FOLD, recipe).step_losses, rel=2e-5)
 
 
+@pytest.mark.slow
 def test_the_full_recipe_agrees_with_the_plain_loop() -> None:
     columns = made_columns(120)
     recipe = Recipe()

@@ -163,6 +163,7 @@ def test_too_many_parts_are_refused() -> None:
         parse(made)
 
 
+@pytest.mark.slow
 def test_a_file_of_the_largest_size_is_parsed_in_bounded_memory() -> None:
     """Two bytes of file make a message of a hundred in memory: the cap on size holds it."""
     program = (

@@ -280,6 +280,7 @@ def run_lift(tmp_path: Path):  # type: ignore[no-untyped-def]
     return run
 
 
+@pytest.mark.slow
 def test_the_command_reports_every_comparison_and_goes_on(run_lift, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     first = run_lift("--presets", "PRESETS")
     report = first["json"]

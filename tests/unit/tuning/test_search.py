@@ -91,6 +91,7 @@ def outcomes(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoder", "target"), [("libx264", 90.0), ("libsvtav1", 93.0)])
 def test_answers_on_unseen_clips_reach_the_target_as_often_as_promised(
     table: ForecastTable, encoder: str, target: float
@@ -103,6 +104,7 @@ def test_answers_on_unseen_clips_reach_the_target_as_often_as_promised(
     assert probes.mean() < 2.5  # bisection takes 6
 
 
+@pytest.mark.slow
 def test_an_overconfident_forecaster_breaks_the_promise(table: ForecastTable) -> None:
     """The same clips and the same bar, which a search that does not ask for certainty misses."""
     found = outcomes(table, "libx264", Goal(target=90.0, confidence=0.9), narrower=0.02)

@@ -22,6 +22,8 @@ from vqcast.registry import law, seal
 from vqcast.serve.folder import Folder
 from vqcast.workflow import forecast
 
+pytestmark = pytest.mark.slow
+
 ID = "crf_forecast_v1"
 TABLE = f"{ID}.json"
 EVIDENCE = f"evidence/{ID}/forecast_evidence.json"

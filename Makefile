@@ -6,7 +6,7 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup test lint crash hostile attacks demo corpus presets curves datasheet retrain figures cards evaluation lift bench bench-tune bench-corpus scaling docs transcripts clean help
+.PHONY: setup test lint crash hostile attacks demo corpus presets curves networks datasheet retrain figures cards evaluation lift bench bench-tune bench-corpus scaling docs transcripts clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
@@ -98,7 +98,19 @@ curves: setup
 	  --cq libsvtav1:15,20,25,30,35,40,45,50,55,60,63 --no-v1 \
 	  --out data/curves/per_frame_canonical6.jsonl.gz --provenance data/curves/PROVENANCE.json
 
+# What the networks are trained on: presets vary within each encoder. The curves are thinned to
+# two qualities, so that an encoder's fast presets are there and the file stays small.
+NETWORKS := data/networks/per_frame_canonical6.jsonl.gz
+
+networks: setup
+	$(BIN)/vqcast corpus select data/curves/per_frame_canonical6.jsonl.gz --encoder libx264,libx265 --cq 24,36 --out runs/networks/x26x.jsonl
+	$(BIN)/vqcast corpus select data/curves/per_frame_canonical6.jsonl.gz --encoder libsvtav1 --cq 30,50 --out runs/networks/svtav1.jsonl
+	$(BIN)/vqcast corpus merge $(CORPUS) data/presets/per_frame_canonical6.jsonl.gz runs/networks/x26x.jsonl runs/networks/svtav1.jsonl \
+	  --origin data/phase_a/PROVENANCE.json --origin data/presets/PROVENANCE.json --origin data/curves/PROVENANCE.json \
+	  --out $(NETWORKS) --provenance data/networks/PROVENANCE.json
+
 datasheet: setup
+	$(BIN)/vqcast corpus datasheet $(NETWORKS) --provenance data/networks/PROVENANCE.json --out data/networks/DATASHEET.md
 	$(BIN)/vqcast corpus datasheet $(CORPUS) --provenance data/phase_a/PROVENANCE.json --out data/phase_a/DATASHEET.md
 	$(BIN)/vqcast corpus datasheet data/presets/per_frame_canonical6.jsonl.gz --provenance data/presets/PROVENANCE.json --out data/presets/DATASHEET.md
 	$(BIN)/vqcast corpus datasheet data/curves/per_frame_canonical6.jsonl.gz --provenance data/curves/PROVENANCE.json --out data/curves/DATASHEET.md

@@ -10,7 +10,7 @@ import typer
 from vqcast.cli import options, render
 from vqcast.cli.corpus_build import build, numbers
 from vqcast.cli.corpus_plot import plot
-from vqcast.errors import DocumentError
+from vqcast.errors import DocumentError, InputError
 
 app = typer.Typer(help="Build and check corpora of measured frames.", no_args_is_help=True)
 app.command()(build)
@@ -95,6 +95,44 @@ def select(
         cqs=[number for text in cq or [] for number in numbers(text)],
     )
     render.say(f"{out}: {rows} rows, sha256 {digest}")
+
+
+@app.command()
+def merge(
+    files: Annotated[list[Path], typer.Argument(help="Corpora to join, in this order.")],
+    out: Annotated[Path, typer.Option("--out", help="The corpus to write.")],
+    origin: Annotated[
+        list[Path] | None,
+        typer.Option("--origin", help="The provenance file of each part, one a part."),
+    ] = None,
+    provenance: Annotated[
+        Path | None, typer.Option("--provenance", help="The provenance file to write.")
+    ] = None,
+) -> None:
+    """Join corpora into one file, each cell once: a network is trained on one file.
+
+    A cell that two hold is taken from the first; where they disagree on its
+    score, nothing is written.
+    """
+    from vqcast.corpus.merge import merge as merge_corpora
+    from vqcast.corpus.merge import merged_provenance
+    from vqcast.corpus.table import load
+    from vqcast.documents import jsontext
+    from vqcast.durable.files import read_regular, write_atomic
+
+    if provenance is not None and not origin:
+        raise InputError("--provenance needs --origin, the provenance file of each part")
+    made = merge_corpora(files, out)
+    for path, taken, known in zip(files, made.taken, made.known, strict=True):
+        render.say(f"{path}: {taken} cells taken, {known} already there")
+    render.say(f"{out}: {made.rows} rows, sha256 {made.sha256}")
+    if provenance is not None:
+        words = ["vqcast corpus merge", *map(str, files), f"--out {out}"]
+        words += [f"--origin {path}" for path in origin or []] + [f"--provenance {provenance}"]
+        origins = [jsontext.parse(read_regular(path), where=str(path)) for path in origin or []]
+        document = merged_provenance(load(out), origins, command=" ".join(words))
+        write_atomic(provenance, jsontext.dump(document))
+        render.say(f"wrote {provenance}")
 
 
 @app.command()

@@ -1,0 +1,117 @@
+"""Several corpora as one file, each cell once, with the provenance of all.
+
+A network reads one file, whose digest stands in its sidecar; what was measured
+in several runs is joined here first. A cell that two corpora hold is taken
+from the first, and must have been scored alike in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vqcast.corpus.table import SHAPE_FRAME, Corpus, load, rows_text
+from vqcast.corpus.writing import write_lines
+from vqcast.errors import InputError
+
+Cell = tuple[str, str, str | None, float]
+_SAME_VMAF = 1e-4
+"""Points by which two measurements of one cell may differ: the digits that a row keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What was written."""
+
+    rows: int
+    sha256: str
+    taken: tuple[int, ...]
+    """Cells taken from each corpus, in order."""
+    known: tuple[int, ...]
+    """Cells of each that an earlier one had."""
+
+
+def merge(files: Sequence[Path], out: Path) -> Merged:
+    """Write the rows of all per-frame corpora ``files`` to ``out``, byte for byte.
+
+    Raises InputError for pooled corpora, or where two measured one cell differently.
+    """
+    held: dict[Cell, float] = {}
+    lines: list[bytes] = []
+    taken, known = [], []
+    for path in files:
+        corpus = load(path, min_rows=1)
+        if corpus.shape != SHAPE_FRAME:
+            raise InputError(f"{path}: has pooled rows, and only per-frame corpora are merged")
+        cells, index = corpus.cells()
+        means = np.bincount(index, corpus.vmaf) / np.bincount(index)
+        fresh = [_is_fresh(path, cell, mean, held) for cell, mean in zip(cells, means, strict=True)]
+        kept = np.array(fresh)[index]
+        lines += [line for line, keep in zip(rows_text(path), kept, strict=True) if keep]
+        taken.append(sum(fresh))
+        known.append(len(fresh) - sum(fresh))
+    digest = write_lines(out, [line + b"\n" for line in lines])
+    return Merged(len(lines), digest, tuple(taken), tuple(known))
+
+
+def _is_fresh(path: Path, cell: Cell, mean: float, held: dict[Cell, float]) -> bool:
+    """Whether no earlier corpus has the cell; it is remembered."""
+    if cell not in held:
+        held[cell] = mean
+        return True
+    if abs(held[cell] - mean) > _SAME_VMAF:
+        name = ", ".join(str(part) for part in cell)
+        raise InputError(
+            f"{path}: {name} has VMAF {mean:.4f}, another corpus {held[cell]:.4f}",
+            hint="corpora are merged where the same encode scores alike: measure one of them again",
+        )
+    return False
+
+
+def merged_provenance(
+    corpus: Corpus, origins: Sequence[Mapping[str, Any]], *, command: str
+) -> dict[str, Any]:
+    """The provenance of a merged corpus from those of its parts: tool, grid, sources, commands.
+
+    Raises InputError where the parts were made by different tools, or two call
+    different videos by one name.
+    """
+    for key in ("ffmpeg", "libvmaf"):
+        if any(origin[key] != origins[0][key] for origin in origins):
+            raise InputError(f"the parts were measured with different builds of {key}")
+    sources: dict[str, Mapping[str, Any]] = {}
+    for origin in origins:
+        for source in origin["sources"]:
+            first = sources.setdefault(source["src"], source)
+            if first["sha256"] != source["sha256"]:
+                raise InputError(f"{source['src']} is another video in another part")
+    models = [model for origin in origins for model in origin["models"]]
+    return {
+        "schema_version": origins[0]["schema_version"],
+        "corpus": {"path": corpus.path.name, "sha256": corpus.sha256, "n_rows": len(corpus)},
+        "command": "\n".join([*(origin["command"] for origin in origins), command]),
+        "ffmpeg": origins[0]["ffmpeg"],
+        "libvmaf": origins[0]["libvmaf"],
+        "models": list(dict.fromkeys(models)),
+        "parts": [origin["corpus"] for origin in origins],
+        "grid": _grid(corpus, origins),
+        "sources": [sources[name] for name in corpus.sources],
+    }
+
+
+def _grid(corpus: Corpus, origins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Presets and qualities that the corpus holds of each encoder, one option line beside them."""
+    grid: dict[str, Any] = {}
+    for encoder, preset, cq in sorted(corpus.settings()[0], key=lambda each: (each[0], each[2])):
+        options = next(
+            origin["grid"][encoder]["options"] for origin in origins if encoder in origin["grid"]
+        )
+        entry = grid.setdefault(encoder, {"cq": [], "presets": [], "options": options})
+        for key, value in (("cq", cq), ("presets", preset)):
+            if value not in entry[key]:
+                entry[key].append(value)
+    return grid

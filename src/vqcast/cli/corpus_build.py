@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.errors import InputError, VqcastError
 
@@ -99,7 +100,7 @@ def build(
     Interrupted at any point and started again, it goes on with the next cell.
     Exit code 1 where a cell failed; the rest is written all the same.
     """
-    options.require_media()
+    extras.require("corpus build")
     from vqcast.corpus.build import build as build_corpus
     from vqcast.corpus.build import cells_folder
     from vqcast.corpus.copies import Copies
@@ -218,7 +219,7 @@ def _executor(
             amounts[name] = 0.0
         if not name or not 0.0 < amounts[name] < float("inf"):
             raise InputError(f"--resource {text!r} is not NAME=AMOUNT, such as NVENC=1")
-    options.require("cluster", "distributed")
+    extras.require("corpus build --scheduler")
     return DaskCluster(scheduler, amounts)
 
 

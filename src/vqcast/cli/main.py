@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import typer
 
-from vqcast import __version__
+from vqcast import __version__, extras
 from vqcast.cli import render
 from vqcast.cli.lazy import LazyGroup
 from vqcast.errors import VqcastError
@@ -75,6 +75,12 @@ def main() -> None:
     except VqcastError as error:
         render.refusal(error)
         sys.exit(error.exit_status)
+    except ModuleNotFoundError as error:
+        lacking = extras.missing(error.name or "", f"vqcast {' '.join(sys.argv[1:2])}")
+        if lacking is None:
+            raise
+        render.refusal(lacking)
+        sys.exit(lacking.exit_status)
     except SystemExit as stop:  # typer ends an interrupted command itself, without a word
         if stop.code == INTERRUPTED:
             render.note(_INTERRUPTED_WORDS)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.serve.load import load
@@ -55,7 +56,7 @@ def predict(
         allow_smoke=allow_smoke,
         trust=trust,
     )
-    options.require_media()
+    extras.require("predict")
     from vqcast.media.pair import score_pair
     from vqcast.media.tool import find_ffmpeg
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
@@ -140,7 +141,7 @@ def verify(
 
 
 def _made_again(root: Path, corpora: list[Path], workers: int | None) -> list[Rebuilt]:
-    options.require_train()
+    extras.require("registry verify --rebuild")
     if isinstance(read_registry(Folder(root).files), ForecastRegistry):
         from vqcast.cli import forecast
 

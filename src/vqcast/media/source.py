@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.durable.files import sha256_file
-from vqcast.errors import InputError, MediaError, MissingDependency
+from vqcast.errors import InputError, MediaError
+from vqcast.extras import needed
 from vqcast.media import argv
 from vqcast.media.complaint import cause
 from vqcast.media.run import run
@@ -119,12 +120,8 @@ class _Header:
 
 
 def _header(path: Path, raw: RawFormat | None) -> _Header:
-    try:
+    with needed("av", "reading videos"):
         import av
-    except ImportError as error:
-        raise MissingDependency(
-            "reading videos needs PyAV", hint="pip install 'vqcast[media]'"
-        ) from error
     options = {"protocol_whitelist": "file", "format_whitelist": argv.FORMATS}
     if raw is not None:
         options |= {"video_size": f"{raw.width}x{raw.height}", "pixel_format": raw.pix_fmt}

@@ -75,9 +75,7 @@ def _examine(facts: dict[str, Any]) -> list[str]:
     ]
     facts["vmaf_models"] = [_fact(each) for each in models]
     if not all(each.works for each in (*encoders, *models) if not each.hardware):
-        return [
-            "pip install --upgrade imageio-ffmpeg  (every software encoder, and libvmaf)"
-        ]
+        return ["pip install --upgrade imageio-ffmpeg  (every software encoder, and libvmaf)"]
     return []
 
 

@@ -1,7 +1,8 @@
 """``vqcast``: the commands, and the one place where refusals become exit codes.
 
 0: done, or PROMOTE. 1: it ran and the answer is no (HOLD, a violation, a
-failed cell), or a tool failed. 2: bad input. 130: interrupted.
+failed cell), or a tool failed. 2: bad input. 3: best effort, the target was not
+reached. 4: the size cap was hit. 130: interrupted.
 """
 
 from __future__ import annotations

@@ -92,13 +92,19 @@ def check(finished: Finished, what: str) -> None:
 
 
 def encoder_options(
-    source: Source, entry: Encoder, cq: float, preset: str | None, threads: int = 1
+    source: Source,
+    entry: Encoder,
+    cq: float,
+    preset: str | None,
+    *,
+    threads: int = 1,
+    unbroken: bool = False,
 ) -> list[str]:
     """The encoder's part of a command line for ``source``, whatever it is encoded for.
 
     Raises InputError for a quality, preset or source that ``entry`` can't take.
     """
-    options = entry.options(cq, preset, source.depth, threads)
+    options = entry.options(cq, preset, source.depth, threads, unbroken=unbroken)
     if source.steady:
         return options
     if not entry.variable:

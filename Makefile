@@ -15,7 +15,7 @@ help:
 	@echo "make release-check  build wheel and sdist, install each in an empty environment, use it"
 	@echo "make attacks    break it on purpose, in full, and write docs/reliability.md (make crash, make hostile: a part)"
 	@echo "make retrain    train, gate and promote every model on the shipped corpus into model/tiny and model/forecast"
-	@echo "make figures    write README's tables and docs from the evidence"
+	@echo "make figures    write the cards, the datasheets and README's figures from the evidence"
 	@echo "make docs       build the documentation site into build/site"
 	@echo "make corpus CLIPS=DIR   measure the shipped corpus again (about half an hour)"
 	@echo "make presets CLIPS=DIR, make curves CLIPS=DIR  measure the corpora of mixed presets and of many qualities again"
@@ -140,7 +140,7 @@ retrain: setup
 
 figures: setup datasheet
 	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --lift data/phase_a/lift.json --out docs/models --readme README.md
-	$(BIN)/vqcast registry cards model/forecast --out docs/models
+	$(BIN)/vqcast registry cards model/forecast $(foreach drop,phase_a presets curves,--provenance data/$(drop)/PROVENANCE.json) --out docs/models --readme README.md
 	$(BIN)/python docs/site/transcripts.py
 
 cards: figures

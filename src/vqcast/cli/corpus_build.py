@@ -109,7 +109,8 @@ def build(
     from vqcast.corpus.remote import local_path
     from vqcast.corpus.store import open_store
     from vqcast.corpus.writing import check_name
-    from vqcast.documents import jsontext
+    from vqcast.documents import encode
+    from vqcast.documents.forecast import CorpusPin
     from vqcast.durable.files import write_atomic
     from vqcast.media.doctor import libvmaf_version, require_devices
     from vqcast.media.source import RawFormat, probe
@@ -166,11 +167,9 @@ def build(
             libvmaf_version(tool),
             known,
             command=_command(sources, manifest),
-            corpus_name=out.name,
-            corpus_sha256=built.sha256,
-            n_rows=built.rows,
+            corpus=CorpusPin(path=out.name, sha256=built.sha256, n_rows=built.rows),
         )
-        write_atomic(provenance_file or _default_provenance(out), jsontext.dump(origin))
+        write_atomic(provenance_file or _default_provenance(out), encode(origin))
     if json:
         render.print_json(
             {

@@ -20,7 +20,7 @@ def test_it_is_lawful_and_made_from_the_shipped_corpora() -> None:
         sha256_bytes(path.read_bytes())
         for path in ROOT.glob("data/*/per_frame_canonical6.jsonl.gz")
     }
-    assert {pin.sha256 for pin in table.corpora} == shipped
+    assert {pin.sha256 for pin in table.corpora} <= shipped
     assert not row.is_smoke
 
 

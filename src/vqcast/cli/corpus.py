@@ -117,7 +117,8 @@ def merge(
     from vqcast.corpus.merge import merge as merge_corpora
     from vqcast.corpus.merge import merged_provenance
     from vqcast.corpus.table import load
-    from vqcast.documents import jsontext
+    from vqcast.documents import decode, encode
+    from vqcast.documents.provenance import CorpusProvenance
     from vqcast.durable.files import read_regular, write_atomic
 
     if provenance is not None and not origin:
@@ -129,9 +130,11 @@ def merge(
     if provenance is not None:
         words = ["vqcast corpus merge", *map(str, files), f"--out {out}"]
         words += [f"--origin {path}" for path in origin or []] + [f"--provenance {provenance}"]
-        origins = [jsontext.parse(read_regular(path), where=str(path)) for path in origin or []]
+        origins = [
+            decode(CorpusProvenance, read_regular(path), where=str(path)) for path in origin or []
+        ]
         document = merged_provenance(load(out), origins, command=" ".join(words))
-        write_atomic(provenance, jsontext.dump(document))
+        write_atomic(provenance, encode(document))
         render.say(f"wrote {provenance}")
 
 

@@ -68,5 +68,7 @@ class CorpusProvenance(Document, frozen=True, kw_only=True):
     libvmaf: str
     models: list[str]
     """The teacher first."""
+    parts: list[CorpusPin] | UnsetType = UNSET
+    """The corpora that it was merged from, where it was."""
     grid: dict[str, EncoderGrid]
     sources: list[Clip]

@@ -11,8 +11,9 @@ from vqcast.cli.corpus import datasheet
 from vqcast.cli.registry import cards
 
 ROOT = Path(__file__).parents[2]
-DROPS = ("phase_a", "presets", "curves")
+DROPS = ("phase_a", "presets", "curves", "networks")
 ORIGINS = {drop: ROOT / "data" / drop / "PROVENANCE.json" for drop in DROPS}
+FORECAST = [ORIGINS[drop] for drop in ("phase_a", "presets", "curves")]
 
 
 @pytest.mark.parametrize("drop", DROPS)
@@ -30,7 +31,7 @@ def test_cards_and_readme_are_what_the_commands_write(
     out, readme = Path("docs/models"), Path("README.md")
     lift = ROOT / "data" / "phase_a" / "lift.json"
     cards(ROOT / "model" / "tiny", out, [ORIGINS["phase_a"]], lift, readme)
-    cards(ROOT / "model" / "forecast", out, list(ORIGINS.values()), None, readme)
+    cards(ROOT / "model" / "forecast", out, FORECAST, None, readme)
     assert readme.read_text() == (ROOT / readme).read_text()
     written = {path.name: path.read_text() for path in out.iterdir()}
     assert written == {path.name: path.read_text() for path in (ROOT / out).iterdir()}

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.corpus_build import build, numbers
 from vqcast.cli.corpus_plot import plot
@@ -164,7 +165,7 @@ def datasheet(
     ] = None,
 ) -> None:
     """Write a corpus's datasheet: contents, making, licences, limits."""
-    options.require("report", "jinja2")
+    extras.require("corpus datasheet")
     from vqcast.corpus.table import load
     from vqcast.documents import decode
     from vqcast.documents.provenance import CorpusProvenance

@@ -295,7 +295,7 @@ def cards(
     ] = None,
 ) -> None:
     """Write a card for each model from its evidence."""
-    options.require("report", "jinja2")
+    extras.require("registry cards")
     from vqcast.documents import decode
     from vqcast.documents.provenance import CorpusProvenance
     from vqcast.durable.files import read_regular, write_atomic

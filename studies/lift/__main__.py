@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from studies.lift.judge import LIFT, NO_LIFT, Interval, LiftReport, LiftStudy
-from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.corpus.table import load
 from vqcast.families import Recipe
@@ -61,7 +60,7 @@ def lift(
     again. A killed run goes on where it stopped when the same command is run
     again. The exit code is 0 whatever the answer is.
     """
-    extras.require("train")
+    options.require_train()
     from studies.lift.lab import Lab
     from studies.lift.studies import measure
     from vqcast.documents import encode, to_dict

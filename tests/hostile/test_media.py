@@ -14,7 +14,7 @@ import pytest
 
 from vqcast.errors import InputError, MediaError, ToolFailure
 from vqcast.media.measure import encode, score
-from vqcast.media.source import Source, probe
+from vqcast.media.source import Intake, Source, probe
 from vqcast.media.tool import Tool
 
 pytestmark = pytest.mark.usefixtures("private_tmp")
@@ -36,12 +36,13 @@ def _too_small(folder: Path, ffmpeg: Ffmpeg, _: Path) -> Path:
 
 
 def _interlaced(folder: Path, ffmpeg: Ffmpeg, _: Path) -> Path:
-    interlace = ("-vf", "setfield=tff,format=yuv420p", "-x264-params", "interlaced=1")
-    return _drawn(ffmpeg, folder / "a.mp4", "testsrc2=s=128x96", "-c:v", "libx264", *interlace)
+    weave = ("-vf", "tinterlace=interleave_top,format=yuv420p", "-x264-params", "interlaced=1")
+    return _drawn(ffmpeg, folder / "a.mp4", "testsrc2=s=128x96:r=12", "-c:v", "libx264", *weave)
 
 
 def _interlaced_y4m(folder: Path, ffmpeg: Ffmpeg, _: Path) -> Path:
-    return _drawn(ffmpeg, folder / "a.y4m", "testsrc2=s=128x96,format=yuv420p,setfield=bff")
+    graph = "testsrc2=s=128x96:r=12,tinterlace=interleave_bottom,format=yuv420p,setfield=bff"
+    return _drawn(ffmpeg, folder / "a.y4m", graph)
 
 
 def _audio_only(folder: Path, ffmpeg: Ffmpeg, _: Path) -> Path:
@@ -136,9 +137,16 @@ CONCAT = b"ffconcat version 1.0\nfile pattern.mkv\n"
 SDP = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n"
 DASH = b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"></MPD>'
 
+DAMAGED: dict[str, Callable[[Path, Ffmpeg, Path], Path]] = {
+    "half a mkv": _part(0, 0.5),
+    "a mkv less its end": _part(0, 0.97),
+    "a fast-start mp4 less its end": _truncated_fast_start_mp4,
+    "a mkv overwritten inside": _overwritten_middle,
+}
+
 REFUSED = [
     ("odd size", _odd, MediaError, "127x95 can't be encoded"),
-    ("too small", _too_small, MediaError, "14x64 can't be encoded"),
+    ("too small", _too_small, MediaError, "14x64 can't be scored"),
     ("interlaced", _interlaced, MediaError, "is interlaced"),
     ("interlaced y4m", _interlaced_y4m, MediaError, "is interlaced"),
     ("audio only", _audio_only, MediaError, "no video stream"),
@@ -148,12 +156,8 @@ REFUSED = [
     ("NUL bytes", _bytes("a.mp4", bytes(5000)), MediaError, "not a video"),
     ("random bytes", _bytes("a.y4m", bytes(range(256)) * 20), MediaError, "not a video"),
     ("y4m header alone", _bytes("a.y4m", b"YUV4MPEG2 W128 H96 F25:1 C420\n"), MediaError, ""),
-    ("half a mkv", _part(0, 0.5), MediaError, ""),
-    ("a mkv less its end", _part(0, 0.97), MediaError, ""),
     ("a mkv less its start", _part(100, 1.0), MediaError, ""),
     ("an mp4 less its end", _truncated_mp4, MediaError, ""),
-    ("a fast-start mp4 less its end", _truncated_fast_start_mp4, MediaError, ""),
-    ("a mkv overwritten inside", _overwritten_middle, MediaError, "damaged"),
     ("HLS as mkv", _bytes("a.mkv", HLS), MediaError, "not a video"),
     ("HLS", _bytes("a.m3u8", HLS), MediaError, "not a video"),
     ("ffconcat as mkv", _bytes("a.mkv", CONCAT), MediaError, "not a video"),
@@ -196,7 +200,21 @@ def test_what_is_no_whole_video_is_refused(
     assert sorted(folder.iterdir()) == before
 
 
-@pytest.mark.parametrize("case", ["half a mkv", "text", "HLS as mkv", "missing", "zero bytes"])
+@pytest.mark.parametrize("case", DAMAGED)
+def test_of_a_damaged_video_what_decodes_is_used_and_the_damage_is_told(
+    case: str, tmp_path: Path, pattern: Path, ffmpeg: Ffmpeg, tool: Tool
+) -> None:
+    path = DAMAGED[case](tmp_path, ffmpeg, pattern)
+    source = probe(path, tool)
+    assert 0 < source.frames <= 8
+    assert source.damage is not None and source.damage.said
+    assert any("is damaged" in note for note in source.notes)
+    with pytest.raises(MediaError, match="damage is refused") as refused:
+        probe(path, tool, intake=Intake(refuse_damage=True))
+    assert "--on-damage" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("case", ["text", "HLS as mkv", "missing", "zero bytes"])
 def test_a_distorted_side_that_is_no_whole_video_is_refused(
     case: str,
     tmp_path: Path,

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("private_tmp")
 
 Ffmpeg = Callable[..., Path]
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.64,format=yuv420p")
+LARGE = ("-f", "lavfi", "-i", "testsrc2=s=320x240:r=50:d=0.32,format=yuv420p")
 FRAMES = 16
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "12")
 UNEVEN = ("-vf", "settb=1/90000,setpts=(N+0.4*sin(N*N))/25/TB", "-fps_mode", "passthrough")
@@ -186,8 +187,9 @@ def _hlg(folder: Path, ffmpeg: Ffmpeg) -> Path:
 def _interlaced_later(folder: Path, ffmpeg: Ffmpeg) -> Path:
     """Progressive for 8 frames, then interlaced: the header and the first frame say nothing."""
     parts = b""
-    for number, options in enumerate((("-x264-params", "bframes=0"), ("-x264-params", "tff=1"))):
-        words = (*PICTURE, "-frames:v", "8", "-c:v", "libx264", *options, "-f", "h264")
+    weave = ("-vf", "tinterlace=interleave_top", "-x264-params", "tff=1")
+    for number, options in enumerate((("-x264-params", "bframes=0"), weave)):
+        words = (*LARGE, "-frames:v", "8", "-c:v", "libx264", *options, "-f", "h264")
         parts += ffmpeg(*words, folder / f"{number}.h264").read_bytes()
     joined = folder / "joined.h264"
     joined.write_bytes(parts)
@@ -195,7 +197,8 @@ def _interlaced_later(folder: Path, ffmpeg: Ffmpeg) -> Path:
 
 
 def _interlaced_by_its_container(folder: Path, ffmpeg: Ffmpeg) -> Path:
-    return ffmpeg(*PICTURE, "-vf", "setfield=tff", "-c:v", "rawvideo", folder / "a.mkv")
+    weave = "tinterlace=interleave_top,setfield=tff"
+    return ffmpeg(*LARGE, "-vf", weave, "-c:v", "rawvideo", folder / "a.mkv")
 
 
 def _size_change(folder: Path, ffmpeg: Ffmpeg) -> Path:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.errors import InputError, VqcastError
 
@@ -100,7 +99,7 @@ def build(
     Interrupted at any point and started again, it goes on with the next cell.
     Exit code 1 where a cell failed; the rest is written all the same.
     """
-    extras.require("corpus build")
+    options.require_media()
     from vqcast.corpus.build import build as build_corpus
     from vqcast.corpus.build import cells_folder
     from vqcast.corpus.copies import Copies
@@ -109,11 +108,10 @@ def build(
     from vqcast.corpus.remote import local_path
     from vqcast.corpus.store import open_store
     from vqcast.corpus.writing import check_name
-    from vqcast.documents import encode
-    from vqcast.documents.forecast import CorpusPin
+    from vqcast.documents import jsontext
     from vqcast.durable.files import write_atomic
     from vqcast.media.doctor import libvmaf_version, require_devices
-    from vqcast.media.source import RawFormat, probe
+    from vqcast.media.source import Intake, RawFormat, probe
     from vqcast.media.tool import find_ffmpeg
 
     check_name(out)
@@ -139,9 +137,14 @@ def build(
         for text in sources:
             with _local_copy(text, copies) as path:
                 source = probe(
-                    path, tool, raw=raws.get(text), frames=frames, group=known.group(path)
+                    path,
+                    tool,
+                    raw=raws.get(text),
+                    frames=frames,
+                    group=known.group(path),
+                    intake=Intake(decode_all=True, digest_all=True),
                 )
-            known.check(path, source.sha256)
+            known.check(path, source.identity)
             if manifest is not None and source.group is None:
                 render.note(f"{path.name}: not in {manifest.name}, taken as a group of its own")
             if local_path(text) is None:
@@ -167,9 +170,11 @@ def build(
             libvmaf_version(tool),
             known,
             command=_command(sources, manifest),
-            corpus=CorpusPin(path=out.name, sha256=built.sha256, n_rows=built.rows),
+            corpus_name=out.name,
+            corpus_sha256=built.sha256,
+            n_rows=built.rows,
         )
-        write_atomic(provenance_file or _default_provenance(out), encode(origin))
+        write_atomic(provenance_file or _default_provenance(out), jsontext.dump(origin))
     if json:
         render.print_json(
             {
@@ -218,7 +223,7 @@ def _executor(
             amounts[name] = 0.0
         if not name or not 0.0 < amounts[name] < float("inf"):
             raise InputError(f"--resource {text!r} is not NAME=AMOUNT, such as NVENC=1")
-    extras.require("corpus build --scheduler")
+    options.require("cluster", "distributed")
     return DaskCluster(scheduler, amounts)
 
 

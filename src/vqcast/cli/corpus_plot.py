@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from vqcast import extras
 from vqcast.cli import options, render
 
 
@@ -20,7 +19,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw VMAF over bits and over the quality number, a curve for each encoder."""
-    extras.require("corpus plot")
+    options.require("report", "jinja2", "matplotlib")
     from vqcast.corpus.table import load
     from vqcast.pages import curve_charts, ink, picture, points
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 import vqcast
-from vqcast import extras
 from vqcast.cli import options, render, tune
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
@@ -37,7 +36,7 @@ def encode(
     encode was measured and reaches the target; 3 it does not (best effort); 4
     the size cap was hit; 1 a tool failed; 2 bad input.
     """
-    extras.require("encode")
+    options.require_media()
     found: list[TuneResult] = []
     with render.spinner("reading the video") as update:
         tell = tune.teller(update, json=json)

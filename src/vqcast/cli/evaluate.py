@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.errors import InputError
@@ -42,7 +41,7 @@ def evaluate(
 
     Nothing is trained: the registry's evidence holds every out-of-fold prediction.
     """
-    extras.require("evaluate")
+    options.require_train()
     import msgspec
 
     from studies.bootstrap import compare, section
@@ -52,7 +51,7 @@ def evaluate(
     from vqcast.serve.folder import packaged_registry
 
     if bootstrap_clips is not None:
-        extras.require("corpus build")
+        options.require_media()
     root = registry or packaged_registry()
     table = load(corpus)
     if not family(model).is_ensemble:

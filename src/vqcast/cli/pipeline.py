@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from vqcast import extras
 from vqcast.cli import forecast, gate, options, promote, render, train
 from vqcast.corpus.table import load
 from vqcast.evidence.gate import PROMOTE
@@ -30,7 +29,7 @@ def pipeline(
     Exit code 1 on HOLD, which leaves the registry alone; 2 where the corpus is
     missing or too small. A killed run goes on where it stopped.
     """
-    extras.require("pipeline")
+    options.require_train()
     if model == FORECASTER:
         forecast.refuse_given(
             {

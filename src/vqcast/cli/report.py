@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from vqcast import extras
-from vqcast.cli import render
+from vqcast.cli import options, render
 from vqcast.errors import EvidenceError, InputError
 
 
@@ -45,9 +44,9 @@ def report(
         raise InputError(
             "give a run folder or --registry DIR, one of them", hint="vqcast report --help"
         )
-    extras.require("report")
+    options.require("report", "jinja2", "matplotlib")
     if corpus is not None:
-        extras.require("report --corpus")
+        options.require_train()
     from vqcast.durable.files import write_atomic
     from vqcast.pages.curves import curves_of
     from vqcast.pages.report import Content

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vqcast import extras
-from vqcast.cli import gate, render, train
+from vqcast.cli import gate, options, render, train
 from vqcast.corpus.table import load
 from vqcast.errors import RegistryError
 from vqcast.evidence.gate import HOLD
@@ -28,7 +27,7 @@ def smoke(
 
     Everything it makes is marked smoke: true, and its verdict is always HOLD.
     """
-    extras.require("smoke")
+    options.require_train()
     if out_dir is not None:
         _chain(out_dir)
         return

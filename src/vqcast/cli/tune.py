@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 import vqcast
-from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
@@ -46,7 +45,7 @@ def tune(
     """
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise InputError(f"{plot}: a picture ends in .png or .svg")
-    extras.require("tune" if plot is None else "tune --plot")
+    options.require_media()
     with render.spinner("reading the video") as update:
         result = vqcast.tune(
             input, asked, registry=stores.registry, trust=trust, cache=stores.cache,
@@ -55,6 +54,7 @@ def tune(
     if not json:
         show(result, curve=curve)
     if plot is not None:
+        options.require("report", "matplotlib")
         from vqcast.pages import tune_charts
 
         tune_charts.write(result, plot)

@@ -132,13 +132,13 @@ class _Building:
         for index in indices:
             alike.setdefault(self.names[index], []).append(index)
         firsts = {name: self.cells[same[0]] for name, same in alike.items()}
-        readers = Counter(cell.source.sha256 for cell in firsts.values())
+        readers = Counter(cell.source.identity for cell in firsts.values())
         tasks = [
             Task(
                 cell,
                 name,
                 self.origins.get(cell.source.name),
-                shared=readers[cell.source.sha256] > 1,
+                shared=readers[cell.source.identity] > 1,
             )
             for name, cell in firsts.items()
         ]

@@ -21,8 +21,7 @@ from vqcast.corpus.copies import Copies
 from vqcast.corpus.decoded import Decoded
 from vqcast.corpus.execute import Ended, Task, perform
 from vqcast.corpus.store import open_store
-from vqcast.errors import InputError, ToolUnavailable, VqcastError
-from vqcast.extras import needed
+from vqcast.errors import InputError, MissingDependency, ToolUnavailable, VqcastError
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import read
 from vqcast.measured.store import Store
@@ -93,12 +92,16 @@ def measure_remotely(task: Task, ffmpeg_sha256: str, where: str) -> None:
 
 
 def _distributed() -> Any:
-    with needed("distributed", "--scheduler"):
+    try:
         import dask
 
         # What becomes of a connection is ours to say, in one sentence.
         with dask.config.set({"logging": dict.fromkeys(_LOGGERS, "critical")}):
             import distributed
+    except ImportError as error:
+        raise MissingDependency(
+            "--scheduler needs Dask", hint="pip install 'vqcast[cluster]'"
+        ) from error
     return distributed
 
 

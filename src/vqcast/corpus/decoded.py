@@ -65,7 +65,7 @@ class Decoded:
     ) -> Iterator[Path]:
         """The source's pictures, decoded; or its own path, where they can't be had."""
         with self._lock:
-            found = self._known.setdefault((source.sha256, source.frames), _Pictures())
+            found = self._known.setdefault((source.identity, source.frames), _Pictures())
             found.users += 1
         try:
             with found.making:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from vqcast.errors import CorpusError, InputError
 from vqcast.measured.cell import Cell
 from vqcast.media.encoders import encoder
+from vqcast.media.measure import check_size, encoder_options
 from vqcast.media.source import Source
 
 
@@ -47,6 +48,7 @@ def plan(
         by_name[source.name] = source
     cells = []
     for name in sorted(by_name):
+        source = by_name[name]
         for encoder_name, values in qualities.items():
             entry = encoder(encoder_name)
             given = presets.get(encoder_name, entry.default_preset)
@@ -57,8 +59,9 @@ def plan(
                 )
             for preset in dict.fromkeys(given if isinstance(given, tuple) else (given,)):
                 for cq in sorted(set(values)):
-                    entry.check(cq, preset)
+                    encoder_options(source, entry, cq, preset)  # refuses what it can't take
                     cells.append(Cell(by_name[name], encoder_name, preset, cq, v1))
+        check_size(source, None, v1=v1)
     if not cells:
         raise InputError("the grid is empty", hint="name at least one source, encoder and quality")
     return cells

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from vqcast.documents.base import Document
+from vqcast.documents.source import Damage
 
 Metric = Literal["vmaf", "vmaf-v1"]
 """``vmaf`` is vmaf_v0.6.1."""
@@ -18,7 +19,8 @@ class TuneSource(Document, frozen=True, kw_only=True):
     """The video that is tuned, as its decoder gives it."""
 
     name: str
-    sha256: str
+    sha256: str | None
+    """Null for a file so large that not all of it was read; ``identity`` then tells it apart."""
     width: int
     height: int
     score_width: int
@@ -27,6 +29,12 @@ class TuneSource(Document, frozen=True, kw_only=True):
     duration_s: float
     bytes: int
     """Of the whole file."""
+    video_bytes: int | None = None
+    """Of its video stream's packets."""
+    identity: str = ""
+    """What the cache knows it by: its sha256, or that of its size, packets and samples."""
+    damage: Damage | None = None
+    """What of it does not decode as it was meant to; null: nothing."""
 
 
 class TuneProbe(Document, frozen=True, kw_only=True):

@@ -68,12 +68,18 @@ class Cell:
         source, raw = self.source, self.source.raw
         entry = encoder(self.encoder)
         return {
-            "source": source.sha256,
+            "source": source.identity,
             "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
             "start": self.segment.start if self.segment else 0,
             "frames": self.frames,
             "encode": measure.encoder_options(source, entry, self.cq, self.preset),
-            "score": argv.score_filter(self.depth, self.frames, v1=self.v1, size=self.scaled_to),
+            "score": argv.score_filter(
+                self.depth,
+                self.frames,
+                v1=self.v1,
+                size=self.scaled_to,
+                sides=("0:v:0", f"1:{source.video}"),
+            ),
             "ffmpeg": ffmpeg_sha256,
         }
 

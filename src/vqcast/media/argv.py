@@ -15,7 +15,7 @@ from vqcast.errors import InputError
 
 FORMATS = (
     "matroska,webm,mov,mp4,m4a,3gp,avi,yuv4mpegpipe,rawvideo,ivf,h264,hevc,vvc,obu,"
-    "mpegts,mpeg,flv,nut,ogg,asf,mxf"
+    "mpegts,mpeg,flv,nut,ogg,asf,mxf,rm,dv,mpegvideo,m4v,vc1,mjpeg,h263,wtv,gxf,nsv"
 )
 """Demuxers that open one file and no other; playlists are not among them."""
 
@@ -25,11 +25,13 @@ PACKET_LOG = "packets.txt"
 REFERENCE_COUNT_LOG = "reference_frames.txt"
 DISTORTED_COUNT_LOG = "distorted_frames.txt"
 VMAF_LOG = "vmaf.json"
+VIDEO = "v:0"
+"""The first video stream."""
 TEACHER = "vmaf_v0.6.1"
 TEACHER_V1 = "vmaf_v1.0.16_3d0h"
 
-LOOPBACK = ("dec:0", "0:v:0")
-"""The sides of a score inside the process that encodes: what its encoder made, and its input."""
+LOOPBACK = "dec:0"
+"""What its encoder made, inside the process that encodes."""
 
 _DISCARD = ("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "null", "-")
 """Every frame once, on the filter's own clock, to nowhere."""
@@ -74,14 +76,23 @@ def raw_frame_bytes(width: int, height: int, pix_fmt: str) -> int:
 
 
 def read(
-    path: Path, raw: RawLike | None = None, span: Span | None = None, threads: int = 1
+    path: Path,
+    raw: RawLike | None = None,
+    span: Span | None = None,
+    threads: int = 1,
+    *,
+    steady: bool = True,
 ) -> list[str]:
-    """Open one input: ``threads`` decoder threads, no rotation, no other file.
+    """Open one input: ``threads`` decoder threads, no rotation, no other file, no end at damage.
 
     A ``span`` is entered at its seek point and left at its end; what lies before
-    its start is dropped by `span_start`.
+    its start is dropped by `span_start`. ``steady`` filters are not made again where a
+    frame has other tags than the one before.
     """
     options = ["-threads", str(threads), "-noautorotate", "-protocol_whitelist", "file"]
+    options += ["-max_error_rate", "1"]
+    if steady:
+        options += ["-reinit_filter", "0"]
     options += ["-format_whitelist", FORMATS]
     if raw is not None:
         options += ["-f", "rawvideo", "-video_size", f"{raw.width}x{raw.height}"]
@@ -114,9 +125,14 @@ def _null(pad: str, log: str) -> list[str]:
 
 
 def decode(
-    ffmpeg: Path, source: Sequence[str], frames: int | None, span: Span | None = None
+    ffmpeg: Path,
+    source: Sequence[str],
+    frames: int | None,
+    span: Span | None = None,
+    *,
+    video: str = VIDEO,
 ) -> list[str]:
-    """Decode the first video stream, its frames' times to TIMES_LOG, digests to FRAMES_LOG.
+    """Decode the ``video`` stream, its frames' times to TIMES_LOG, digests to FRAMES_LOG.
 
     Times are microseconds, as an encoder would see them, so guessed where the file has none.
     For FRAMES_LOG the clock is rebuilt, since timestamps closer than the declared rate are no
@@ -126,7 +142,7 @@ def decode(
     times = "settb=expr=1/1000000,metadata=add:key=t:value=0,metadata=print:file=" + TIMES_LOG
     clock = "settb=expr=1/25,setpts=2*N+INTERLACED"
     words = [*_start(ffmpeg), *source, *limit]
-    words += ["-vf", f"{_drop(span)}{times},{clock}", "-map", "0:v:0", "-noautoscale"]
+    words += ["-vf", f"{_drop(span)}{times},{clock}", "-map", f"0:{video}", "-noautoscale"]
     words += ["-fps_mode", "passthrough", "-enc_time_base", "filter"]
     return [*words, "-f", "framehash", "-hash", "murmur3", FRAMES_LOG]
 
@@ -145,6 +161,8 @@ def encode(
     options: Sequence[str],
     output: Path,
     span: Span | None = None,
+    *,
+    video: str = VIDEO,
 ) -> list[str]:
     """Encode the first ``frames`` frames (None: all) to MP4, each packet's size to PACKET_LOG.
 
@@ -154,7 +172,7 @@ def encode(
     limit = [] if frames is None else ["-frames:v", str(frames)]
     if (start := span_start(span)) is not None:
         limit += ["-ss", start]
-    words = [*_start(ffmpeg), *source, "-map", "0:v:0", *limit]
+    words = [*_start(ffmpeg), *source, "-map", f"0:{video}", *limit]
     # Reading back chapters whose track is not there would look like damage.
     words += ["-map_metadata", "-1", "-map_chapters", "-1"]
     words += ["-fps_mode", "passthrough", *options]
@@ -169,9 +187,11 @@ def deliver(
     streams: Sequence[str],
     muxer: str,
     output: Path,
+    *,
+    video: str = VIDEO,
 ) -> list[str]:
-    """Encode the first video stream as `encode` does, with ``streams`` beside it."""
-    words = [*_start(ffmpeg), *source, "-map", "0:v:0", "-fps_mode", "passthrough", *options]
+    """Encode the ``video`` stream as `encode` does, with ``streams`` beside it."""
+    words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-fps_mode", "passthrough", *options]
     words += ["-stats_mux_pre:v:0", PACKET_LOG, "-stats_mux_pre_fmt:v:0", "{size}"]
     return [*words, *streams, "-fflags", "+bitexact", "-f", muxer, f"file:{output}"]
 
@@ -216,10 +236,13 @@ def encode_and_score(
     options: Sequence[str],
     graph: str,
     span: Span | None = None,
+    *,
+    video: str = VIDEO,
 ) -> list[str]:
     """Encode, decode what was encoded and score it, with one decode of the source.
 
-    The encode goes nowhere. ``graph`` is a `score_filter` of ``LOOPBACK``. Packets are those of
+    The encode goes nowhere. ``graph`` is a `score_filter` of ``LOOPBACK`` against
+    ``0:video``. Packets are those of
     `encode`, whose MP4 asks for global headers.
     """
     limit = [] if frames is None else ["-frames:v", str(frames)]
@@ -228,7 +251,7 @@ def encode_and_score(
     return [
         *_start(ffmpeg),
         *source,
-        *("-map", "0:v:0", *limit, "-fps_mode", "passthrough"),
+        *("-map", f"0:{video}", *limit, "-fps_mode", "passthrough"),
         *options,
         *("-flags:v", "+global_header"),
         *("-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size} {pts}"),

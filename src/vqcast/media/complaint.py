@@ -1,4 +1,8 @@
-"""What ffmpeg said when it failed: the cause, which stands above the lines that follow from it."""
+"""What ffmpeg says on its error log: which of it is no complaint, and what the cause of others is.
+
+A source is judged by what decodes, and what was made here by all that was said of it: a line that
+is not among the harmless ones is a complaint.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,20 @@ import os
 import re
 import signal
 
+HARMLESS: tuple[tuple[str, str], ...] = (
+    (
+        r"Referenced QT chapter track not found",
+        "the header names chapters whose titles' track is not there: no picture is in it",
+    ),
+    (
+        r"Missing key frame while searching for timestamp",
+        "an edit starts between key frames: decoding starts at the one before, as it must",
+    ),
+    (r"Last message repeated \d+ times", "of a line that is judged itself"),
+)
+"""A pattern of a line -> why it says nothing of any picture."""
+
+_HARMLESS = re.compile("|".join(pattern for pattern, _ in HARMLESS))
 _PREFIX = re.compile(r"^(\[[^]]* @ 0x[0-9a-f]+\] *)+")
 _FOLLOWS = re.compile(
     r"Error while opening encoder - maybe|Could not open encoder before EOF"
@@ -15,6 +33,12 @@ _FOLLOWS = re.compile(
 )
 """How ffmpeg's own parts tell each other of a failure; none of it says what failed."""
 _MOST = 2
+
+
+def complaints(said: str) -> str:
+    """What is left of an error log without its harmless lines; empty: nothing was wrong."""
+    lines = [line.rstrip() for line in said.splitlines()]
+    return "\n".join(line for line in lines if line and not _HARMLESS.search(line))
 
 
 def told(said: str) -> list[str]:

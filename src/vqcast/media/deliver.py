@@ -23,10 +23,11 @@ import numpy as np
 from vqcast.durable.files import TEMPORARY_PREFIX, adopt, remove
 from vqcast.errors import InputError, MediaError, ToolFailure
 from vqcast.media import argv
+from vqcast.media.decode import decode_made
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import Scores, check, deadline_s, encoder_options, score
 from vqcast.media.run import run
-from vqcast.media.source import Source, decode
+from vqcast.media.source import Source
 from vqcast.media.streams import Container, Stream, carry, container, inventory
 from vqcast.media.tool import Tool
 
@@ -86,15 +87,18 @@ def deliver(
         with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
             log = Path(folder) / argv.PACKET_LOG
             finished = run(
-                argv.deliver(tool.path, pictures, options, streams, target.muxer, made),
+                argv.deliver(
+                    tool.path, pictures, options, streams, target.muxer, made, video=source.video
+                ),
                 cwd=Path(folder),
                 deadline_s=deadline_s(source.width * source.height, source.frames),
                 cancel=cancel,
                 on_poll=None if on_progress is None else lambda: on_progress(argv.count_lines(log)),
             )
-            check(finished, what)
+            check(finished, what, source)
             sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
         if len(sizes) != source.frames:
+            source.judge(f"{len(sizes)} packets for {source.frames} frames")
             raise ToolFailure(f"{what}: {len(sizes)} packets for {source.frames} frames")
         _compare(source, made, carried, tool, what)
         _refuse_existing(path, overwrite=overwrite)
@@ -154,7 +158,7 @@ def _refuse_existing(output: Path, *, overwrite: bool) -> None:
 def _compare(source: Source, made: Path, carried: list[Stream], tool: Tool, what: str) -> None:
     """Raise ToolFailure unless ``made`` decodes, and its times and streams are the source's."""
     try:
-        index = decode(made, tool)
+        index = decode_made(made, tool)
     except MediaError as error:
         raise ToolFailure(f"{what}: what was made can't be decoded: {error.message}") from error
     if len(index.times_us) != source.frames or source.index is None:

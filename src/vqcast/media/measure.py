@@ -1,8 +1,10 @@
 """Encode and score: the two real measurements, each checked on what it produced.
 
-Success is an exit status of 0, an empty error log, the planned number of
-frames on both sides, and a complete, finite libvmaf log. Anything less is a
-ToolFailure that quotes ffmpeg.
+Success is an exit status of 0, an error log without a complaint, the planned
+number of frames on both sides, and a complete, finite libvmaf log. Anything less
+is a ToolFailure that quotes ffmpeg. Of a source that is known to be damaged, and
+decodes the same twice, complaints are expected: what was made from it is then
+decoded by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
 from vqcast.media import argv
-from vqcast.media.complaint import cause, ending
+from vqcast.media.complaint import cause, complaints, ending
+from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
 from vqcast.media.run import Finished, run
 from vqcast.media.segment import Segment
@@ -38,6 +41,9 @@ V1_METRICS: dict[str, str] = {
 """Corpus column -> libvmaf's name, for VMAF v1 and the four features it reads."""
 
 V06_METRICS: dict[str, str] = {"vmaf": "vmaf", **{name: f"integer_{name}" for name in FEATURES}}
+
+_V1_LONG, _V1_SHORT = 216, 160
+"""Sides below which libvmaf 3.2's VMAF v1 gives no cambi, or crashes in SpEED."""
 
 _TRIES = 8
 """Encodes tried where ffmpeg ends well and wrote no packet at all (see `argv.encode`)."""
@@ -83,28 +89,38 @@ def deadline_s(pixels: int, frames: int) -> float:
     return _DEADLINE_BASE_S + _DEADLINE_S_PER_MEGAPIXEL * megapixels
 
 
-def check(finished: Finished, what: str) -> None:
-    """Raise ToolFailure, quoting ffmpeg, where it failed or complained."""
-    if finished.returncode or finished.stderr.strip():
-        raise ToolFailure(
-            f"{what}: ffmpeg {ending(finished.returncode)} and said: {cause(finished.stderr)}"
-        )
+def check(finished: Finished, what: str, source: Source | None = None) -> None:
+    """Raise ToolFailure, quoting ffmpeg, where it failed or complained.
+
+    Complaints that ``source`` is known for are none; of one whose frames were not all decoded
+    they raise Doubted.
+    """
+    said = complaints(finished.stderr)
+    if finished.returncode == 0 and source is not None:
+        source.judge(cause(said) if said else "")
+        if source.damage is not None:
+            return
+    if finished.returncode or said:
+        raise ToolFailure(f"{what}: ffmpeg {ending(finished.returncode)} and said: {cause(said)}")
 
 
 def encoder_options(
-    source: Source,
-    entry: Encoder,
-    cq: float,
-    preset: str | None,
-    *,
-    threads: int = 1,
-    unbroken: bool = False,
+    source: Source, entry: Encoder, cq: float, preset: str | None, threads: int = 1
 ) -> list[str]:
     """The encoder's part of a command line for ``source``, whatever it is encoded for.
 
     Raises InputError for a quality, preset or source that ``entry`` can't take.
     """
-    options = entry.options(cq, preset, source.depth, threads, unbroken=unbroken)
+    options = entry.options(cq, preset, source.depth, threads)
+    if source.flagged:
+        options = _filtered(options, "setfield=prog")
+    if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
+        raise InputError(
+            f"{source.path}: has {float(source.rate):g} frames a second, "
+            f"{entry.name} takes at most {entry.max_fps:g}",
+            hint="use another encoder, such as libx264 or libaom-av1, or write fewer frames a "
+            f"second first: ffmpeg -i FILE -vf fps={entry.max_fps:g} -c:v ffv1 -c:a copy OUT.mkv",
+        )
     if source.steady:
         return options
     if not entry.variable:
@@ -114,6 +130,14 @@ def encoder_options(
         )
     # Else times are rounded to the rate that ffmpeg takes the file for.
     return ["-enc_time_base", "demux", *options]
+
+
+def _filtered(options: list[str], graph: str) -> list[str]:
+    """``options`` with a filter before those that it has."""
+    if "-vf" not in options:
+        return ["-vf", graph, *options]
+    at = options.index("-vf") + 1
+    return [*options[:at], f"{graph},{options[at]}", *options[at + 1 :]]
 
 
 def encode(
@@ -143,17 +167,18 @@ def encode(
     reach = segment.start + frames if segment else frames
     for _ in range(_TRIES):
         finished = run(
-            argv.encode(tool.path, pictures, limit, options, output, segment),
+            argv.encode(tool.path, pictures, limit, options, output, segment, video=source.video),
             cwd=output.parent,
             deadline_s=deadline_s(source.width * source.height, reach),
             cancel=cancel,
         )
-        check(finished, what)
+        check(finished, what, source)
         log = output.parent / argv.PACKET_LOG
         sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
         if sizes:
             break
     if len(sizes) != frames or not output.is_file():
+        source.judge(f"{len(sizes)} packets for {frames} frames")
         raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames")
     return Encoded(path=output, video_bytes=sum(sizes), wall_ms=finished.wall_s * 1000)
 
@@ -168,18 +193,21 @@ def score(
     distorted_raw: argv.RawLike | None = None,
     segment: Segment | None = None,
     size: tuple[int, int] | None = None,
+    known: bool = False,
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
 
     ``depth`` is the deeper bit depth of the two. With a ``segment``, ``distorted`` holds the
     frames of that part of ``reference`` alone. ``size`` (width, height) is what both sides are
-    scaled to for scoring; None: both are of one size and stay so. Raises ToolFailure unless
-    every planned frame was decoded on both sides and scored, InputError for a size that
-    can't be.
+    scaled to for scoring; None: both are of one size and stay so. ``known``: the distorted side
+    was probed, too, and may be as damaged as was found. Raises ToolFailure unless every planned
+    frame was decoded on both sides and scored, InputError for a size that can't be.
     """
     what = f"{distorted.name} against {reference.name}"
-    width, height = check_size(reference, size)
+    width, height = check_size(reference, size, v1=v1)
+    if reference.damage is not None and not known:
+        _require_whole(distorted, tool, what)
     frames = segment.frames if segment else reference.frames
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         folder = Path(name)
@@ -188,14 +216,22 @@ def score(
                 tool.path,
                 argv.read(distorted.absolute(), distorted_raw),
                 argv.read(reference.path, reference.raw, segment),
-                argv.score_filter(depth, frames, v1=v1, size=size, span=segment),
+                argv.score_filter(
+                    depth,
+                    frames,
+                    v1=v1,
+                    size=size,
+                    span=segment,
+                    sides=("0:v:0", f"1:{reference.video}"),
+                ),
             ),
             cwd=folder,
             deadline_s=deadline_s(width * height, segment.start + frames if segment else frames),
             cancel=cancel,
         )
-        check(finished, what)
-        check_counts(folder, frames, what)
+        if not (known and finished.returncode == 0):
+            check(finished, what, reference)
+        check_counts(folder, frames, what, reference)
         if not (folder / argv.VMAF_LOG).is_file():
             raise ToolFailure(f"{what}: libvmaf wrote no log")
         log = read_regular(folder / argv.VMAF_LOG)
@@ -203,7 +239,9 @@ def score(
     return Scores(columns=columns, width=width, height=height)
 
 
-def check_size(source: Source, size: tuple[int, int] | None) -> tuple[int, int]:
+def check_size(
+    source: Source, size: tuple[int, int] | None, *, v1: bool = False
+) -> tuple[int, int]:
     """The size at which ``source`` is scored. Raises InputError for one that can't be."""
     width, height = size or (source.width, source.height)
     if min(width, height) < MIN_SIDE or width % 2 or height % 2:
@@ -211,19 +249,38 @@ def check_size(source: Source, size: tuple[int, int] | None) -> tuple[int, int]:
             f"{width}x{height} can't be a size to score at",
             hint=f"use even sides of at least {MIN_SIDE}",
         )
+    if v1 and (min(width, height) < _V1_SHORT or max(width, height) < _V1_LONG):
+        raise InputError(
+            f"{source.path}: {width}x{height} is too small for VMAF v1, which needs sides of at "
+            f"least {_V1_LONG} and {_V1_SHORT}",
+            hint="leave VMAF v1 out: corpus build --no-v1, tune and encode --metric vmaf",
+        )
     return width, height
 
 
-def check_counts(folder: Path, frames: int, what: str) -> None:
-    """Raise MediaError unless a score in ``folder`` saw ``frames`` frames on both sides."""
+def check_counts(folder: Path, frames: int, what: str, source: Source) -> None:
+    """Raise MediaError unless a score in ``folder`` saw ``frames`` frames on both sides.
+
+    Doubted, where ``source`` is the side that did not, and its frames were not all decoded.
+    """
     counts = (
         argv.count_lines(folder / argv.DISTORTED_COUNT_LOG),
         argv.count_lines(folder / argv.REFERENCE_COUNT_LOG),
     )
+    if counts[1] != frames:
+        source.judge(f"{counts[1]} frames for {frames} packets")
     if counts != (frames, frames):
         raise MediaError(
             f"{what}: {counts[0]} and {counts[1]} frames decoded, {frames} planned on both sides"
         )
+
+
+def _require_whole(made: Path, tool: Tool, what: str) -> None:
+    """Raise ToolFailure unless what was made decodes without a complaint."""
+    try:
+        decode_made(made, tool)
+    except MediaError as error:
+        raise ToolFailure(f"{what}: what was made can't be decoded: {error.message}") from error
 
 
 def parse_log(

@@ -9,22 +9,21 @@ believed only once the pictures it gives are those that the whole decode gave::
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from vqcast.errors import InputError, MediaError
-from vqcast.media import argv
-from vqcast.media.run import run
-from vqcast.media.source import Source, decode_deadline_s, read_index
+from vqcast.media.decode import FrameIndex, decode
+from vqcast.media.source import Source
 from vqcast.media.tool import Tool
 
 _EARLIER_US = 10_000_000
 """How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
+_SAME_US = 1500
+"""How far a frame's time may lie off its packet's: both are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +85,34 @@ def find(
             f"{source.path}: has {source.frames} frames, so not {frames} from frame {start}"
         )
     for segment in _ways(source, start, frames):
-        with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
-            finished = run(
-                argv.decode(tool.path, argv.read(source.path, source.raw, segment), None, segment),
-                cwd=Path(folder),
-                deadline_s=decode_deadline_s(source.path),
-                cancel=cancel,
-            )
-            if finished.returncode or finished.stderr.strip():
-                continue
-            found = read_index(Path(folder), source.path)
-        assert source.index is not None
-        if np.array_equal(found.digests, source.index.digests[start : start + frames]):
+        found = decode(
+            source.path, tool, raw=source.raw, span=segment, video=source.video, cancel=cancel
+        )
+        if found.said and source.damage is None:
+            continue
+        if _is_part(found.index, source, segment):
             return segment
+    source.judge(f"frames {start} to {start + frames} are not at their times")
     raise MediaError(
         f"{source.path}: frames {start} to {start + frames} can't be reached by their times",
         hint="write its timestamps again: ffmpeg -i FILE -c copy OUT.mkv",
+    )
+
+
+def _is_part(found: FrameIndex, source: Source, segment: Segment) -> bool:
+    """Whether decoding gave the segment's frames: their pictures, or where they are not known,
+    as many at their times.
+
+    A demuxer that lands inside a GOP gives fewer: what refers to frames before it is not shown.
+    """
+    whole = source.index
+    assert whole is not None
+    part = slice(segment.start, segment.start + segment.frames)
+    if whole.digests is not None:
+        return np.array_equal(found.digests, whole.digests[part])  # type: ignore[arg-type]
+    if not source.flagged and found.interlaced.any():
+        return False
+    times = whole.times_us[part] - segment.seek_us
+    return len(found.times_us) == len(times) and bool(
+        (np.abs(found.times_us - times) <= _SAME_US).all()
     )

@@ -1,66 +1,64 @@
-"""A video to be encoded: what it is, measured by decoding it once.
+"""A video to be encoded: what it is, and which frames it holds.
 
-``probe`` reads the header with PyAV and counts the frames with the same
-ffmpeg that will encode them, so that every later count has something true to
-be compared with.
+A short file is decoded whole. Of a longer one times and sizes come from its packets, and its
+beginning and end are decoded to see that its frames are those; where they are not, and wherever
+later work finds another number of frames or a complaint (`Doubted`), it is decoded whole after all.
 """
 
 from __future__ import annotations
 
-import re
-import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.durable.files import sha256_file
+from vqcast.documents.source import Damage
 from vqcast.errors import InputError, MediaError
-from vqcast.extras import needed
-from vqcast.media import argv
+from vqcast.media import argv, damage
 from vqcast.media.complaint import cause
-from vqcast.media.run import run
+from vqcast.media.decode import Decoded, FrameIndex, decode
+from vqcast.media.fields import is_interlaced
+from vqcast.media.header import DAMAGE_HINT, Header, RawFormat, read_header
+from vqcast.media.identity import identify
+from vqcast.media.packets import PacketTable, read_packets
 from vqcast.media.tool import Tool
 
-_DECODE_DEADLINE_S = 600.0
-_DECODE_BYTES_PER_S = 500_000
-"""So slow a decode is given up; a film of hours is not."""
-_DAMAGE_HINT = (
-    "get the file again; ffmpeg -v error -i FILE -f null - shows all that is wrong with it"
-)
-_DEINTERLACE_HINT = "deinterlace it first, for example with ffmpeg -vf bwdif"
-MIN_SIDE = 16
-_FIRST_FIELD_ORDER = 2
-"""AVFieldOrder: 0 is unknown, 1 progressive, what follows is interlaced."""
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-"""Transfer characteristics of ITU-T H.273."""
+Times = NDArray[np.int64]
+__all__ = ["MIN_SIDE", "Doubted", "FrameIndex", "Intake", "RawFormat", "Source", "probe"]
+
+MIN_SIDE = 18
+"""libvmaf crashes where a side is shorter."""
+_LOSSLESS = "-c:v ffv1 -c:a copy OUT.mkv"
 _STEADY_US = 2000
 """How far a steady rate's times lie off it: containers count milliseconds."""
+_CHEAP_PIXELS = 300_000_000
+"""Pixels of a title that is decoded whole at once: a second or two."""
+_LOOK = 16
+"""Frames that are decoded at the beginning and the end of a longer one."""
+_LOOK_BACK_US = 3_000_000
+_SAME_US = 1500
+"""How far a frame's time may lie off its packet's: both are rounded."""
+
+
+class Doubted(MediaError):
+    """A source that was read by its packets holds something else; `reread` decodes all of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class RawFormat:
-    """How the bytes of a headerless YUV file are to be read."""
+class Intake:
+    """How a source is taken."""
 
-    width: int
-    height: int
-    pix_fmt: str
-    fps: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class FrameIndex:
-    """What a decode of a whole file gave, frame by frame."""
-
-    times_us: NDArray[np.int64]
-    """``[frames]``, microseconds on the clock that ffmpeg gives the file."""
-    digests: NDArray[np.bytes_]
-    """``[frames]``, of the decoded samples."""
-    interlaced: NDArray[np.bool_]
-    """``[frames]``, as the decoder marks them."""
+    stream: int | None = None
+    """Index of the video stream; None: the first that is no cover."""
+    refuse_damage: bool = False
+    progressive: bool = False
+    """Whether pictures flagged as interlaced are progressive, whatever they look like."""
+    decode_all: bool | None = None
+    """Whether all of it is decoded first; None: where that takes a second or two."""
+    digest_all: bool = False
+    """Whether its sha256 is needed however large it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,8 @@ class Source:
 
     path: Path
     name: str
-    sha256: str
+    sha256: str | None
+    """Of the file's bytes; None where not all of them were read."""
     width: int
     height: int
     depth: int
@@ -84,8 +83,39 @@ class Source:
     """Whether its frames come at the rate that ffmpeg takes it for."""
     notes: tuple[str, ...] = ()
     """What encoding and scoring change in its pictures, in words."""
+    sampled: str = ""
+    """What a large file is told apart by in place of its sha256; see `identity`."""
+    rate: Fraction | None = None
+    """Frames a second that ffmpeg takes it for."""
+    video: str = argv.VIDEO
+    """The video stream, as ffmpeg is told it."""
+    video_bytes: int | None = None
+    """Of the video stream's packets; None where they were not counted."""
+    flagged: bool = False
+    """Whether progressive pictures are flagged as interlaced; the flag is not carried on."""
+    damage: Damage | None = None
+    codec: str = ""
+    """FFmpeg's name of the video's codec."""
     index: FrameIndex | None = field(default=None, compare=False, repr=False)
     """Of the whole file; None where only a part was asked for."""
+
+    @property
+    def identity(self) -> str:
+        """64 hex digits that two different files do not share; see `vqcast.media.identity`."""
+        return self.sha256 or self.sampled
+
+    @property
+    def decoded(self) -> bool:
+        """Whether every frame of it was decoded, and not its packets counted alone."""
+        return self.index is None or self.index.digests is not None
+
+    def judge(self, said: str) -> None:
+        """Raise Doubted for a complaint in work on a source that was read by its packets."""
+        if said and not self.decoded:
+            raise Doubted(
+                f"{self.path}: is not what its packets say: {said}",
+                hint="say --decode-all to read it by its pictures",
+            )
 
 
 def _existing_file(path: Path) -> Path:
@@ -97,130 +127,10 @@ def _existing_file(path: Path) -> Path:
         if not path.is_file():
             raise InputError(f"{path}: is not a regular file")
         if path.stat().st_size == 0:
-            raise MediaError(f"{path}: is empty", hint=_DAMAGE_HINT)
+            raise MediaError(f"{path}: is empty", hint=DAMAGE_HINT)
         return path.absolute()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """What a file says of itself, and its first frame."""
-
-    width: int
-    height: int
-    pix_fmt: str
-    bits: int
-    alpha: bool
-    interlaced: bool
-    hdr: str | None
-    """Why its pictures are HDR."""
-    rate: Fraction | None
-    """Frames a second that ffmpeg takes it for."""
-
-
-def _header(path: Path, raw: RawFormat | None) -> _Header:
-    with needed("av", "reading videos"):
-        import av
-    options = {"protocol_whitelist": "file", "format_whitelist": argv.FORMATS}
-    if raw is not None:
-        options |= {"video_size": f"{raw.width}x{raw.height}", "pixel_format": raw.pix_fmt}
-        options |= {"framerate": str(raw.fps)}
-    try:
-        with av.open(
-            f"file:{path}", format="rawvideo" if raw else None, options=options
-        ) as container:
-            if not container.streams.video:
-                raise MediaError(f"{path}: holds no video stream")
-            stream = container.streams.video[0]
-            if stream.disposition & av.stream.Disposition.attached_pic:
-                raise MediaError(
-                    f"{path}: its first video stream is a cover picture",
-                    hint="keep the video alone: ffmpeg -i FILE -map 0:V:0 -map 0:a? -c copy OUT",
-                )
-            order = stream.codec_context.field_order if stream.codec_context else 0
-            frame = next(container.decode(stream), None)
-            if frame is None:
-                raise MediaError(f"{path}: holds no frame that can be decoded", hint=_DAMAGE_HINT)
-            components = frame.format.components
-            side_data: Any = frame.side_data
-            beside = [data.type.name for data in side_data]
-            return _Header(
-                width=frame.width,
-                height=frame.height,
-                pix_fmt=frame.format.name,
-                bits=max(component.bits for component in components),
-                alpha=any(component.is_alpha for component in components),
-                interlaced=bool(frame.interlaced_frame) or order >= _FIRST_FIELD_ORDER,
-                hdr=_hdr(int(frame.color_trc or 0), beside),
-                rate=stream.guessed_rate,
-            )
-    except (av.FFmpegError, ValueError, UnicodeError) as error:
-        words = getattr(error, "strerror", None) or str(error)
-        raise MediaError(
-            f"{path}: not a video that ffmpeg can read: {words}", hint=_DAMAGE_HINT
-        ) from error
-
-
-def _hdr(trc: int, side_data: list[str]) -> str | None:
-    """What makes a picture HDR: its transfer characteristics (H.273), or metadata beside it."""
-    if trc in _HDR_TRANSFERS:
-        return _HDR_TRANSFERS[trc]
-    return next(
-        (kind for kind in sorted(side_data) if kind.startswith(("DOVI", "DYNAMIC_HDR"))), None
-    )
-
-
-def read_index(folder: Path, path: Path) -> FrameIndex:
-    """What `argv.decode` of ``path`` wrote into ``folder``; empty where it decoded nothing.
-
-    Raises MediaError for pictures that change on the way: ffmpeg then starts its filters, and
-    with them TIMES_LOG, again.
-    """
-    times_log, frames_log = folder / argv.TIMES_LOG, folder / argv.FRAMES_LOG
-    if not times_log.is_file() or not frames_log.is_file():
-        empty = np.zeros(0, dtype=np.int64)
-        return FrameIndex(empty, empty.astype("S32"), empty.astype(bool))
-    times = [int(ticks) for ticks in re.findall(r" pts:(-?\d+) ", times_log.read_text())]
-    rows = [
-        line.replace(" ", "").split(",")
-        for line in frames_log.read_text().splitlines()
-        if not line.startswith("#")
-    ]
-    if len(times) < len(rows):
-        raise MediaError(
-            f"{path}: its pictures change size or format on the way",
-            hint="cut it there into files of one size and format",
-        )
-    # Where the last frames are not asked for, some are left in the filters: more times than rows.
-    return FrameIndex(
-        times_us=np.array(times[: len(rows)], dtype=np.int64),
-        digests=np.array([row[5] for row in rows], dtype="S32"),
-        interlaced=np.array([int(row[2]) % 2 == 1 for row in rows], dtype=bool),
-    )
-
-
-def decode_deadline_s(path: Path) -> float:
-    """Seconds after which a decode of the whole of ``path`` is given up."""
-    return _DECODE_DEADLINE_S + path.stat().st_size / _DECODE_BYTES_PER_S
-
-
-def decode(
-    path: Path, tool: Tool, *, raw: RawFormat | None = None, frames: int | None = None
-) -> FrameIndex:
-    """Decode ``path``, at most ``frames`` frames, and note what each frame is.
-
-    Raises MediaError where the decoder reports any damage.
-    """
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
-        finished = run(
-            argv.decode(tool.path, argv.read(path, raw), frames),
-            cwd=Path(folder),
-            deadline_s=decode_deadline_s(path),
-        )
-        if finished.returncode or finished.stderr.strip():
-            raise MediaError(f"{path}: damaged: {cause(finished.stderr)}", hint=_DAMAGE_HINT)
-        return read_index(Path(folder), path)
 
 
 def probe(
@@ -230,11 +140,12 @@ def probe(
     raw: RawFormat | None = None,
     frames: int | None = None,
     group: str | None = None,
+    intake: Intake | None = None,
 ) -> Source:
-    """What ``path`` holds, with the frames that will be used counted.
+    """What ``path`` holds, and the frames that will be used.
 
-    Raises InputError for a missing file or a number that can't be, MediaError
-    for one that is no video, is damaged, is interlaced, or is too short for
+    Raises InputError for a missing file or a number that can't be, MediaError for one that is no
+    video, is interlaced, decodes to nothing or differently each time, or is too short for
     ``frames``.
     """
     if frames is not None and frames < 1:
@@ -242,63 +153,214 @@ def probe(
     path = _existing_file(path)
     if raw is not None:
         _check_raw_length(path, raw)
-    header = _header(path, raw)
-    width, height = header.width, header.height
-    _refuse_header(path, header)
-    index = decode(path, tool, raw=raw, frames=frames)
-    counted = len(index.times_us)
-    if counted == 0 or (frames is not None and counted < frames):
-        raise MediaError(f"{path}: holds {counted} frames, {frames or 1} are needed")
-    if index.interlaced.any():
-        first = int(index.interlaced.argmax())
-        raise MediaError(
-            f"{path}: is interlaced from frame {first} on, "
-            "and VMAF is defined on progressive frames",
-            hint=_DEINTERLACE_HINT,
+    intake = intake or Intake()
+    header = read_header(path, raw, intake.stream)
+    file = _File(path, tool, raw, frames, header, intake)
+    _refuse(path, header)
+    if not _fits(header.width, header.height):  # a container may crop to what fits
+        _refuse_size(path, file.decode(frames=1).size, header)
+    packets = file.packets() if frames is None else None
+    found, harm = _by_packets(file, packets), None
+    if found is None:
+        found = file.decode(frames=frames)
+        harm = _judge_damage(file, found) if found.said else None
+    return _source(file, found, packets, harm, group)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that is being probed, and how it was asked for."""
+
+    path: Path
+    tool: Tool
+    raw: RawFormat | None
+    frames: int | None
+    header: Header
+    intake: Intake
+
+    def decode(self, *, frames: int | None = None, span: argv.Span | None = None) -> Decoded:
+        return decode(
+            self.path, self.tool, raw=self.raw, frames=frames, span=span, video=self.header.video
         )
+
+    def packets(self) -> PacketTable | None:
+        if self.raw is None:
+            return read_packets(self.path, self.header.stream, self.header.container)
+        raw = self.raw
+        each = argv.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
+        numbers = np.arange(self.path.stat().st_size // each)
+        times = np.round(numbers * float(1_000_000 / raw.fps)).astype(np.int64)
+        return PacketTable(times, np.full_like(times, each), np.ones(len(times), bool), True)
+
+
+def _source(
+    file: _File,
+    found: Decoded,
+    packets: PacketTable | None,
+    harm: Damage | None,
+    group: str | None,
+) -> Source:
+    path, header, frames, counted = file.path, file.header, file.frames, len(found.index.times_us)
+    if counted == 0 or found.size is None or (frames is not None and counted < frames):
+        raise MediaError(f"{path}: holds {counted} frames, {frames or 1} are needed")
+    _refuse_size(path, found.size, header)
+    flagged = header.interlaced or bool(found.index.interlaced.any())
+    if flagged and not file.intake.progressive:
+        _refuse_interlaced(file, found.index)
+    sha256, identity = identify(path, packets, whole=file.intake.digest_all)
+    notes = _notes(header, found.size, flagged=flagged)
     return Source(
         path=path,
         name=path.stem,
-        sha256=sha256_file(path),
-        width=width,
-        height=height,
+        sha256=sha256,
+        width=found.size[0],
+        height=found.size[1],
         depth=8 if header.bits <= 8 else 10,
         frames=counted,
         whole=frames is None,
-        raw=raw,
+        raw=file.raw,
         group=group,
-        steady=_is_steady(index, header.rate),
-        notes=_notes(header),
-        index=index if frames is None else None,
+        steady=_is_steady(found.index, header.rate),
+        notes=notes if harm is None else (*notes, damage.in_words(harm)),
+        sampled="" if sha256 else identity,
+        rate=header.rate,
+        video=header.video,
+        video_bytes=packets.bytes if packets else None,
+        flagged=flagged,
+        damage=harm,
+        codec=header.codec,
+        index=found.index if frames is None else None,
     )
 
 
-def _refuse_header(path: Path, header: _Header) -> None:
-    width, height = header.width, header.height
-    if header.interlaced:
+def _by_packets(file: _File, packets: PacketTable | None) -> Decoded | None:
+    """The frames as the packets tell them, where the file's beginning and end bear them out."""
+    asked, header = file.intake.decode_all, file.header
+    if packets is None or not packets.sound or asked:
+        return None
+    count = len(packets.times_us)
+    cheap = header.width * header.height * count <= _CHEAP_PIXELS
+    if count <= 4 * _LOOK or (cheap and asked is None):
+        return None
+    head = file.decode(frames=_LOOK)
+    if head.said or not len(head.index.times_us):
+        return None
+    # From the stream's own clock to ffmpeg's of the file.
+    times = packets.times_us + int(head.index.times_us[0] - packets.times_us[0])
+    tail = _tail(file, times) if _agree(times, head.index.times_us) else None
+    if tail is None:
+        return None
+    interlaced = np.concatenate((head.index.interlaced, tail.interlaced))
+    return Decoded(FrameIndex(times, None, interlaced), head.size, "")
+
+
+def _agree(times: Times, decoded: Times) -> bool:
+    return len(times) >= len(decoded) and bool(
+        (np.abs(times[: len(decoded)] - decoded) <= _SAME_US).all()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    seek_us: int
+    start_us: int | None = None
+    end_us: int | None = None
+
+
+def _tail(file: _File, times: Times) -> FrameIndex | None:
+    """The last frames, decoded, where they are at the times that the packets have."""
+    first = len(times) - _LOOK
+    seek = int(times[first - 1] + times[first]) // 2
+    found = file.decode(span=_Tail(seek))
+    if seek <= 0 or found.said or len(found.index.times_us) != _LOOK:
+        return None
+    return found.index if _agree(times[first:] - seek, found.index.times_us) else None
+
+
+def _judge_damage(file: _File, found: Decoded) -> Damage:
+    """What is wrong with a file whose decode complained; MediaError where it can't be used."""
+    path, said = file.path, cause(found.said)
+    if not len(found.index.times_us):
+        raise MediaError(f"{path}: damaged, nothing of it decodes: {said}", hint=DAMAGE_HINT)
+    if not found.agrees(file.decode(frames=file.frames)):
         raise MediaError(
-            f"{path}: is interlaced, and VMAF is defined on progressive frames",
-            hint=_DEINTERLACE_HINT,
+            f"{path}: damaged, and two decodes of it differ, so no score of it holds: {said}",
+            hint="write what decodes to a new file first: ffmpeg -i FILE " + _LOSSLESS,
         )
-    if min(width, height) < MIN_SIDE or width % 2 or height % 2:
+    harm = Damage(frames=0, lost=0, spans=[], said=said)
+    if file.raw is None:
+        harm = damage.locate(path, file.header.stream, found.index, said)
+    if file.intake.refuse_damage:
         raise MediaError(
-            f"{path}: {width}x{height} can't be encoded as 4:2:0",
-            hint=f"crop or scale it to even sides of at least {MIN_SIDE}",
+            f"{path}: {damage.in_words(harm).partition('; what')[0]}, and damage is refused",
+            hint="leave out --on-damage refuse to encode what decodes",
         )
+    return harm
+
+
+def reread(source: Source, tool: Tool, intake: Intake | None = None) -> Source:
+    """A doubted source, decoded whole."""
+    careful = replace(intake or Intake(), decode_all=True)
+    return probe(source.path, tool, raw=source.raw, group=source.group, intake=careful)
+
+
+def _refuse(path: Path, header: Header) -> None:
     if header.hdr:
         raise MediaError(
             f"{path}: is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
-            hint="map it to SDR first, for example with ffmpeg's filters zscale and tonemap",
+            hint="map it to SDR first: ffmpeg -i FILE -vf zscale=t=linear:npl=100,tonemap=hable,"
+            f"zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p {_LOSSLESS}",
         )
     if header.alpha:
         raise MediaError(
             f"{path}: has an alpha channel ({header.pix_fmt}), which no encode here keeps",
-            hint="drop it first: ffmpeg -i FILE -vf format=yuv420p -c:v ffv1 -c:a copy OUT.mkv",
+            hint=f"drop it first: ffmpeg -i FILE -vf format=yuv420p {_LOSSLESS}",
         )
 
 
-def _notes(header: _Header) -> tuple[str, ...]:
+def _fits(width: int, height: int) -> bool:
+    return min(width, height) >= MIN_SIDE and width % 2 == 0 and height % 2 == 0
+
+
+def _refuse_size(path: Path, size: tuple[int, int] | None, header: Header) -> None:
+    width, height = size or (header.width, header.height)
+    if _fits(width, height):
+        return
+    if min(width, height) < MIN_SIDE:
+        raise MediaError(
+            f"{path}: {width}x{height} can't be scored: no side may be shorter than {MIN_SIDE}",
+            hint=f"scale it up first: ffmpeg -i FILE -vf scale=-2:{4 * MIN_SIDE} {_LOSSLESS}",
+        )
+    raise MediaError(
+        f"{path}: {width}x{height} can't be encoded as 4:2:0, which needs even sides",
+        hint="crop it first: ffmpeg -i FILE "
+        f"-vf crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p {_LOSSLESS}",
+    )
+
+
+def _refuse_interlaced(file: _File, index: FrameIndex) -> None:
+    """Raise MediaError unless the pictures show that the flag is wrong."""
+    path = file.path
+    if file.raw is not None or not is_interlaced(path, file.header.stream):
+        return
+    first = int(index.interlaced.argmax()) if index.interlaced.any() else 0
+    raise MediaError(
+        f"{path}: is interlaced from frame {first} on, and its pictures are combed; "
+        "VMAF is defined on progressive frames",
+        hint=f"deinterlace it first: ffmpeg -i FILE -vf bwdif {_LOSSLESS}; "
+        "or say --progressive where the pictures are not interlaced",
+    )
+
+
+def _notes(header: Header, size: tuple[int, int], *, flagged: bool) -> tuple[str, ...]:
     notes = []
+    if size != (header.width, header.height):
+        notes.append(
+            f"the container crops {header.width}x{header.height} to {size[0]}x{size[1]}, "
+            "and that is what is encoded, scored and written"
+        )
+    if flagged:
+        notes.append("flagged as interlaced, but its pictures are progressive: encoded as that")
     if "420" not in header.pix_fmt and header.pix_fmt not in ("nv12", "nv21"):
         notes.append(f"{header.pix_fmt} is encoded and scored as 4:2:0")
     if header.bits > 10:

@@ -14,15 +14,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.durable.files import read_regular
-from vqcast.errors import ToolFailure
+from vqcast.errors import InputError, ToolFailure
 from vqcast.media import argv, measure
-from vqcast.media.encoders import encoder
+from vqcast.media.encoders import Encoder, encoder
 from vqcast.media.measure import Scores
 from vqcast.media.run import run
 from vqcast.media.segment import Segment
@@ -55,7 +56,7 @@ def encode_and_score(
     v1: bool = False,
     size: tuple[int, int] | None = None,
     segment: Segment | None = None,
-    spliced: bool = False,
+    cuts: Sequence[int] = (),
     every: int = 1,
     threads: Threads = Threads(),  # noqa: B008 - frozen
     cancel: threading.Event | None = None,
@@ -63,8 +64,8 @@ def encode_and_score(
 ) -> Trial:
     """Encode every planned frame of ``source``, or those of ``segment``, and score them.
 
-    ``spliced``: ``source`` was joined from many stretches, and gets no key frame but the first.
-    ``every`` scores frames 0, every, 2 every, ..., with the values that they have
+    ``cuts`` are frames at which the encoder starts anew with a key frame, in a source that was
+    spliced there. ``every`` scores frames 0, every, 2 every, ..., with the values that they have
     among all. ``size`` is what both sides are scaled to for scoring. ``on_progress`` is told the
     frames that are encoded so far. Raises ToolFailure or MediaError as `measure.encode` and
     `measure.score` do, InputError for what the encoder can't take.
@@ -72,32 +73,35 @@ def encode_and_score(
     words = (source.name, encoder_name, preset, f"{cq:g}")
     what = " ".join(word for word in words if word is not None)
     entry = encoder(encoder_name)
-    measure.check_size(source, size)
+    measure.check_size(source, size, v1=v1)
     frames = segment.frames if segment else source.frames
     graph = argv.score_filter(
         entry.scoring_depth(source.depth), frames, v1=v1, size=size, span=segment, every=every,
-        threads=threads.score, sides=argv.LOOPBACK,
+        threads=threads.score, sides=(argv.LOOPBACK, f"0:{source.video}"),
     )  # fmt: skip
     command = argv.encode_and_score(
         tool.path,
         [*entry.before_input, *argv.read(source.path, source.raw, segment, threads.decoder)],
         None if source.whole else source.frames,
-        measure.encoder_options(
-            source, entry, cq, preset, threads=threads.encoder, unbroken=spliced
-        ),
+        [
+            *measure.encoder_options(source, entry, cq, preset, threads.encoder),
+            *key_frames(source, entry, cuts),
+        ],
         graph,
         segment,
+        video=source.video,
     )
     reach = segment.start + frames if segment else frames
     deadline = 2 * measure.deadline_s(source.width * source.height, reach)
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         folder = Path(name)
         packets = folder / argv.PACKET_LOG
-        wall_s = _run(command, packets, what, deadline, cancel, on_progress)
+        wall_s = _run(command, packets, what, source, deadline, cancel, on_progress)
         sizes = _sizes(packets)
         if len(sizes) != frames:
+            source.judge(f"{len(sizes)} packets for {frames} frames")
             raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames")
-        measure.check_counts(folder, frames, what)
+        measure.check_counts(folder, frames, what, source)
         if not (folder / argv.VMAF_LOG).is_file():
             raise ToolFailure(f"{what}: libvmaf wrote no log")
         log = read_regular(folder / argv.VMAF_LOG)
@@ -111,6 +115,7 @@ def _run(
     command: Sequence[str],
     packets: Path,
     what: str,
+    source: Source,
     deadline: float,
     cancel: threading.Event | None,
     on_progress: Callable[[int], None] | None,
@@ -124,10 +129,25 @@ def _run(
             cancel=cancel,
             on_poll=None if on_progress is None else lambda: on_progress(_lines(packets)),
         )
-        measure.check(finished, what)
+        measure.check(finished, what, source)
         if _lines(packets):
             break
     return finished.wall_s
+
+
+def key_frames(source: Source, entry: Encoder, cuts: Sequence[int]) -> list[str]:
+    """Options that start the encoder anew at frames ``cuts``; none for no cut.
+
+    Raises InputError for an encoder that does not, and for a source that is not raw video: its
+    frames must lie on a constant clock.
+    """
+    if not cuts:
+        return []
+    if source.raw is None or entry.at_cuts is None:
+        raise InputError(f"{source.path}: {entry.name} can't be made to start anew in it")
+    rate = Fraction(source.raw.fps)
+    times = (f"{float((cut - Fraction(1, 2)) / rate):.6f}" for cut in cuts)
+    return [*entry.at_cuts, "-force_key_frames", ",".join(times)]
 
 
 def _lines(log: Path) -> int:

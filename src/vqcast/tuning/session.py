@@ -31,7 +31,8 @@ from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
 from vqcast.forecast.table import FOLDER, load_table
 from vqcast.measured.probe import Prober
 from vqcast.media.encoders import encoder as adapter
-from vqcast.media.source import Source, probe
+from vqcast.media.measure import check_size, encoder_options
+from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
@@ -60,22 +61,31 @@ def tune(
     keep: bool = True,
     on_event: Callable[[Event], None] | None = None,
     cancel: threading.Event | None = None,
+    intake: Intake | None = None,
 ) -> TuneResult:
     """The highest CRF at which ``source`` reaches the target with the confidence asked for.
 
     ``registry`` holds the forecaster (default: the one that travels with vqcast), ``trust`` asks
     for a signed one. Probes are kept in ``cache`` (default: the user's cache folder) unless
     ``keep`` is false. ``on_event`` is told of the start, each probe and the result; setting
-    ``cancel`` ends the encodes that run. Raises RegistryError for a registry that is absent or
+    ``cancel`` ends the encodes that run. ``intake`` is how a source that is given by its path is
+    taken. Raises RegistryError for a registry that is absent or
     damaged, InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
     """
     tool = find_ffmpeg()
-    opened = source if isinstance(source, Source) else probe(Path(source), tool)
-    session = Session(
-        request, opened, tool, (cache or default_cache()) if keep else None,
-        registry=registry, trust=trust, cancel=cancel or threading.Event(),
-    )  # fmt: skip
-    return session.run(on_event or (lambda event: None))
+    opened = source if isinstance(source, Source) else probe(Path(source), tool, intake=intake)
+
+    def search(source: Source) -> TuneResult:
+        session = Session(
+            request, source, tool, (cache or default_cache()) if keep else None,
+            registry=registry, trust=trust, cancel=cancel or threading.Event(),
+        )  # fmt: skip
+        return session.run(on_event or (lambda event: None))
+
+    try:
+        return search(opened)
+    except Doubted:
+        return search(reread(opened, tool, intake))
 
 
 class Session:
@@ -96,7 +106,8 @@ class Session:
         entry = adapter(request.encoder)
         self.preset = request.preset if request.preset is not None else entry.default_preset
         self.grid = grid_of(request.encoder, request.min_crf, request.max_crf, request.crf_step)
-        entry.check(self.grid.low, self.preset)
+        encoder_options(source, entry, self.grid.low, self.preset)  # refuses what it can't take
+        check_size(source, request.score_size, v1=request.metric == "vmaf-v1")
         self.request, self.source = request, source
         self.crfs = self.grid.crfs
         self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
@@ -182,7 +193,9 @@ class Session:
         source, size = self.source, self.request.score_size
         width, height = size or (source.width, source.height)
         return TuneSource(
-            name=source.path.name, sha256=source.sha256, width=source.width, height=source.height,
+            name=source.path.name, sha256=source.sha256, identity=source.identity,
+            width=source.width, height=source.height, video_bytes=source.video_bytes,
+            damage=source.damage,
             score_width=width, score_height=height, frames=source.frames,
             duration_s=round(duration_s(source), 3), bytes=source.path.stat().st_size,
         )  # fmt: skip

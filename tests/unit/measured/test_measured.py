@@ -34,6 +34,8 @@ SOURCE_CHANGES: dict[str, Any] = {
     "frames": 9,
     "raw": RawFormat(128, 96, "yuv420p", Fraction(25)),
     "steady": False,
+    "video": "2",
+    "flagged": True,
 }
 SOURCE_SAYS_NOTHING = {
     "path": "a moved file is the same",
@@ -44,6 +46,11 @@ SOURCE_SAYS_NOTHING = {
     "whole": "the frames are counted",
     "notes": "words",
     "index": "is in the bytes",
+    "sampled": "stands in for a sha256 that is not there",
+    "rate": "is in the bytes",
+    "video_bytes": "is in the bytes",
+    "damage": "is in the bytes",
+    "codec": "is in the bytes",
 }
 CELL_CHANGES: dict[str, Any] = {
     "source": replace(SOURCE, sha256="b" * 64),
@@ -68,6 +75,11 @@ def test_every_field_is_in_the_key_or_has_a_reason_not_to_be() -> None:
     ]
     assert len({cell.key(FFMPEG) for cell in (CELL, *changed)}) == 1 + len(changed)
     assert CELL.key("e" * 64) != CELL.key(FFMPEG)
+
+
+def test_a_large_file_is_told_apart_by_what_was_read_of_it() -> None:
+    large = [replace(CELL, source=replace(SOURCE, sha256=None, sampled=each)) for each in "bc"]
+    assert len({cell.key(FFMPEG) for cell in (CELL, *large)}) == 3
 
 
 def test_a_variable_rate_s_clock_is_part_of_the_identity() -> None:

@@ -6,14 +6,21 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from vqcast.durable.files import sha256_file
 from vqcast.errors import InputError, MediaError
-from vqcast.media.source import RawFormat, Source, decode, probe
+from vqcast.media.decode import decode
+from vqcast.media.source import RawFormat, Source, probe
 from vqcast.media.tool import Tool
 
 pytestmark = pytest.mark.usefixtures("private_tmp")
+
+
+def _packet_bytes(path: Path) -> int:
+    with av.open(str(path)) as opened:
+        return sum(packet.size for packet in opened.demux(video=0))
 
 
 def test_probe_says_what_the_file_holds(pattern: Path, tool: Tool) -> None:
@@ -27,6 +34,9 @@ def test_probe_says_what_the_file_holds(pattern: Path, tool: Tool) -> None:
         frames=8,
         raw=None,
         group="drawn",
+        rate=Fraction(25),
+        video_bytes=_packet_bytes(pattern),
+        codec="ffv1",
     )
 
 
@@ -97,8 +107,8 @@ def test_depth_is_that_of_the_samples(
 def test_only_the_frames_asked_for_are_counted(pattern: Path, tool: Tool) -> None:
     assert probe(pattern, tool, frames=3).frames == 3
     assert probe(pattern, tool, frames=8).frames == 8
-    assert len(decode(pattern, tool).times_us) == 8
-    assert len(decode(pattern, tool, frames=100).times_us) == 8
+    assert len(decode(pattern, tool).index.times_us) == 8
+    assert len(decode(pattern, tool, frames=100).index.times_us) == 8
 
 
 def test_too_few_frames_are_refused(pattern: Path, tool: Tool) -> None:

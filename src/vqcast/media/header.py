@@ -1,0 +1,167 @@
+"""What a file says of its pictures, and its first frame: read with PyAV, nothing else decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vqcast.errors import InputError, MediaError, MissingDependency
+from vqcast.media import argv
+
+DAMAGE_HINT = (
+    "get the file again; ffmpeg -v error -i FILE -f null - shows all that is wrong with it"
+)
+_FIRST_FIELD_ORDER = 2
+"""AVFieldOrder: 0 is unknown, 1 progressive, what follows is interlaced."""
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics of ITU-T H.273."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawFormat:
+    """How the bytes of a headerless YUV file are to be read."""
+
+    width: int
+    height: int
+    pix_fmt: str
+    fps: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of itself, and its first frame."""
+
+    stream: int
+    """Index of the video stream that is used: the first that is no cover, or as asked for."""
+    video: str
+    """The same as ffmpeg is told it."""
+    width: int
+    height: int
+    pix_fmt: str
+    bits: int
+    alpha: bool
+    interlaced: bool
+    hdr: str | None
+    """Why its pictures are HDR."""
+    rate: Fraction | None
+    """Frames a second that ffmpeg takes it for."""
+    codec: str
+    container: str
+    """FFmpeg's names of the demuxer, such as ``matroska,webm``."""
+
+
+@contextmanager
+def opened(path: Path, raw: RawFormat | None = None) -> Iterator[Any]:
+    """The file in PyAV, from allowed protocols and formats. Raises MediaError where it can't be."""
+    try:
+        import av
+        import av.logging
+    except ImportError as error:
+        raise MissingDependency(
+            "reading videos needs PyAV", hint="pip install 'vqcast[media]'"
+        ) from error
+    options = {"protocol_whitelist": "file", "format_whitelist": argv.FORMATS}
+    if raw is not None:
+        options |= {"video_size": f"{raw.width}x{raw.height}", "pixel_format": raw.pix_fmt}
+        options |= {"framerate": str(raw.fps)}
+    try:
+        with av.open(
+            f"file:{path}", format="rawvideo" if raw else None, options=options
+        ) as container:
+            yield container
+    except (av.FFmpegError, ValueError, UnicodeError) as error:
+        words = getattr(error, "strerror", None) or str(error)
+        raise MediaError(
+            f"{path}: not a video that ffmpeg can read: {words}", hint=DAMAGE_HINT
+        ) from error
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a stream of PyAV is a still picture beside the film."""
+    import av
+
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = None) -> Header:
+    """Header and first frame of the first video that is no cover, or of the stream asked for.
+
+    Raises MediaError for a file without such a video or frame, InputError for a stream that is
+    none.
+    """
+    with opened(path, raw) as container:
+        video, first = _video(path, container, stream), container.streams.video[0].index
+        order = video.codec_context.field_order if video.codec_context else 0
+        frame = _first_frame(container, video)
+        if frame is None:
+            raise MediaError(f"{path}: holds no frame that can be decoded", hint=DAMAGE_HINT)
+        components = frame.format.components
+        beside = _beside(frame)
+        return Header(
+            stream=video.index,
+            video=argv.VIDEO if video.index == first else str(video.index),
+            width=frame.width,
+            height=frame.height,
+            pix_fmt=frame.format.name,
+            bits=max(component.bits for component in components),
+            alpha=any(component.is_alpha for component in components),
+            interlaced=bool(frame.interlaced_frame) or order >= _FIRST_FIELD_ORDER,
+            hdr=_hdr(int(frame.color_trc or 0), beside),
+            rate=video.guessed_rate,
+            codec=video.codec_context.codec.canonical_name if video.codec_context else "",
+            container=container.format.name,
+        )
+
+
+def _beside(frame: Any) -> list[str]:
+    """Names of the metadata beside a frame. PyAV has no name for some, such as a 3D display's."""
+    names = []
+    try:
+        for data in frame.side_data:
+            names.append(data.type.name)
+    except ValueError:
+        pass
+    return names
+
+
+def _first_frame(container: Any, video: Any) -> Any:
+    """The first frame that decodes: packets before it may be damaged, or of a cut GOP."""
+    import av
+
+    for packet in container.demux(video):
+        try:
+            for frame in packet.decode():
+                return frame
+        except av.FFmpegError:
+            continue
+    return None
+
+
+def _video(path: Path, container: Any, wanted: int | None) -> Any:
+    videos = [stream for stream in container.streams.video if not is_cover(stream)]
+    if wanted is not None:
+        for stream in videos:
+            if stream.index == wanted:
+                return stream
+        raise InputError(f"{path}: stream {wanted} is no video")
+    if videos:
+        return videos[0]
+    if container.streams.video:
+        raise MediaError(
+            f"{path}: its only pictures are a cover picture",
+            hint="it is sound with a cover; give a file that holds a video",
+        )
+    raise MediaError(f"{path}: holds no video stream", hint="give a file that holds a video")
+
+
+def _hdr(trc: int, side_data: list[str]) -> str | None:
+    """What makes a picture HDR: its transfer characteristics (H.273), or metadata beside it."""
+    if trc in _HDR_TRANSFERS:
+        return _HDR_TRANSFERS[trc]
+    return next(
+        (kind for kind in sorted(side_data) if kind.startswith(("DOVI", "DYNAMIC_HDR"))), None
+    )

@@ -1,0 +1,160 @@
+"""The blocks of a video track in a Matroska or WebM file (RFC 9559), by their headers alone.
+
+What is not plain (laced blocks, clusters of unknown size, a file that ends early) is answered with
+None, and the file is read packet by packet.
+"""
+
+from __future__ import annotations
+
+import mmap
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from vqcast.media.isobmff import Samples
+
+_SEGMENT, _CLUSTER, _TIMESTAMP = 0x18538067, 0x1F43B675, 0xE7
+_SIMPLE_BLOCK, _GROUP, _BLOCK, _REFERENCE = 0xA3, 0xA0, 0xA1, 0xFB
+_INFO, _SCALE = 0x1549A966, 0x2AD7B1
+_TRACKS, _TRACK, _NUMBER = 0x1654AE6B, 0xAE, 0xD7
+_LACING, _KEY = 0x06, 0x80
+_DEFAULT_SCALE = 1_000_000
+"""Nanoseconds of a tick."""
+
+
+class _Unsure(Exception):
+    """Not a plain file."""
+
+
+class _Reader:
+    """Elements of a mapped file: only the pages that hold their headers are touched."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data = data
+        self.end = len(data)
+
+    def head(self, at: int) -> tuple[int, int, int]:
+        """Identifier, start and end of the body of the element at ``at``."""
+        first = self.data[at]
+        length = 9 - first.bit_length()
+        if not first or length > 4:
+            raise _Unsure
+        name = int.from_bytes(self.data[at : at + length], "big")
+        size, body = self.number(at + length)
+        if body + size > self.end:
+            raise _Unsure
+        return name, body, body + size
+
+    def number(self, at: int) -> tuple[int, int]:
+        """A size or track number, and where it ends."""
+        first = self.data[at]
+        if not first:
+            raise _Unsure
+        length = 9 - first.bit_length()
+        value = int.from_bytes(self.data[at : at + length], "big") - (1 << (7 * length))
+        if value == (1 << (7 * length)) - 1:  # unknown
+            raise _Unsure
+        return value, at + length
+
+    def unsigned(self, start: int, end: int) -> int:
+        return int.from_bytes(self.data[start:end], "big")
+
+
+class _Blocks:
+    """What is gathered on the way through the clusters."""
+
+    def __init__(self, reader: _Reader, track: int) -> None:
+        self.reader, self.track = reader, track
+        self.ticks: list[int] = []
+        self.sizes: list[int] = []
+        self.keys: list[bool] = []
+
+    def cluster(self, at: int, end: int) -> None:
+        time, head = None, self.reader.head
+        while at < end:
+            name, start, at = head(at)
+            if name == _TIMESTAMP:
+                time = self.reader.unsigned(start, at)
+            elif name in (_SIMPLE_BLOCK, _GROUP):
+                if time is None:
+                    raise _Unsure
+                if name == _SIMPLE_BLOCK:
+                    self.block(time, start, at, None)
+                else:
+                    self.group(time, start, at)
+
+    def group(self, time: int, at: int, end: int) -> None:
+        block, refers = None, False
+        while at < end:
+            name, start, at = self.reader.head(at)
+            if name == _BLOCK:
+                block = (start, at)
+            refers = refers or name == _REFERENCE
+        if block is not None:
+            self.block(time, *block, not refers)
+
+    def block(self, time: int, start: int, end: int, key: bool | None) -> None:
+        track, at = self.reader.number(start)
+        if track != self.track:
+            return
+        data = self.reader.data
+        flags = data[at + 2]
+        if flags & _LACING:
+            raise _Unsure
+        self.ticks.append(time + int.from_bytes(data[at : at + 2], "big", signed=True))
+        self.sizes.append(end - at - 3)
+        self.keys.append(bool(flags & _KEY) if key is None else key)
+
+
+def read_blocks(path: Path, stream: int) -> Samples | None:
+    """The blocks of track number ``stream`` in their order; None where it is not certain."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            data.madvise(mmap.MADV_RANDOM)
+            return _read(_Reader(data), stream)
+    except (_Unsure, IndexError, OSError, ValueError):
+        return None
+
+
+def _read(reader: _Reader, stream: int) -> Samples | None:
+    _, _, at = reader.head(0)
+    name, at, end = reader.head(at)
+    if name != _SEGMENT or end != reader.end:
+        return None
+    scale, blocks = _DEFAULT_SCALE, None
+    while at < end:
+        name, start, at = reader.head(at)
+        if name == _INFO:
+            scale = _find(reader, start, at, _SCALE) or scale
+        elif name == _TRACKS:
+            blocks = _Blocks(reader, _track_number(reader, start, at, stream))
+        elif name == _CLUSTER:
+            if blocks is None:
+                return None
+            blocks.cluster(start, at)
+    if blocks is None or not blocks.ticks:
+        return None
+    base = Fraction(scale, 1_000_000_000)
+    ticks, sizes = np.array(blocks.ticks, np.int64), np.array(blocks.sizes, np.int64)
+    return ticks, base, sizes, np.array(blocks.keys, bool)
+
+
+def _find(reader: _Reader, at: int, end: int, wanted: int) -> int | None:
+    while at < end:
+        name, start, at = reader.head(at)
+        if name == wanted:
+            return reader.unsigned(start, at)
+    return None
+
+
+def _track_number(reader: _Reader, at: int, end: int, stream: int) -> int:
+    numbers = []
+    while at < end:
+        name, start, at = reader.head(at)
+        if name == _TRACK:
+            numbers.append(_find(reader, start, at, _NUMBER))
+    number = numbers[stream]
+    if number is None:
+        raise _Unsure
+    return number

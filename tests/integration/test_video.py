@@ -42,19 +42,19 @@ def test_a_corpus_is_built_checked_and_found_finished(
 def test_a_cell_that_fails_is_reported_and_the_rest_is_written(
     vqcast, ffmpeg: FFmpeg, pattern: Path, tmp_path: Path
 ) -> None:
-    """libvvenc can't encode a picture of 18x18; the larger one goes on."""
-    graph = "testsrc2=s=64x64:r=25,crop=18:18"
+    """libsvtav1 takes no picture wider than 16384; the other one goes on."""
+    graph = "testsrc2=s=16400x18:r=25"
     words = ("-f", "lavfi", "-i", graph, "-frames:v", 3, "-pix_fmt", "yuv420p", "-c:v", "ffv1")
-    small = ffmpeg(*words, tmp_path / "small.mkv")
+    wide = ffmpeg(*words, tmp_path / "wide.mkv")
     out = tmp_path / "c.jsonl"
     done = vqcast(
-        "corpus", "build", small, pattern, "--encoder", "libvvenc", "--cq", 40, "--frames", 3,
+        "corpus", "build", wide, pattern, "--encoder", "libsvtav1", "--cq", 40, "--frames", 3,
         "--no-v1", "--out", out, "--json", code=1,
     )  # fmt: skip
     plain = json.loads(done.stdout)
     assert (plain["cells"], plain["measured"], len(plain["failed"])) == (2, 1, 1)
-    assert plain["failed"][0]["cell"].startswith("small libvvenc")
-    assert "ffmpeg" in plain["failed"][0]["reason"] and "small" in done.stderr
+    assert plain["failed"][0]["cell"].startswith("wide libsvtav1")
+    assert "ffmpeg" in plain["failed"][0]["reason"] and "wide" in done.stderr
     made = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["src"] for row in made] == ["pattern"] * 3
 

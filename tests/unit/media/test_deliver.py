@@ -184,5 +184,5 @@ def test_cancelling_leaves_nothing_behind(ffmpeg: Ffmpeg, tmp_path: Path, tool: 
 
 
 def test_every_software_encoder_has_a_container() -> None:
-    made = {entry.codec for entry in ENCODERS.values()}
+    made = {entry.codec.name for entry in ENCODERS.values()}
     assert made == {"h264", "hevc", "av1", "vp9", "vvc"}

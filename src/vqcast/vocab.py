@@ -13,7 +13,7 @@ The codec block of a row is ``one-hot(slots) + preset_norm + crf_norm``::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +124,26 @@ def slot_of(encoder: str, vocabulary: Sequence[str]) -> int:
     )
 
 
+def recorded_preset(encoder: str, preset: str | None) -> str | None:
+    """``preset``, or None where it is no preset of that encoder: it then counts as not recorded.
+
+    Pooled corpora of other tools write x264's names for every encoder.
+    """
+    return preset if preset in PRESETS.get(encoder, ()) else None
+
+
+def varied_encoders(pairs: Iterable[tuple[str, str | None]]) -> frozenset[str]:
+    """Encoders that the (encoder, preset) pairs of a corpus show with more than one preset.
+
+    Only for these is ``preset_norm`` the ordinal. A column that never varied
+    within an encoder can't be learnt, and another value of it would extrapolate.
+    """
+    seen: dict[str, set[str | None]] = {}
+    for encoder, preset in pairs:
+        seen.setdefault(encoder, set()).add(recorded_preset(encoder, preset))
+    return frozenset(encoder for encoder, presets in seen.items() if len(presets) > 1)
+
+
 def preset_norm(encoder: str, preset: str | None) -> float:
     """Ordinal of ``preset`` in the encoder's list, fastest 0 to slowest 1.
 
@@ -155,14 +175,21 @@ def codec_block(
     vocabulary: Sequence[str],
     cq_min: float,
     cq_max: float,
+    varied: Collection[str] | None = None,
 ) -> NDArray[np.float32]:
-    """The codec block of N rows, float32 ``[N, len(vocabulary) + 2]``."""
+    """The codec block of N rows, float32 ``[N, len(vocabulary) + 2]``.
+
+    ``preset_norm`` is 0.5 for encoders outside ``varied`` (of the training
+    corpus: ``varied_encoders``), and for a preset that is not in the encoder's list.
+    """
     block = np.zeros((len(encoders), len(vocabulary) + 2), dtype=np.float32)
     seen: dict[tuple[str, str | None], tuple[int, float]] = {}
     for row, (encoder, preset, cq) in enumerate(zip(encoders, presets, cqs, strict=True)):
         key = (encoder, preset)
         if key not in seen:
-            seen[key] = (slot_of(encoder, vocabulary), preset_norm(encoder, preset))
+            ordinal = varied is None or encoder in varied
+            known = recorded_preset(encoder, preset) if ordinal else None
+            seen[key] = (slot_of(encoder, vocabulary), preset_norm(encoder, known))
         slot, speed = seen[key]
         block[row, slot] = 1.0
         block[row, -2] = speed

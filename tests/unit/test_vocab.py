@@ -17,7 +17,9 @@ from vqcast.vocab import (
     codec_block_layout,
     crf_norm,
     preset_norm,
+    recorded_preset,
     slot_of,
+    varied_encoders,
 )
 
 V1 = "x264 x265 libsvtav1 libvvenc libvpx-vp9 unknown"
@@ -213,3 +215,23 @@ def test_vaapi_has_no_slot_and_no_preset_list(encoder: str) -> None:
     with pytest.raises(UnknownEncoderError):
         slot_of(encoder, VOCABULARIES[3])
     assert preset_norm(encoder, None) == 0.5
+
+
+def test_a_preset_that_never_varied_within_an_encoder_is_one_half() -> None:
+    encoders = ["libx264", "libx264", "libx265", "libx265", "libsvtav1"]
+    presets = ["fast", "medium", "medium", "medium", None]
+    varied = varied_encoders(zip(encoders, presets, strict=True))
+    assert varied == {"libx264"}
+    block = codec_block(encoders, presets, [28] * 5, VOCABULARIES[2], 18, 38, varied)
+    assert block[:, -2].tolist() == pytest.approx([4 / 9, 5 / 9, 0.5, 0.5, 0.5])
+
+
+def test_another_encoders_preset_counts_as_not_recorded() -> None:
+    """Pooled corpora of other tools write x264's words for every encoder."""
+    assert recorded_preset("libsvtav1", "medium") is None
+    assert recorded_preset("libx265", "medium") == "medium"
+    pairs = [("libsvtav1", "medium"), ("libsvtav1", "slow"), ("libsvtav1", None)]
+    assert varied_encoders(pairs) == frozenset()
+    assert varied_encoders([*pairs, ("libsvtav1", "8")]) == {"libsvtav1"}
+    block = codec_block(["libsvtav1"], ["medium"], [28], VOCABULARIES[2], 18, 38)
+    assert block[0, -2] == 0.5

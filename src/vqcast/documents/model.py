@@ -17,6 +17,18 @@ class SidecarCorpus(Document, frozen=True, kw_only=True):
     cq_max: float
 
 
+ORDINAL, CONSTANT = "ordinal", "constant"
+
+
+class PresetUse(Document, frozen=True, kw_only=True):
+    """Which presets of an encoder trained a model, and what ``preset_norm`` was for them."""
+
+    seen: list[str | None]
+    """Fastest first; null for rows that record none, or one that is not the encoder's."""
+    used: str
+    """``ordinal``, or ``constant`` (0.5) where there was one preset only."""
+
+
 class TrainingRecipe(Document, frozen=True, kw_only=True):
     """How a shipped network was fitted."""
 

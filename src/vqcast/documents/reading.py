@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vqcast.documents.base import Document
-from vqcast.documents.model import SidecarCorpus
+from vqcast.documents.model import PresetUse, SidecarCorpus
 from vqcast.interval import Calibration
 
 
@@ -48,6 +48,9 @@ class ModelInfo(Document, frozen=True, kw_only=True):
     cq_max: float | None = None
     slot_rows: dict[str, int] | None = None
     unknown_encoders: dict[str, int] | None = None
+    presets: dict[str, PresetUse] | None = None
+    cq_ranges: dict[str, list[float]] | None = None
+    """Smallest and largest quality that each encoder was trained with."""
     untrained_slots: list[str] | None = None
     """Found by an import where nobody counted ``slot_rows``."""
     level: float | None = None

@@ -12,7 +12,7 @@ from vqcast.corpus.table import Corpus
 from vqcast.errors import CorpusError
 from vqcast.families import Family
 from vqcast.regressor.engine import Columns
-from vqcast.vocab import UNKNOWN, codec_block, slot_of
+from vqcast.vocab import UNKNOWN, codec_block, slot_of, varied_encoders
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,9 @@ def columns_of(corpus: Corpus, family: Family) -> Columns:
     if family.vocabulary:
         settings, setting_of_row = corpus.settings()
         encoders, presets, cqs = zip(*settings, strict=True)
+        varied = varied_encoders(zip(encoders, presets, strict=True))
         block = codec_block(
-            encoders, presets, cqs, family.vocabulary, corpus.cq_min, corpus.cq_max
+            encoders, presets, cqs, family.vocabulary, corpus.cq_min, corpus.cq_max, varied
         )[setting_of_row]
     else:
         block = np.zeros((len(corpus), 0), dtype=np.float32)

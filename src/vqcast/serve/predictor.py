@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vqcast.documents.model import SidecarCorpus
 from vqcast.documents.reading import ModelInfo
 from vqcast.errors import EvidenceError, FeatureError, InputError, ModelRefused
 from vqcast.interval import (
@@ -29,8 +28,9 @@ from vqcast.interval import (
     largest_level,
     out_of_reach,
 )
+from vqcast.serve.codec import CodecRow, Encode, codec_row, vocabulary_of
 from vqcast.serve.guard import FRAMES_A_CALL, Session
-from vqcast.vocab import FEATURES, NEUTRAL, UNKNOWN, crf_norm, preset_norm, slot_of
+from vqcast.vocab import FEATURES
 
 DEFAULT_LEVEL = 0.90
 """The level of the interval of a one graph whose sidecar names none."""
@@ -63,6 +63,20 @@ def _distance_warning(distance: NDArray[np.float64]) -> list[str]:
         f"{far} of {len(distance)} frames lie outside the training features (up to "
         f"{distance.max():.1f} times their 99th percentile): their intervals are wider"
     ]
+
+
+def _unseen_factor(row: CodecRow, calibration: Calibration) -> float:
+    """By how much the interval widens for what training never had."""
+    if row.unseen_encoder:
+        return calibration.unseen_slot_factor
+    return calibration.unseen_preset_factor if row.unseen_setting else 1.0
+
+
+def _factor_warning(factor: float, calibration: Calibration) -> list[str]:
+    if factor == 1.0:
+        return []
+    by = "as measured on" if calibration.factors_measured else "an assumption, not measured on"
+    return [f"the interval is {factor:.3g} times as wide, {by} what was held out of training"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +187,7 @@ class Predictor:
     @property
     def vocabulary(self) -> list[str]:
         """The encoder slots, as the model's sidecar gives them."""
-        return self._info.encoder_vocab or self._info.codec_vocab or []
+        return vocabulary_of(self._info)
 
     @property
     def size(self) -> int:
@@ -202,31 +216,38 @@ class Predictor:
         that the calibration can't stand by.
         """
         table = self._features(features)
-        warnings = list(self._notices)
-        slot: str | None = None
+        row: CodecRow | None = None
         codec: NDArray[np.float32] | None = None
         if self.codec_aware:
-            block, slot = self._codec_row(encoder, cq, preset, crf_norm, preset_norm, warnings)
-            codec = np.tile(block, (len(table), 1))
+            encode = Encode(encoder, cq, preset, crf_norm, preset_norm)
+            row = codec_row(self._info, encode)
+            codec = np.tile(row.block, (len(table), 1))
+        warnings = [*self._notices, *(row.warnings if row else ())]
         calibration = self._networks.calibration
         if calibration is None:
             mean, std = self._score_members(table, codec)
             interval = None
         else:
-            foreign = self._is_foreign(encoder, slot)
+            factor = 1.0 if row is None else _unseen_factor(row, calibration)
+            # The graph itself widens for a slot without training rows.
+            inside = row is not None and self._slot_rows(row) == 0
             mean, std, interval = self._score_calibrated(
-                table, codec, calibration, level, foreign=foreign
+                table, codec, calibration, level, widen=1.0 if inside else factor
             )
+            warnings += _factor_warning(factor, calibration)
             warnings += _distance_warning(calibration.distance(table))
-        rows = self._info.slot_rows
         return Prediction(
             mean=mean,
             std=std,
             warnings=tuple(warnings),
-            slot=slot,
-            slot_rows=rows.get(slot, 0) if rows is not None and slot is not None else None,
+            slot=None if row is None else row.slot,
+            slot_rows=None if row is None else self._slot_rows(row),
             interval=interval,
         )
+
+    def _slot_rows(self, row: CodecRow) -> int | None:
+        rows = self._info.slot_rows
+        return None if rows is None else rows.get(row.slot, 0)
 
     def _score_members(
         self, table: NDArray[np.float64], codec: NDArray[np.float32] | None
@@ -248,7 +269,7 @@ class Predictor:
         calibration: Calibration,
         level: float | None,
         *,
-        foreign: bool,
+        widen: float,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], Interval]:
         """Score, spread and interval by the ensemble's one graph.
 
@@ -263,8 +284,7 @@ class Predictor:
         scale = half / calibration.quantile(own)
         lost = (lower <= VMAF_MIN) & (upper >= VMAF_MAX)  # clipped twice: how far is unknown
         scale[lost] = VMAF_MAX / min(quantile, calibration.quantile(own))
-        if foreign:
-            scale = scale * calibration.unseen_slot_factor
+        scale = scale * widen
         frame = bounds(score, quantile * scale)
         centre, reach = float(score.mean()), float(scale.mean())
         pooled_half = calibration.quantile(level, pooled=True) * reach
@@ -273,10 +293,6 @@ class Predictor:
             level, *frame, float(pooled[0]), float(pooled[1]), centre, reach, calibration
         )
         return score, std, interval
-
-    def _is_foreign(self, encoder: str | None, slot: str | None) -> bool:
-        """Whether an encoder, or none named, fell into a slot that others trained."""
-        return slot == UNKNOWN and encoder not in (self._info.unknown_encoders or {})
 
     def _features(self, features: ArrayLike) -> NDArray[np.float64]:
         try:
@@ -289,87 +305,3 @@ class Predictor:
             row = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0])
             raise FeatureError(f"frame {row} has a feature that is not finite")
         return table
-
-    def _codec_row(
-        self,
-        encoder: str | None,
-        cq: float | None,
-        preset: str | None,
-        quality: float | None,
-        speed: float | None,
-        warnings: list[str],
-    ) -> tuple[NDArray[np.float32], str]:
-        """The codec block of one encode ``[slots + 2]``, and the slot it fell into."""
-        vocabulary = self.vocabulary
-        if encoder is None and UNKNOWN not in vocabulary:
-            raise InputError(
-                f"{self.model_id} needs the encoder: its vocabulary has no slot for none",
-                hint=f"one of: {', '.join(vocabulary)}",
-            )
-        name = encoder or UNKNOWN
-        index = slot_of(name, vocabulary)
-        slot = vocabulary[index]
-        self._note_slot(encoder, slot, warnings)
-        if quality is None:
-            quality = self._quality(cq, warnings)
-        elif not 0.0 <= quality <= 1.0:
-            warnings.append(f"crf_norm {quality:g} is outside the trained range 0..1")
-        if speed is None:
-            speed = preset_norm(name, preset)
-        block = np.zeros(len(vocabulary) + 2, dtype=np.float32)
-        block[index], block[-2], block[-1] = 1.0, speed, quality
-        if not np.all(np.isfinite(block)):
-            raise FeatureError("crf_norm and preset_norm must be finite")
-        return block, slot
-
-    def _note_slot(self, encoder: str | None, slot: str, warnings: list[str]) -> None:
-        rows, trained = self._info.slot_rows, self._info.unknown_encoders or {}
-        untrained = self._info.untrained_slots
-        if encoder is None:
-            warnings.append(f"no encoder given: scored in the slot {slot!r}")
-        elif slot == UNKNOWN and encoder in trained:
-            warnings.append(
-                f"encoder {encoder!r} is outside the vocabulary: scored in the slot 'unknown', "
-                f"which {trained[encoder]} rows of it trained"
-            )
-        elif slot == UNKNOWN and encoder != UNKNOWN:
-            by = "which has no training"
-            if trained:
-                by = f"trained by {', '.join(sorted(trained))}"
-            elif rows is None and UNKNOWN not in (untrained or []):
-                by = "and the model's sidecar does not say what trained that"
-            warnings.append(
-                f"encoder {encoder!r} is outside the vocabulary and was never seen: scored in the "
-                f"slot 'unknown', {by}"
-            )
-        if slot in (untrained or []) or (rows is not None and rows.get(slot, 0) == 0):
-            warnings.append(
-                f"slot {slot!r} has no training rows, and its predictions can be points off: a "
-                "codec-blind model (fr_regressor_v1) does not depend on it"
-            )
-        elif rows is None and untrained is None and slot != UNKNOWN:
-            warnings.append(
-                f"the model's sidecar does not count its training rows: nothing says that the slot "
-                f"{slot!r} was trained"
-            )
-
-    def _quality(self, cq: float | None, warnings: list[str]) -> float:
-        low, high = self._cq_range()
-        if cq is None:
-            warnings.append("no quality given: crf_norm is 0.5")
-            return NEUTRAL
-        if low is None or high is None:
-            raise InputError(
-                f"{self.model_id}: its sidecar records no quality range",
-                hint="give crf_norm (and preset_norm) instead of cq",
-            )
-        value = crf_norm(float(cq), low, high)
-        if not 0.0 <= value <= 1.0:
-            warnings.append(f"quality {cq:g} is outside the trained range {low:g}..{high:g}")
-        return value
-
-    def _cq_range(self) -> tuple[float | None, float | None]:
-        corpus = self._info.corpus
-        if isinstance(corpus, SidecarCorpus):
-            return corpus.cq_min, corpus.cq_max
-        return self._info.cq_min, self._info.cq_max

@@ -24,8 +24,11 @@ from vqcast.errors import (
     VqcastError,
 )
 from vqcast.serve.predictor import Predictor
+from vqcast.vocab import PRESETS as LISTS
+from vqcast.vocab import preset_norm
 
 FEATURES = np.array([[0.9, 0.7, 0.8, 0.85, 0.9, 3.0]] * 5)
+PRESETS = LISTS["libx264"]
 KNOWN = {"encoder": "libx264", "cq": 28, "preset": "medium"}
 
 
@@ -305,6 +308,66 @@ def test_a_model_without_an_interval_says_that_it_cant_be_sure(predictor: Predic
     for ask in (lambda: made.probability(93.0), lambda: made.reaches(93.0, 0.9)):
         with pytest.raises(EvidenceError, match="no calibrated interval"):
             ask()
+
+
+def seen(house: House, presets: dict[str, Any], ranges: dict[str, list[float]]) -> Predictor:
+    """The ensemble whose sidecars say which presets and qualities trained it."""
+    for seed in range(5):
+        name = f"{MEMBER[:-1]}{seed}.json"
+        edit(house.registry / name, lambda s: s.update(presets=presets, cq_ranges=ranges))
+    reseal(house.registry)
+    return vqcast.load(registry=house.registry)
+
+
+VARIED = {"libx264": {"seen": ["fast", "medium"], "used": "ordinal"}}
+CONSTANT = {"libx264": {"seen": ["medium"], "used": "constant"}}
+RANGES = {"libx264": [20.0, 36.0]}
+
+
+def test_a_preset_that_training_never_had_is_named(house: House) -> None:
+    predictor = seen(house, VARIED, RANGES)
+    assert predictor.predict(FEATURES, **KNOWN).warnings == ()
+    assert only_warning(predictor, preset="placebo") == (
+        "preset 'placebo' of libx264 was never in training (fast, medium)"
+    )
+    assert "no preset given" in only_warning(predictor, preset=None)
+    fast = predictor.predict(FEATURES, **(KNOWN | {"preset": "fast"}))
+    assert not np.array_equal(fast.mean, predictor.predict(FEATURES, **KNOWN).mean)
+
+
+def test_a_preset_that_never_varied_is_one_half_whatever_it_is(house: House) -> None:
+    predictor = seen(house, CONSTANT, RANGES)
+    made = {name: predictor.predict(FEATURES, **(KNOWN | {"preset": name})) for name in PRESETS}
+    assert made["medium"].warnings == ()
+    assert all(
+        "never in training (medium)" in made[p].warnings[0] for p in PRESETS if p != "medium"
+    )
+    same = vqcast.load(registry=house.registry).predict(
+        FEATURES, encoder="libx264", cq=28, preset_norm=0.5
+    )
+    assert same.warnings == ()
+    for prediction in made.values():
+        assert np.array_equal(prediction.mean, same.mean)
+
+
+def test_norms_are_held_to_what_was_seen_too(house: House) -> None:
+    predictor = seen(house, VARIED, RANGES)
+    about = {"encoder": "libx264", "crf_norm": 0.5}
+    known = [preset_norm("libx264", name) for name in ("fast", "medium")]
+    assert all(predictor.predict(FEATURES, **about, preset_norm=x).warnings == () for x in known)
+    (other,) = predictor.predict(FEATURES, **about, preset_norm=0.9).warnings
+    assert "is of no preset in training (fast, medium)" in other
+    (beyond,) = predictor.predict(
+        FEATURES, encoder="libx264", crf_norm=0.8, preset_norm=known[0]
+    ).warnings
+    assert beyond == "crf_norm 0.8 is outside the trained range 0..0.667 of libx264"
+
+
+@pytest.mark.parametrize(("cq", "inside"), [(20, True), (36, True), (37, False), (19, False)])
+def test_a_quality_is_held_to_its_own_encoders_range(house: House, cq: int, inside: bool) -> None:
+    made = seen(house, VARIED, RANGES).predict(FEATURES, **(KNOWN | {"cq": cq}))
+    words = f"quality {cq} is outside the trained range 20..36 of libx264"
+    assert made.warnings == (() if inside else (words,))
 
 
 @pytest.fixture(scope="module")

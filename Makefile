@@ -6,14 +6,16 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup test lint crash hostile attacks demo corpus presets curves networks datasheet retrain figures cards evaluation lift bench bench-tune bench-corpus scaling docs transcripts clean help
+.PHONY: setup quick test coverage release-check lint crash hostile attacks demo corpus presets curves networks datasheet retrain figures cards evaluation lift bench bench-tune bench-corpus scaling docs transcripts clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
-	@echo "make test       the linters and the whole test suite"
+	@echo "make quick      at every change: the linters, and the unit tests that need neither ffmpeg nor seconds"
+	@echo "make test       the linters and the whole test suite (make coverage: with the lines that it runs)"
+	@echo "make release-check  build wheel and sdist, install each in an empty environment, use it"
 	@echo "make attacks    break it on purpose, in full, and write docs/reliability.md (make crash, make hostile: a part)"
 	@echo "make retrain    train, gate and promote every model on the shipped corpus into model/tiny and model/forecast"
-	@echo "make figures    write README's tables and docs from the evidence"
+	@echo "make figures    write the cards, the datasheets and README's figures from the evidence"
 	@echo "make docs       build the documentation site into build/site"
 	@echo "make corpus CLIPS=DIR   measure the shipped corpus again (about half an hour)"
 	@echo "make presets CLIPS=DIR, make curves CLIPS=DIR  measure the corpora of mixed presets and of many qualities again"
@@ -33,8 +35,21 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two processes: every test keeps to its own folder, and those of one fixture that costs minutes stay together.
+PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup
+
+quick: lint
+	$(PYTEST) -m "(unit or property) and not ffmpeg and not slow"
+
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+coverage: setup
+	$(PYTEST) --cov --cov-report=json:build/coverage.json
+	$(BIN)/python -m tools.coverage_page build/coverage.json --evidence docs/evidence/coverage.json --markdown docs/testing.md
+
+release-check: setup
+	$(BIN)/python tools/release_check.py --keep dist
 
 # The counted suites in full: faults, kills and power cuts; tampering, hostile files, names and videos.
 crash hostile: setup
@@ -125,7 +140,7 @@ retrain: setup
 
 figures: setup datasheet
 	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --lift data/phase_a/lift.json --out docs/models --readme README.md
-	$(BIN)/vqcast registry cards model/forecast --out docs/models
+	$(BIN)/vqcast registry cards model/forecast $(foreach drop,phase_a presets curves,--provenance data/$(drop)/PROVENANCE.json) --out docs/models --readme README.md
 	$(BIN)/python docs/site/transcripts.py
 
 cards: figures

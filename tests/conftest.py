@@ -42,6 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(TESTS).parts[0]
         if folder in FOLDERS:
             item.add_marker(folder)
+        if folder == "docs":  # one build of the site for all of them
+            item.add_marker(pytest.mark.xdist_group("docs"))
         fixtures = set(getattr(item, "fixturenames", ()))
         if {"tool", "ffmpeg"} & fixtures:
             item.add_marker("ffmpeg")

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from docstrings import cell, code_cell, markdown, sentence, table
 
-from vqcast import errors
+from vqcast import errors, extras
 from vqcast.cli.main import app
 
 _REMARK = re.compile(r"\s*\[((?:default|required|env var|x>|\d)[^\]]*)\]$")
@@ -40,6 +40,12 @@ def refusals() -> str:
         for each in classes[1:]
     ]
     return table(["error", "exit code", "cause"], rows)
+
+
+def extras_table() -> str:
+    """Markdown table of the extras, from the one that the commands read."""
+    rows = [[code_cell(name), brings, commands] for name, brings, commands in extras.table()]
+    return table(["extra", "for", "commands that need it"], rows)
 
 
 def _below(owner: type) -> list[Any]:

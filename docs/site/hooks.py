@@ -55,6 +55,7 @@ def _encoder_entry() -> str:
 WRITERS: dict[str, Callable[[], str]] = {
     "encoder": _encoder_entry,
     "cli": cli_page.page,
+    "extras": cli_page.extras_table,
     "refusals": cli_page.refusals,
     "json": json_page.page,
     "python": python_page.page,

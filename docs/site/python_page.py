@@ -23,6 +23,8 @@ def page() -> str:
             _type("Prediction", vqcast.Prediction),
             _type("Interval", vqcast.Interval),
             _type("Trust", vqcast.Trust),
+            _function("vqcast.predict", vqcast.predict),
+            _type("PairPrediction", vqcast.PairPrediction),
             _function("vqcast.tune", vqcast.tune),
             _type("TuneRequest", vqcast.TuneRequest),
             _function("vqcast.encode", vqcast.encode),

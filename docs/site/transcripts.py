@@ -7,6 +7,7 @@ those on the demo's clip, which no model has seen, too; ``make figures`` only th
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "transcripts"
+README = ROOT / "README.md"
 PICTURES = ROOT / "docs" / "images"
 TUNE = "vqcast tune bikes.mp4 --encoder libsvtav1 --target 93"
 EVIDENCE = "model/tiny/evidence/fr_regressor_v2_ensemble_v1"
@@ -82,7 +84,14 @@ def _keep(name: str, code: int, said: str) -> None:
     if code not in (0, 3, 4):
         sys.exit(said)
     (OUT / f"{name}.txt").write_text(said)
+    README.write_text(shown(README.read_text(), name, said))
     print(f"wrote {name}.txt")
+
+
+def shown(page: str, name: str, said: str) -> str:
+    """``page`` with the transcript in the block under its ``<!-- transcript: name -->``, if any."""
+    block = rf"(<!-- transcript: {name} -->\n```text\n).*?(```)"
+    return re.sub(block, lambda found: f"{found[1]}{said}{found[2]}", page, flags=re.S)
 
 
 if __name__ == "__main__":

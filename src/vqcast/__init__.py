@@ -1,11 +1,12 @@
 """vqcast: forecast, tune and measure video encodes, with a stated confidence.
 
-Predicting needs neither torch nor ffmpeg; tuning and encoding need the ``media`` extra::
+Predicting needs neither torch nor ffmpeg; video files need the ``media`` extra::
 
     import vqcast
 
     predictor = vqcast.load("fr_regressor_v2_ensemble_v1")
     prediction = predictor.predict(features, encoder="libx264", cq=28, preset="medium")
+    pair = vqcast.predict("film.mkv", "encode.mkv", encoder="libx264", cq=28, preset="medium")
 
     asked = vqcast.TuneRequest(encoder="libsvtav1", target=93)
     result = vqcast.tune("film.mkv", asked)
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from vqcast.tuning.encode import encode
     from vqcast.tuning.request import TuneRequest
     from vqcast.tuning.session import tune
+    from vqcast.workflow.predict import PairPrediction, predict
 
 __version__ = "0.1.0"
 __all__ = [
     "EncodeResult",
     "Interval",
+    "PairPrediction",
     "Prediction",
     "Predictor",
     "Trust",
@@ -46,12 +49,14 @@ __all__ = [
     "encode",
     "errors",
     "load",
+    "predict",
     "tune",
 ]
 
 _HOMES = {
     "EncodeResult": "documents.tune",
     "Interval": "serve.predictor",
+    "PairPrediction": "workflow.predict",
     "Prediction": "serve.predictor",
     "Predictor": "serve.predictor",
     "Trust": "serve.trust",
@@ -61,6 +66,7 @@ _HOMES = {
     "TuneStart": "documents.tune",
     "encode": "tuning.encode",
     "load": "serve.load",
+    "predict": "workflow.predict",
     "tune": "tuning.session",
 }
 """Public name -> the module that it is loaded from on first use.

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from studies.lift.judge import LIFT, NO_LIFT, Interval, LiftReport, LiftStudy
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.corpus.table import load
 from vqcast.families import Recipe
@@ -60,7 +61,7 @@ def lift(
     again. A killed run goes on where it stopped when the same command is run
     again. The exit code is 0 whatever the answer is.
     """
-    options.require_train()
+    extras.require("train")
     from studies.lift.lab import Lab
     from studies.lift.studies import measure
     from vqcast.documents import encode, to_dict

@@ -117,7 +117,7 @@ def test_the_reference_has_every_command_and_option_that_help_prints(site: Path)
 
 
 def test_commands_of_the_pages_exist() -> None:
-    known = commands()
+    known = commands() | {"": typer.main.get_command(app)}
     options = {
         name: {each for param in command.params for each in param.opts + param.secondary_opts}
         for name, command in known.items()
@@ -127,12 +127,19 @@ def test_commands_of_the_pages_exist() -> None:
         for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.M | re.S):
             for line in re.findall(r"^(?:\$ )?(vqcast .*)$", block.replace("\\\n", " "), re.M):
                 words = shlex.split(line.partition(" | ")[0], comments=True)[1:]
-                name = " ".join(words[: 2 if words[0] in ("corpus", "registry") else 1])
+                depth = 2 if words[0] in ("corpus", "registry") else not words[0].startswith("-")
+                name = " ".join(words[:depth])
                 bad = [word for word in words if word.startswith("-")]
                 bad = [word for word in bad if word not in options.get(name, ())]
                 if name not in known or bad:
                     wrong.append((page.name, line, bad))
     assert wrong == []
+
+
+def test_the_readme_starts_with_what_a_command_really_printed() -> None:
+    readme = (ROOT / "README.md").read_text()
+    said = (DOCS / "transcripts" / "encode.txt").read_text()
+    assert readme.startswith(f"# vqcast\n\n<!-- transcript: encode -->\n```text\n{said}```\n")
 
 
 def test_shipped_documents_fit_the_schemas_of_the_site(site: Path) -> None:

@@ -9,14 +9,12 @@ import pytest
 
 import vqcast
 from vqcast.corpus.check import describe, oddities
-from vqcast.corpus.provenance import datasheet
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents import jsontext
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import PROMOTE, judge
 from vqcast.families import ENSEMBLE, FAMILIES
 from vqcast.media.encoders import ENCODERS
-from vqcast.pages import cards
 from vqcast.registry import law
 from vqcast.serve.folder import Folder
 
@@ -80,31 +78,6 @@ def test_the_shipped_corpus_holds_six_encoders_on_every_clip(corpus: Corpus) -> 
 
 def test_every_clip_is_credited(provenance: dict) -> None:
     assert all(source["licence"] and source["origin"] for source in provenance["sources"])
-
-
-def test_the_datasheet_is_what_the_command_writes(corpus: Corpus, provenance: dict) -> None:
-    assert (DATA / "DATASHEET.md").read_text() == datasheet(corpus, provenance)
-
-
-def test_the_presets_datasheet_is_what_the_command_writes() -> None:
-    drop = ROOT / "data" / "presets"
-    origin = jsontext.parse((drop / "PROVENANCE.json").read_bytes(), where="PROVENANCE.json")
-    corpus = load(drop / "per_frame_canonical6.jsonl.gz")
-    assert (drop / "DATASHEET.md").read_text() == datasheet(corpus, origin)
-    assert all(len(each["presets"]) == 3 for each in describe(corpus)["encoders"].values())
-
-
-def test_the_cards_are_what_the_command_writes(folder: Folder, provenance: dict) -> None:
-    study = DATA / "lift.json"
-    lift = jsontext.parse(study.read_bytes(), where="lift.json") if study.exists() else None
-    for entry in cards.families_in(folder.files):
-        page = cards.card(entry, folder.files, provenance=provenance, lift=lift)
-        assert (ROOT / "docs" / "models" / f"{entry.id}.md").read_text() == page
-
-
-def test_the_readme_figures_are_what_the_command_writes(folder: Folder) -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert cards.with_block(readme, cards.summary(folder.files, ENSEMBLE)) == readme
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:

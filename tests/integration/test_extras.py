@@ -7,8 +7,7 @@ import sys
 
 EXTRAS = (
     "av", "cryptography", "dask", "distributed", "fsspec", "imageio_ffmpeg", "jinja2",
-    "matplotlib", "numba",
-    "polars", "pyarrow", "s3fs", "scipy", "torch",
+    "matplotlib", "numba", "polars", "pyarrow", "s3fs", "scipy", "torch",
 )  # fmt: skip
 WITHOUT = f"""
 import importlib.machinery, sys
@@ -55,6 +54,9 @@ def test_what_needs_an_extra_names_it(python_environment: dict[str, str]) -> Non
         ("train", "--corpus", "corpus.jsonl", "--out-dir", "run"),
         ("train", "--model", "crf_forecast_v1", "--corpus", "c.jsonl", "--out-dir", "run"),
         ("corpus", "plot", "corpus.jsonl", "-o", "x.png"),
+        ("corpus", "datasheet", "corpus.jsonl", "--out", "x.md"),
+        ("registry", "cards", "--out", "x"),
+        ("evaluate", "--corpus", "corpus.jsonl"),
     ):
         done = bare(*words, environment=python_environment)
         assert done.returncode == 2 and "Traceback" not in done.stderr, (words, done.stderr)

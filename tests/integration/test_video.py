@@ -86,6 +86,35 @@ def test_the_shipped_models_predict_without_a_registry_named(
     assert abs(plain["pooled"]["predicted"] - plain["pooled"]["measured"]) < 25
 
 
+def test_the_shipped_ensemble_says_how_sure_a_clip_is_to_reach_a_target(
+    vqcast, refusal, pattern: Path, encoded: Path
+) -> None:
+    """The interval inverted: sure below it, not sure above it, rising all the way."""
+    words = ("predict", pattern, encoded, "--encoder", "libx264", "--cq", 30, "--json")
+
+    def asked(target: float, confidence: float, code: int) -> dict[str, float]:
+        more = ("--target", target, "--quality-confidence", confidence)
+        return json.loads(vqcast(*words, *more, code=code).stdout)
+
+    plain = json.loads(vqcast(*words).stdout)
+    level, pooled = plain["level"], plain["pooled"]
+    assert not {"target", "confidence", "probability", "reached"} & plain.keys()
+    sure = asked(round(pooled["lower"] - 0.01, 4), level, 0)
+    assert sure["reached"] is True and sure["probability"] >= level
+    even = asked(round(pooled["predicted"], 4), level, 3)
+    assert even["reached"] is False and even["probability"] < level
+    above = asked(min(pooled["upper"] + 1, 100), 0.5, 3)
+    assert above["probability"] <= even["probability"] <= sure["probability"]
+    del above["reached"], above["probability"], above["target"], above["confidence"]
+    assert above == plain
+    told = vqcast(*words[:-1], "--target", 1, "--quality-confidence", 0.9).stdout
+    assert "VMAF 1 or more: at least" in told and "reached" in told
+    assert "target" in refusal(*words, "--target", 101)
+    assert "confidence" in refusal(*words, "--target", 50, "--quality-confidence", 1.5)
+    assert "groups" in refusal(*words, "--target", 50, "--quality-confidence", 0.999)
+    assert "no calibrated" in refusal(*words, "--target", 50, "--model", "fr_regressor_v2")
+
+
 def test_thin_ground_is_said_aloud(vqcast, chain: House, pattern: Path, encoded: Path) -> None:
     words = ("predict", pattern, encoded, "--registry", chain.registry)
     done = vqcast(*words, "--encoder", "mpeg2video", "--cq", 99)

@@ -26,6 +26,10 @@ def predict() -> None:
     if interval is not None:
         assert_type(interval, vqcast.Interval)
         assert_type(interval.pooled_lower, float)
+    assert_type(prediction.probability(93), float)
+    pair = vqcast.predict("film.mkv", Path("encode.mkv"), predictor, cq=28)
+    assert_type(pair, vqcast.PairPrediction)
+    assert_type(pair.measured, NDArray[np.float64])
     predictor.predict([[0.9] * 6], encoder=264)  # wrong
     vqcast.load(public_key="public.pem")  # wrong: that is Trust's
 

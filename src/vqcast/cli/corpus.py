@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.corpus_build import build, numbers
 from vqcast.cli.corpus_plot import plot
-from vqcast.errors import DocumentError, InputError
+from vqcast.errors import InputError
 
 app = typer.Typer(help="Build and check corpora of measured frames.", no_args_is_help=True)
 app.command()(build)
@@ -117,7 +118,8 @@ def merge(
     from vqcast.corpus.merge import merge as merge_corpora
     from vqcast.corpus.merge import merged_provenance
     from vqcast.corpus.table import load
-    from vqcast.documents import jsontext
+    from vqcast.documents import decode, encode
+    from vqcast.documents.provenance import CorpusProvenance
     from vqcast.durable.files import read_regular, write_atomic
 
     if provenance is not None and not origin:
@@ -129,9 +131,11 @@ def merge(
     if provenance is not None:
         words = ["vqcast corpus merge", *map(str, files), f"--out {out}"]
         words += [f"--origin {path}" for path in origin or []] + [f"--provenance {provenance}"]
-        origins = [jsontext.parse(read_regular(path), where=str(path)) for path in origin or []]
+        origins = [
+            decode(CorpusProvenance, read_regular(path), where=str(path)) for path in origin or []
+        ]
         document = merged_provenance(load(out), origins, command=" ".join(words))
-        write_atomic(provenance, jsontext.dump(document))
+        write_atomic(provenance, encode(document))
         render.say(f"wrote {provenance}")
 
 
@@ -154,21 +158,24 @@ def convert(
 @app.command()
 def datasheet(
     file: Annotated[Path, typer.Argument(help="The corpus.")],
-    provenance: Annotated[Path, typer.Option("--provenance", help="Its provenance file.")],
     out: Annotated[Path, typer.Option("--out", help="The Markdown page to write.")],
+    provenance: Annotated[
+        Path | None,
+        typer.Option("--provenance", help="Its provenance file, as `corpus build` writes it."),
+    ] = None,
 ) -> None:
-    """Write a corpus's datasheet: content, making, licences, limits."""
-    from vqcast.corpus.provenance import datasheet as page
+    """Write a corpus's datasheet: contents, making, licences, limits."""
+    extras.require("corpus datasheet")
     from vqcast.corpus.table import load
-    from vqcast.documents import jsontext
+    from vqcast.documents import decode
+    from vqcast.documents.provenance import CorpusProvenance
     from vqcast.durable.files import read_regular, write_atomic
+    from vqcast.pages.datasheet import datasheet as page
 
-    origin = jsontext.parse(read_regular(provenance), where=str(provenance))
-    try:
-        text = page(load(file), origin)
-    except (KeyError, TypeError) as error:
-        raise DocumentError(f"{provenance}: is no provenance: lacks {error}") from error
-    write_atomic(out, text.encode())
+    origin = None
+    if provenance is not None:
+        origin = decode(CorpusProvenance, read_regular(provenance), where=str(provenance))
+    write_atomic(out, page(load(file), origin).encode())
     render.say(f"wrote {out}")
 
 

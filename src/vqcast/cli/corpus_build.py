@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.errors import InputError, VqcastError
 
@@ -99,7 +100,7 @@ def build(
     Interrupted at any point and started again, it goes on with the next cell.
     Exit code 1 where a cell failed; the rest is written all the same.
     """
-    options.require_media()
+    extras.require("corpus build")
     from vqcast.corpus.build import build as build_corpus
     from vqcast.corpus.build import cells_folder
     from vqcast.corpus.copies import Copies
@@ -108,7 +109,8 @@ def build(
     from vqcast.corpus.remote import local_path
     from vqcast.corpus.store import open_store
     from vqcast.corpus.writing import check_name
-    from vqcast.documents import jsontext
+    from vqcast.documents import encode
+    from vqcast.documents.forecast import CorpusPin
     from vqcast.durable.files import write_atomic
     from vqcast.media.doctor import libvmaf_version, require_devices
     from vqcast.media.source import Intake, RawFormat, probe
@@ -170,11 +172,9 @@ def build(
             libvmaf_version(tool),
             known,
             command=_command(sources, manifest),
-            corpus_name=out.name,
-            corpus_sha256=built.sha256,
-            n_rows=built.rows,
+            corpus=CorpusPin(path=out.name, sha256=built.sha256, n_rows=built.rows),
         )
-        write_atomic(provenance_file or _default_provenance(out), jsontext.dump(origin))
+        write_atomic(provenance_file or _default_provenance(out), encode(origin))
     if json:
         render.print_json(
             {
@@ -223,7 +223,7 @@ def _executor(
             amounts[name] = 0.0
         if not name or not 0.0 < amounts[name] < float("inf"):
             raise InputError(f"--resource {text!r} is not NAME=AMOUNT, such as NVENC=1")
-    options.require("cluster", "distributed")
+    extras.require("corpus build --scheduler")
     return DaskCluster(scheduler, amounts)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 
 
@@ -19,7 +20,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw VMAF over bits and over the quality number, a curve for each encoder."""
-    options.require("report", "jinja2", "matplotlib")
+    extras.require("corpus plot")
     from vqcast.corpus.table import load
     from vqcast.pages import curve_charts, ink, picture, points
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vqcast import __version__
+from vqcast import __version__, extras
 from vqcast.cli import options, render
 from vqcast.errors import VqcastError
 
 if TYPE_CHECKING:
     from vqcast.media.doctor import Finding
 
-_EXTRAS = {
-    "media": ("imageio_ffmpeg", "av"),
-    "train": ("numba", "scipy", "polars"),
-}
+_MAIN_JOB = ("corpus build", "train", "promote", "predict")
+_REQUIRED = {"libx264", "vmaf_v0.6.1"}
 
 
 def doctor(json: options.Json = False) -> None:
@@ -31,25 +28,18 @@ def doctor(json: options.Json = False) -> None:
     facts: dict[str, Any] = {
         "vqcast": __version__,
         "python": platform.python_version(),
-        "extras": {
-            extra: [name for name in modules if importlib.util.find_spec(name) is None]
-            for extra, modules in _EXTRAS.items()
-        },
+        "extras": {name: list(each.absent) for name, each in extras.EXTRAS.items()},
+        "commands": [_command(name) for name in extras.NEEDS],
         "ffmpeg": None,
         "encoders": [],
         "vmaf_models": [],
     }
-    advice = [
-        f"pip install 'vqcast[{extra}]'  (missing: {', '.join(missing)})"
-        for extra, missing in facts["extras"].items()
-        if missing
-    ]
-    if not facts["extras"]["media"]:
+    lacking = dict.fromkeys(name for each in _MAIN_JOB for name in extras.absent(each))
+    advice = [extras.install(*lacking)] if lacking else []
+    if "media" not in lacking:
         advice += _examine(facts)
-    works = {
-        finding["name"] for finding in facts["encoders"] + facts["vmaf_models"] if finding["works"]
-    }
-    ready = not any(facts["extras"].values()) and {"libx264", "vmaf_v0.6.1"} <= works
+    works = {each["name"] for each in facts["encoders"] + facts["vmaf_models"] if each["works"]}
+    ready = not lacking and works >= _REQUIRED
     facts |= {"ready": ready, "advice": advice}
     if json:
         render.print_json(facts)
@@ -57,6 +47,12 @@ def doctor(json: options.Json = False) -> None:
         _show(facts)
     if not ready:
         raise typer.Exit(1)
+
+
+def _command(name: str) -> dict[str, Any]:
+    lacking = extras.absent(name)
+    install = extras.install(*lacking) if lacking else None
+    return {"name": name, "can_run": not lacking, "install": install}
 
 
 def _examine(facts: dict[str, Any]) -> list[str]:
@@ -79,10 +75,7 @@ def _examine(facts: dict[str, Any]) -> list[str]:
     ]
     facts["vmaf_models"] = [_fact(each) for each in models]
     if not all(each.works for each in (*encoders, *models) if not each.hardware):
-        return [
-            "pip install --upgrade imageio-ffmpeg brings an ffmpeg with every software encoder "
-            "and libvmaf"
-        ]
+        return ["pip install --upgrade imageio-ffmpeg  (every software encoder, and libvmaf)"]
     return []
 
 
@@ -113,6 +106,9 @@ def _show(facts: dict[str, Any]) -> None:
             ("VMAF model", "state", "why"),
             [(each["name"], each["state"], each["why"]) for each in facts["vmaf_models"]],
         )
+    for each in facts["commands"]:
+        if not each["can_run"]:
+            render.say(f"{each['name']}: can't run without {each['install']}")
     for line in facts["advice"]:
         render.say(f"to do: {line}")
     render.say("ready: the main job can run here" if facts["ready"] else "not ready")

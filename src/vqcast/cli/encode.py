@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import vqcast
+from vqcast import extras
 from vqcast.cli import options, render, tune
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
@@ -36,7 +37,7 @@ def encode(
     encode was measured and reaches the target; 3 it does not (best effort); 4
     the size cap was hit; 1 a tool failed; 2 bad input.
     """
-    options.require_media()
+    extras.require("encode")
     found: list[TuneResult] = []
     with render.spinner("reading the video") as update:
         tell = tune.teller(update, json=json)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.errors import InputError
@@ -41,7 +42,7 @@ def evaluate(
 
     Nothing is trained: the registry's evidence holds every out-of-fold prediction.
     """
-    options.require_train()
+    extras.require("evaluate")
     import msgspec
 
     from studies.bootstrap import compare, section
@@ -51,7 +52,7 @@ def evaluate(
     from vqcast.serve.folder import packaged_registry
 
     if bootstrap_clips is not None:
-        options.require_media()
+        extras.require("corpus build")
     root = registry or packaged_registry()
     table = load(corpus)
     if not family(model).is_ensemble:

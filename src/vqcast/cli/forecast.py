@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vqcast.cli import options, render
+from vqcast import extras
+from vqcast.cli import render
 from vqcast.documents import to_dict
 from vqcast.documents.forecast import ForecastEvidence, ForecastScenario, ForecastVerdict
 from vqcast.errors import InputError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def train(corpora: Sequence[Path], out_dir: Path, *, json: bool = False) -> None:
     """Make the table and its evidence with a progress bar, and show what it is worth."""
-    options.require_train()
+    extras.require("train")
     with _bar("making the table, every group held out") as update:
         evidence = forecasters.train(corpora, out_dir, on_measure=update)
     if json:
@@ -104,7 +105,7 @@ def _word(passed: bool) -> str:
 
 def promote(run_dir: Path, corpora: Sequence[Path], registry: Path, *, json: bool = False) -> None:
     """Promote with a progress bar and say what was installed."""
-    options.require_train()
+    extras.require("promote")
     with _bar("making the table again") as update:
         row, files = forecasters.promote(run_dir, corpora, registry, on_measure=update)
     if json:

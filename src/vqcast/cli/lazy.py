@@ -11,7 +11,10 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import (  # type: ignore[attr-defined]  # typer lists the item nowhere else
+    CompletionItem,
+    TyperGroup,
+)
 
 Table = Mapping[str, tuple[str, str]]
 """Command -> where it is (``module:attribute``), and its summary in the group's help."""
@@ -29,6 +32,15 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """The table's names in its order."""
         return list(self.table)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """The names and summaries that fit, without importing any command."""
+        named = [
+            CompletionItem(name, help=summary)
+            for name, (_, summary) in self.table.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *super(TyperGroup, self).shell_complete(ctx, incomplete)]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The summaries, as the table has them."""

@@ -1,7 +1,8 @@
 """``vqcast``: the commands, and the one place where refusals become exit codes.
 
 0: done, or PROMOTE. 1: it ran and the answer is no (HOLD, a violation, a
-failed cell), or a tool failed. 2: bad input. 130: interrupted.
+failed cell), or a tool failed. 2: bad input. 3: best effort, the target was not
+reached. 4: the size cap was hit. 130: interrupted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import ClassVar
 
 import typer
 
-from vqcast import __version__
+from vqcast import __version__, extras
 from vqcast.cli import render
 from vqcast.cli.lazy import LazyGroup
 from vqcast.errors import VqcastError
@@ -75,6 +76,12 @@ def main() -> None:
     except VqcastError as error:
         render.refusal(error)
         sys.exit(error.exit_status)
+    except ModuleNotFoundError as error:
+        lacking = extras.missing(error.name or "", f"vqcast {' '.join(sys.argv[1:2])}")
+        if lacking is None:
+            raise
+        render.refusal(lacking)
+        sys.exit(lacking.exit_status)
     except SystemExit as stop:  # typer ends an interrupted command itself, without a word
         if stop.code == INTERRUPTED:
             render.note(_INTERRUPTED_WORDS)

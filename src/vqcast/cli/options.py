@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from annotated_doc import Doc
 
-from vqcast.errors import InputError, MissingDependency
+from vqcast.errors import InputError
 
 CorpusFile = Annotated[
     Path, typer.Option("--corpus", help="The corpus: JSON Lines or .parquet.", show_default=False)
@@ -77,24 +77,3 @@ def integers(text: str, what: str) -> tuple[int, ...]:
         return tuple(int(part) for part in split([text]))
     except ValueError as error:
         raise InputError(f"{what}: {text!r} is not a list of whole numbers") from error
-
-
-def require(extra: str, *modules: str) -> None:
-    """Raise MissingDependency unless the modules of an extra can be imported."""
-    import importlib.util
-
-    absent = [name for name in modules if importlib.util.find_spec(name) is None]
-    if absent:
-        raise MissingDependency(
-            f"this command needs {', '.join(absent)}", hint=f"pip install 'vqcast[{extra}]'"
-        )
-
-
-def require_train() -> None:
-    """Training needs the compiler and the table library of ``[train]``."""
-    require("train", "numba", "scipy", "polars")
-
-
-def require_media() -> None:
-    """Measuring needs ffmpeg and PyAV of ``[media]``."""
-    require("media", "av")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import forecast, gate, options, promote, render, train
 from vqcast.corpus.table import load
 from vqcast.evidence.gate import PROMOTE
@@ -29,7 +30,7 @@ def pipeline(
     Exit code 1 on HOLD, which leaves the registry alone; 2 where the corpus is
     missing or too small. A killed run goes on where it stopped.
     """
-    options.require_train()
+    extras.require("pipeline")
     if model == FORECASTER:
         forecast.refuse_given(
             {

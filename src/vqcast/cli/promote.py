@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import forecast, options, render
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents import to_dict
@@ -34,7 +35,7 @@ def promote(
     Refuses without a PROMOTE verdict that matches evidence and corpus by
     digest (exit code 1 on HOLD). All or nothing, whenever it is killed.
     """
-    options.require_train()
+    extras.require("promote")
     if forecasters.is_run(run_dir):
         forecast.refuse_given({"--scaffold": scaffold})
         forecast.promote(run_dir, corpus, registry, json=json)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.forecast import ForecastRegistry, ForecastRow
 from vqcast.documents.registry import StatusEntry
-from vqcast.errors import DocumentError, InputError, SignatureRefused
+from vqcast.errors import InputError, SignatureRefused
 from vqcast.families import owner_of
 from vqcast.forecast import law as forecast_law
 from vqcast.registry.law import verdict_name
@@ -140,7 +142,7 @@ def verify(
 
 
 def _made_again(root: Path, corpora: list[Path], workers: int | None) -> list[Rebuilt]:
-    options.require_train()
+    extras.require("registry verify --rebuild")
     if isinstance(read_registry(Folder(root).files), ForecastRegistry):
         from vqcast.cli import forecast
 
@@ -280,45 +282,43 @@ def cards(
         "docs/models"
     ),
     provenance: Annotated[
-        Path | None, typer.Option(help="The corpus's provenance, for the domain.")
+        list[Path] | None,
+        typer.Option(
+            help="A corpus's provenance, for the domain; repeated for models made from several."
+        ),
     ] = None,
-    lift: Annotated[Path | None, typer.Option(help="The codec lift study.")] = None,
+    lift: Annotated[
+        Path | None, typer.Option(help="The study of what the codec adds, of the same corpus.")
+    ] = None,
     readme: Annotated[
-        Path | None, typer.Option(help="A page whose figures block is written too.")
+        Path | None, typer.Option(help="A page in which each model's verdict is updated too.")
     ] = None,
 ) -> None:
-    """Write a model card a family, and the README's figures, from the evidence."""
+    """Write a card for each model from its evidence."""
+    extras.require("registry cards")
+    from vqcast.documents import decode
+    from vqcast.documents.provenance import CorpusProvenance
     from vqcast.durable.files import read_regular, write_atomic
-    from vqcast.families import ENSEMBLE
+    from vqcast.pages import blocks
     from vqcast.pages import cards as pages
 
-    root = folder or packaged_registry()
-    opened = Folder(root)
+    opened = Folder(folder or packaged_registry())
     opened.require_whole()
-    registry = read_registry(opened.files)
-    if isinstance(registry, ForecastRegistry):
-        from vqcast.pages import forecast_card
-
-        for row in registry.models:
-            write_atomic(out / f"{row.id}.md", forecast_card.card(row, opened.files).encode())
-            render.say(f"wrote {out / row.id}.md")
-        return
-    origin, study = _json(provenance), _json(lift)
-    for entry in pages.families_in(opened.files):
-        try:
-            page = pages.card(entry, opened.files, provenance=origin, lift=study)
-        except (KeyError, TypeError) as error:
-            raise DocumentError(f"the provenance or the lift study lacks {error}") from error
-        write_atomic(out / f"{entry.id}.md", page.encode())
-        render.say(f"wrote {out / entry.id}.md")
+    beside = pages.Beside(
+        [
+            decode(CorpusProvenance, read_regular(path), where=str(path))
+            for path in provenance or []
+        ],
+        decode(pages.LiftAnswer, read_regular(lift), where=str(lift)) if lift else None,
+    )
+    for name, page in pages.card_pages(opened.files, beside).items():
+        write_atomic(out / f"{name}.md", page.encode())
+        render.say(f"wrote {out / name}.md")
     if readme is not None:
         text = read_regular(readme).decode()
-        write_atomic(readme, pages.with_block(text, pages.summary(opened.files, ENSEMBLE)).encode())
-        render.say(f"wrote the figures of {readme}")
-
-
-def _json(path: Path | None) -> Any:
-    from vqcast.documents import jsontext
-    from vqcast.durable.files import read_regular
-
-    return None if path is None else jsontext.parse(read_regular(path), where=str(path))
+        for name, line in pages.card_lines(opened.files).items():
+            if blocks.marks(name)[0] in text:
+                card = os.path.relpath(out / f"{name}.md", readme.parent)
+                text = blocks.replaced(text, name, f"{line} [Its card]({Path(card).as_posix()}).")
+        write_atomic(readme, text.encode())
+        render.say(f"wrote the verdicts in {readme}")

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import typer
 
-from vqcast.cli import options, render
+from vqcast import extras
+from vqcast.cli import render
 from vqcast.errors import EvidenceError, InputError
 
 
@@ -44,9 +45,9 @@ def report(
         raise InputError(
             "give a run folder or --registry DIR, one of them", hint="vqcast report --help"
         )
-    options.require("report", "jinja2", "matplotlib")
+    extras.require("report")
     if corpus is not None:
-        options.require_train()
+        extras.require("report --corpus")
     from vqcast.durable.files import write_atomic
     from vqcast.pages.curves import curves_of
     from vqcast.pages.report import Content

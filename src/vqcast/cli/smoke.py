@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from vqcast.cli import gate, options, render, train
+from vqcast import extras
+from vqcast.cli import gate, render, train
 from vqcast.corpus.table import load
 from vqcast.errors import RegistryError
 from vqcast.evidence.gate import HOLD
@@ -27,7 +28,7 @@ def smoke(
 
     Everything it makes is marked smoke: true, and its verdict is always HOLD.
     """
-    options.require_train()
+    extras.require("smoke")
     if out_dir is not None:
         _chain(out_dir)
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vqcast import extras
 from vqcast.cli import forecast, options, render
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents.evidence import LosoReport
@@ -39,7 +40,7 @@ def train(
     run goes on where it stopped when the same command is run again. The CRF
     forecaster reads several corpora, and writes its table and evidence.
     """
-    options.require_train()
+    extras.require("train")
     if model == FORECASTER:
         forecast.refuse_given(
             {

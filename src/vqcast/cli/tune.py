@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import vqcast
+from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
@@ -45,7 +46,7 @@ def tune(
     """
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise InputError(f"{plot}: a picture ends in .png or .svg")
-    options.require_media()
+    extras.require("tune" if plot is None else "tune --plot")
     with render.spinner("reading the video") as update:
         result = vqcast.tune(
             input, asked, registry=stores.registry, trust=trust, cache=stores.cache,
@@ -54,7 +55,6 @@ def tune(
     if not json:
         show(result, curve=curve)
     if plot is not None:
-        options.require("report", "matplotlib")
         from vqcast.pages import tune_charts
 
         tune_charts.write(result, plot)

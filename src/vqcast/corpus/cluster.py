@@ -21,7 +21,8 @@ from vqcast.corpus.copies import Copies
 from vqcast.corpus.decoded import Decoded
 from vqcast.corpus.execute import Ended, Task, perform
 from vqcast.corpus.store import open_store
-from vqcast.errors import InputError, MissingDependency, ToolUnavailable, VqcastError
+from vqcast.errors import InputError, ToolUnavailable, VqcastError
+from vqcast.extras import needed
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import read
 from vqcast.measured.store import Store
@@ -92,16 +93,12 @@ def measure_remotely(task: Task, ffmpeg_sha256: str, where: str) -> None:
 
 
 def _distributed() -> Any:
-    try:
+    with needed("distributed", "--scheduler"):
         import dask
 
         # What becomes of a connection is ours to say, in one sentence.
         with dask.config.set({"logging": dict.fromkeys(_LOGGERS, "critical")}):
             import distributed
-    except ImportError as error:
-        raise MissingDependency(
-            "--scheduler needs Dask", hint="pip install 'vqcast[cluster]'"
-        ) from error
     return distributed
 
 

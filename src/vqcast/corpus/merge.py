@@ -7,15 +7,16 @@ from the first, and must have been scored alike in the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vqcast.corpus.table import SHAPE_FRAME, Corpus, load, rows_text
 from vqcast.corpus.writing import write_lines
+from vqcast.documents.forecast import CorpusPin
+from vqcast.documents.provenance import Clip, CorpusProvenance, EncoderGrid
 from vqcast.errors import InputError
 
 Cell = tuple[str, str, str | None, float]
@@ -73,45 +74,41 @@ def _is_fresh(path: Path, cell: Cell, mean: float, held: dict[Cell, float]) -> b
 
 
 def merged_provenance(
-    corpus: Corpus, origins: Sequence[Mapping[str, Any]], *, command: str
-) -> dict[str, Any]:
+    corpus: Corpus, origins: Sequence[CorpusProvenance], *, command: str
+) -> CorpusProvenance:
     """The provenance of a merged corpus from those of its parts: tool, grid, sources, commands.
 
     Raises InputError where the parts were made by different tools, or two call
     different videos by one name.
     """
-    for key in ("ffmpeg", "libvmaf"):
-        if any(origin[key] != origins[0][key] for origin in origins):
-            raise InputError(f"the parts were measured with different builds of {key}")
-    sources: dict[str, Mapping[str, Any]] = {}
-    for origin in origins:
-        for source in origin["sources"]:
-            first = sources.setdefault(source["src"], source)
-            if first["sha256"] != source["sha256"]:
-                raise InputError(f"{source['src']} is another video in another part")
-    models = [model for origin in origins for model in origin["models"]]
-    return {
-        "schema_version": origins[0]["schema_version"],
-        "corpus": {"path": corpus.path.name, "sha256": corpus.sha256, "n_rows": len(corpus)},
-        "command": "\n".join([*(origin["command"] for origin in origins), command]),
-        "ffmpeg": origins[0]["ffmpeg"],
-        "libvmaf": origins[0]["libvmaf"],
-        "models": list(dict.fromkeys(models)),
-        "parts": [origin["corpus"] for origin in origins],
-        "grid": _grid(corpus, origins),
-        "sources": [sources[name] for name in corpus.sources],
-    }
+    first = origins[0]
+    for name in ("ffmpeg", "libvmaf"):
+        if any(getattr(origin, name) != getattr(first, name) for origin in origins):
+            raise InputError(f"the parts were measured with different builds of {name}")
+    sources: dict[str, Clip] = {}
+    for clip in (clip for origin in origins for clip in origin.sources):
+        if sources.setdefault(clip.src, clip).sha256 != clip.sha256:
+            raise InputError(f"{clip.src} is another video in another part")
+    return CorpusProvenance(
+        corpus=CorpusPin(path=corpus.path.name, sha256=corpus.sha256, n_rows=len(corpus)),
+        command="\n".join([*(origin.command for origin in origins), command]),
+        ffmpeg=first.ffmpeg,
+        libvmaf=first.libvmaf,
+        models=list(dict.fromkeys(model for origin in origins for model in origin.models)),
+        parts=[origin.corpus for origin in origins],
+        grid=_grid(corpus, origins),
+        sources=[sources[name] for name in corpus.sources],
+    )
 
 
-def _grid(corpus: Corpus, origins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _grid(corpus: Corpus, origins: Sequence[CorpusProvenance]) -> dict[str, EncoderGrid]:
     """Presets and qualities that the corpus holds of each encoder, one option line beside them."""
-    grid: dict[str, Any] = {}
-    for encoder, preset, cq in sorted(corpus.settings()[0], key=lambda each: (each[0], each[2])):
-        options = next(
-            origin["grid"][encoder]["options"] for origin in origins if encoder in origin["grid"]
+    settings = sorted(corpus.settings()[0], key=lambda each: (each[0], each[2]))
+    return {
+        encoder: EncoderGrid(
+            cq=list(dict.fromkeys(cq for name, _, cq in settings if name == encoder)),
+            presets=list(dict.fromkeys(p for name, p, _ in settings if name == encoder and p)),
+            options=next(o.grid[encoder].options for o in origins if encoder in o.grid),
         )
-        entry = grid.setdefault(encoder, {"cq": [], "presets": [], "options": options})
-        for key, value in (("cq", cq), ("presets", preset)):
-            if value not in entry[key]:
-                entry[key].append(value)
-    return grid
+        for encoder in dict.fromkeys(encoder for encoder, _, _ in settings)
+    }

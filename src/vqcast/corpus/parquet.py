@@ -23,7 +23,8 @@ from urllib.parse import quote
 
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.durable.folder import replace_folder
-from vqcast.errors import CorpusError, InputError, MissingDependency
+from vqcast.errors import CorpusError, InputError
+from vqcast.extras import needed
 from vqcast.vocab import FEATURES
 
 if TYPE_CHECKING:
@@ -68,12 +69,8 @@ def is_dataset(out: Path) -> bool:
 
 def polars() -> Any:
     """The table library. Raises MissingDependency."""
-    try:
+    with needed("polars", "a Parquet corpus"):
         import polars
-    except ImportError as error:
-        raise MissingDependency(
-            "a Parquet corpus needs polars", hint="pip install 'vqcast[train]'"
-        ) from error
     return polars
 
 

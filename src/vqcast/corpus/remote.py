@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from vqcast.errors import InputError, MissingDependency, VqcastError
+from vqcast.extras import install, needed
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
 _URL = re.compile(rf"{_SCHEME}(::{_SCHEME})*://")
@@ -100,12 +101,8 @@ class Objects:
 def _filesystem(url: str) -> tuple[Any, str]:
     if "::" in url:
         raise InputError(f"{url}: chained URLs are not read", hint="name one file or folder")
-    try:
+    with needed("fsspec", f"{url}: a file by URL"):
         import fsspec
-    except ImportError as error:
-        raise MissingDependency(
-            f"{url}: remote files need fsspec", hint="pip install 'vqcast[cluster]'"
-        ) from error
     filesystem, path = fsspec.core.url_to_fs(url)
     return filesystem, str(path)
 
@@ -118,9 +115,7 @@ def _in_our_words(url: str) -> Iterator[None]:
     except VqcastError:
         raise
     except ImportError as error:
-        raise MissingDependency(
-            f"{url}: {_first_line(error)}", hint="pip install 'vqcast[cluster]'"
-        ) from error
+        raise MissingDependency(f"{url}: {_first_line(error)}", hint=install("cluster")) from error
     except FileNotFoundError as error:
         raise InputError(f"{url}: no such file or bucket") from error
     except Exception as error:  # each filesystem has exceptions of its own

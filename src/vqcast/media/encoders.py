@@ -87,11 +87,9 @@ class Encoder:
     """Whether the frames of a variable rate keep their times."""
     parallel: tuple[str, ...] = ()
     """``fixed`` for more than one thread, ``{n}`` their number; empty: the same."""
-    at_cuts: tuple[str, ...] | None = None
-    """What it needs beside ``-force_key_frames`` to start anew there; None: it was not seen to.
-
-    libvvenc's wrapper passes no frame types, and libaom makes two key frames of one.
-    """
+    unbroken: tuple[str, ...] = ("-g", "9999")
+    """What keeps it from key frames, for stretches that were joined: a key frame's quality would
+    last into the frames after it. A first word with a colon continues ``fixed``."""
     thread_blind: bool = False
     """Whether its bytes are the same on any number of threads."""
     search: tuple[float, float, float] | None = None
@@ -162,7 +160,15 @@ class Encoder:
                 hint=f"its presets, fastest first: {', '.join(self.presets)}",
             )
 
-    def options(self, cq: float, preset: str | None, depth: int, threads: int = 1) -> list[str]:
+    def options(
+        self,
+        cq: float,
+        preset: str | None,
+        depth: int,
+        threads: int = 1,
+        *,
+        unbroken: bool = False,
+    ) -> list[str]:
         """The encoder's part of an ffmpeg command line, after the input."""
         self.check(cq, preset)
         words = ["-c:v", self.name]
@@ -174,6 +180,10 @@ class Encoder:
             words += [word.format(n=threads) for word in self.parallel]
         else:
             words += self.fixed
+        if unbroken and self.unbroken:
+            first, *rest = self.unbroken
+            words = [*words[:-1], words[-1] + first] if first[0] == ":" else [*words, first]
+            words += rest
         if self.device is not None and self.device.upload:
             return [*words, "-vf", f"format={self.pix_fmt(depth)},hwupload"]
         return [*words, "-pix_fmt", self.pix_fmt(depth)]
@@ -263,20 +273,20 @@ _TABLE = (
         "libx264", H264, ("-crf",), 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le",
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
-        at_cuts=(),
+        unbroken=("-g", "9999", "-sc_threshold", "0"),
         search=(10, 46, 0.5),
     ),
     Encoder(
         "libx265", HEVC, ("-crf",), 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le",
         fixed=("-x265-params", "pools=none:frame-threads=1:log-level=error"),
         parallel=("-x265-params", "pools={n}:frame-threads=1:log-level=error"),
-        at_cuts=("-forced-idr", "1"),
+        unbroken=(":scenecut=0:keyint=-1",),
         search=(10, 46, 0.5), cost=1.6,
     ),
     Encoder(
         "libsvtav1", AV1, ("-crf",), 1, 63, 1, "-preset", "8", "yuv420p", "yuv420p10le",
         fixed=("-svtav1-params", "lp=1"),
-        parallel=("-svtav1-params", "lp={n}"), at_cuts=(), thread_blind=True,
+        parallel=("-svtav1-params", "lp={n}"), thread_blind=True,
         search=(5, 63, 1), cost=1.2,
         max_fps=240,
     ),
@@ -284,19 +294,20 @@ _TABLE = (
         "libaom-av1", AV1, ("-crf",), 0, 63, 1, "-cpu-used", "6", "yuv420p", "yuv420p10le",
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0"),
         parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1"),
+        unbroken=("-g", "9999", "-keyint_min", "9999"),
         search=(5, 63, 1), cost=3.9,
     ),
     Encoder(
         "libvpx-vp9", VP9, ("-crf",), 0, 63, 1, "-cpu-used", "5", "yuv420p", "yuv420p10le",
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0", "-deadline", "good"),
         parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1", "-deadline", "good"),
-        at_cuts=(),
         search=(5, 63, 1), cost=1.9,
     ),
     Encoder(
         "libvvenc", VVC, ("-qp",), 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le",
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
+        unbroken=(),  # sets one a second, whatever it is told
         variable=False, search=(12, 52, 1), cost=5.2,
     ),
     Encoder("h264_nvenc", H264, _CQ, 1, 51, 1, "-preset", "p4", "yuv420p", None, _VBR, NVENC),

@@ -105,13 +105,19 @@ def check(finished: Finished, what: str, source: Source | None = None) -> None:
 
 
 def encoder_options(
-    source: Source, entry: Encoder, cq: float, preset: str | None, threads: int = 1
+    source: Source,
+    entry: Encoder,
+    cq: float,
+    preset: str | None,
+    *,
+    threads: int = 1,
+    unbroken: bool = False,
 ) -> list[str]:
     """The encoder's part of a command line for ``source``, whatever it is encoded for.
 
     Raises InputError for a quality, preset or source that ``entry`` can't take.
     """
-    options = entry.options(cq, preset, source.depth, threads)
+    options = entry.options(cq, preset, source.depth, threads, unbroken=unbroken)
     if source.flagged:
         options = _filtered(options, "setfield=prog")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vqcast.errors import InputError, MediaError, MissingDependency
+from vqcast.errors import InputError, MediaError
+from vqcast.extras import needed
 from vqcast.media import argv
 from vqcast.media.encoders import Codec
 
@@ -85,12 +86,8 @@ def container(output: Path) -> Container:
 
 def inventory(path: Path) -> list[Stream]:
     """Every stream of a file, in its order. Raises MediaError where it can't be read."""
-    try:
+    with needed("av", "reading videos"):
         import av
-    except ImportError as error:
-        raise MissingDependency(
-            "reading videos needs PyAV", hint="pip install 'vqcast[media]'"
-        ) from error
     options = {"protocol_whitelist": "file", "format_whitelist": argv.FORMATS}
     try:
         with av.open(f"file:{path}", options=options) as opened:

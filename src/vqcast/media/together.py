@@ -14,16 +14,15 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.durable.files import read_regular
-from vqcast.errors import InputError, ToolFailure
+from vqcast.errors import ToolFailure
 from vqcast.media import argv, measure
-from vqcast.media.encoders import Encoder, encoder
+from vqcast.media.encoders import encoder
 from vqcast.media.measure import Scores
 from vqcast.media.run import run
 from vqcast.media.segment import Segment
@@ -56,7 +55,7 @@ def encode_and_score(
     v1: bool = False,
     size: tuple[int, int] | None = None,
     segment: Segment | None = None,
-    cuts: Sequence[int] = (),
+    spliced: bool = False,
     every: int = 1,
     threads: Threads = Threads(),  # noqa: B008 - frozen
     cancel: threading.Event | None = None,
@@ -64,8 +63,8 @@ def encode_and_score(
 ) -> Trial:
     """Encode every planned frame of ``source``, or those of ``segment``, and score them.
 
-    ``cuts`` are frames at which the encoder starts anew with a key frame, in a source that was
-    spliced there. ``every`` scores frames 0, every, 2 every, ..., with the values that they have
+    ``spliced``: ``source`` was joined from many stretches, and gets no key frame but the first.
+    ``every`` scores frames 0, every, 2 every, ..., with the values that they have
     among all. ``size`` is what both sides are scaled to for scoring. ``on_progress`` is told the
     frames that are encoded so far. Raises ToolFailure or MediaError as `measure.encode` and
     `measure.score` do, InputError for what the encoder can't take.
@@ -83,10 +82,9 @@ def encode_and_score(
         tool.path,
         [*entry.before_input, *argv.read(source.path, source.raw, segment, threads.decoder)],
         None if source.whole else source.frames,
-        [
-            *measure.encoder_options(source, entry, cq, preset, threads.encoder),
-            *key_frames(source, entry, cuts),
-        ],
+        measure.encoder_options(
+            source, entry, cq, preset, threads=threads.encoder, unbroken=spliced
+        ),
         graph,
         segment,
         video=source.video,
@@ -133,21 +131,6 @@ def _run(
         if _lines(packets):
             break
     return finished.wall_s
-
-
-def key_frames(source: Source, entry: Encoder, cuts: Sequence[int]) -> list[str]:
-    """Options that start the encoder anew at frames ``cuts``; none for no cut.
-
-    Raises InputError for an encoder that does not, and for a source that is not raw video: its
-    frames must lie on a constant clock.
-    """
-    if not cuts:
-        return []
-    if source.raw is None or entry.at_cuts is None:
-        raise InputError(f"{source.path}: {entry.name} can't be made to start anew in it")
-    rate = Fraction(source.raw.fps)
-    times = (f"{float((cut - Fraction(1, 2)) / rate):.6f}" for cut in cuts)
-    return [*entry.at_cuts, "-force_key_frames", ",".join(times)]
 
 
 def _lines(log: Path) -> int:

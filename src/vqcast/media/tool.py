@@ -14,9 +14,10 @@ from pathlib import Path
 
 from vqcast.durable.files import sha256_file
 from vqcast.errors import ToolUnavailable
+from vqcast.extras import install
 from vqcast.media.run import run
 
-_HINT = "pip install 'vqcast[media]' brings one with every encoder and libvmaf"
+_HINT = f"{install('media')} brings one with every encoder and libvmaf"
 
 
 @dataclass(frozen=True, slots=True)

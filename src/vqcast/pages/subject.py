@@ -9,14 +9,14 @@ from pathlib import Path
 
 from vqcast import documents
 from vqcast.documents.evidence import FoldReport, LosoReport, SliceReport, Verdict
+from vqcast.documents.registry import Registry
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.metrics import mean_or_none
-from vqcast.families import ENSEMBLE, Family, family
-from vqcast.pages import cards
+from vqcast.families import ENSEMBLE, FAMILIES, Family, family
 from vqcast.registry import law
-from vqcast.serve.folder import Folder
+from vqcast.serve.folder import REGISTRY_NAME, Folder
 from vqcast.vocab import slot_of
 
 NOUNS = {"frame": "frames", "pooled": "clip means"}
@@ -140,6 +140,12 @@ class Subject:
         return None if mean is None else (groups[0].n_folds, mean)
 
     @property
+    def group_least(self) -> float | None:
+        """The lowest PLCC of a content group in any seed."""
+        plccs = [report.groups.min_plcc for report in self.reports if report.groups]
+        return min((plcc for plcc in plccs if plcc is not None), default=None)
+
+    @property
     def claims(self) -> list[Claim]:
         """The coverage that the verdict claims; empty where it claims none."""
         claim, report = self.verdict.intervals, self.found.intervals
@@ -208,24 +214,31 @@ def read_registry(root: Path) -> list[Subject]:
     """
     folder = Folder(root)
     folder.require_whole()
-    subjects = []
-    for model in cards.families_in(folder.files):
-        prefix = evidence.prefix(model.id)
-        name = law.verdict_name(model.id)
-        files = {
-            key.removeprefix(prefix): data
-            for key, data in folder.files.items()
-            if key.startswith(prefix)
-        }
-        verdict = documents.decode(Verdict, folder.files[name], where=f"{root}/{name}")
-        found = evidence.parse(files, where=f"{root}/{prefix.rstrip('/')}")
-        subject = _subject(verdict, name, found, found.files, where=root, below=prefix, again="")
-        subject.pieces[name] = _piece(name, folder.files[name], root)
-        subjects.append(subject)
+    subjects = subjects_in(folder.files, where=root)
     if not subjects:
         raise EvidenceError(
             f"{root}: holds no model with a verdict", hint="report a run folder: vqcast report DIR"
         )
+    return subjects
+
+
+def subjects_in(files: Mapping[str, bytes], *, where: Path) -> list[Subject]:
+    """`read_registry` of files that are known to be whole; none is an empty list."""
+    registry = documents.decode(Registry, files[REGISTRY_NAME], where=REGISTRY_NAME)
+    ids = {row.id for row in registry.models}
+    subjects = []
+    for model in FAMILIES.values():
+        name, prefix = law.verdict_name(model.id), evidence.prefix(model.id)
+        if name not in files or not all(model.member_id(seed) in ids for seed in model.seeds):
+            continue
+        verdict = documents.decode(Verdict, files[name], where=f"{where}/{name}")
+        mine = {
+            key.removeprefix(prefix): data for key, data in files.items() if key.startswith(prefix)
+        }
+        found = evidence.parse(mine, where=f"{where}/{prefix.rstrip('/')}")
+        subject = _subject(verdict, name, found, found.files, where=where, below=prefix, again="")
+        subject.pieces[name] = _piece(name, files[name], where)
+        subjects.append(subject)
     return subjects
 
 

@@ -7,6 +7,7 @@ encoders) goes into Markdown through the filter ``md``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 import jinja2
@@ -41,6 +42,8 @@ def environment(package: str = PACKAGE) -> jinja2.Environment:
     )
     made.filters |= {
         "num": num,
+        "figure": figure,
+        "mean": mean,
         "percent": percent,
         "signed": signed,
         "plural": plural,
@@ -58,6 +61,17 @@ def num(value: str | float | None, digits: int = 4) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A metric, which may be undefined."""
+    return "undefined" if value is None else f"{value:.{digits}f}"
+
+
+def mean(things: Iterable[object], name: str) -> float | None:
+    """The mean of an attribute over those that have it; None where none has."""
+    values = [value for each in things if (value := getattr(each, name)) is not None]
+    return sum(values) / len(values) if values else None
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -54,6 +54,26 @@ def _run(
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
+def _require_calibration(calibration: Calibration | None) -> Calibration:
+    if calibration is None:
+        raise EvidenceError(
+            "this model ships no calibrated interval, so it can't say how sure it is",
+            hint="ask an ensemble that does: vqcast registry list",
+        )
+    return calibration
+
+
+def _require_confidence(calibration: Calibration | None, confidence: float) -> None:
+    if not 0.0 < confidence < 1.0:
+        raise InputError(
+            f"confidence {confidence:g} is not between 0 and 1",
+            hint="give a fraction, for example 0.9",
+        )
+    groups = _require_calibration(calibration).n_groups
+    if confidence > largest_level(groups):
+        raise out_of_reach(confidence, groups)
+
+
 def _distance_warning(distance: NDArray[np.float64]) -> list[str]:
     """What to say of frames beyond the training features; nothing where there are none."""
     far = int((distance > 1.0).sum())
@@ -104,6 +124,10 @@ class Prediction:
         """The networks' disagreement, averaged over frames."""
         return float(self.std.mean())
 
+    @property
+    def _calibration(self) -> Calibration | None:
+        return self.interval.calibration if self.interval else None
+
     def probability(self, target: float) -> float:
         """At least how probable it is that the clip's VMAF is ``target`` or more, 0..1.
 
@@ -111,11 +135,8 @@ class Prediction:
         where the model ships no calibrated interval, InputError for a target
         outside 0..100.
         """
-        if self.interval is None:
-            raise EvidenceError(
-                "this model ships no calibrated interval, so it can't say how sure it is",
-                hint="ask an ensemble that does: vqcast registry list",
-            )
+        _require_calibration(self._calibration)
+        assert self.interval is not None
         return self.interval.probability(target)
 
     def reaches(self, target: float, confidence: float) -> bool:
@@ -124,17 +145,8 @@ class Prediction:
         Raises EvidenceError for a confidence that the calibration can never
         give, and as ``probability`` does.
         """
-        if not 0.0 < confidence < 1.0:
-            raise InputError(
-                f"confidence {confidence:g} is not between 0 and 1",
-                hint="give a fraction, for example 0.9",
-            )
-        likely = self.probability(target)
-        assert self.interval is not None
-        groups = self.interval.calibration.n_groups
-        if confidence > largest_level(groups):
-            raise out_of_reach(confidence, groups)
-        return likely >= confidence
+        _require_confidence(self._calibration, confidence)
+        return self.probability(target) >= confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +205,10 @@ class Predictor:
     def size(self) -> int:
         """How many networks answer."""
         return self._networks.size
+
+    def require_confidence(self, confidence: float) -> None:
+        """Raise as `Prediction.reaches` does for a confidence that it can never give."""
+        _require_confidence(self._networks.calibration, confidence)
 
     def predict(
         self,

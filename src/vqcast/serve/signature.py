@@ -18,7 +18,8 @@ from vqcast import documents
 from vqcast.documents.registry import SeenSerials, Signature
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
-from vqcast.errors import DocumentError, InputError, MissingDependency, SignatureRefused
+from vqcast.errors import DocumentError, InputError, SignatureRefused
+from vqcast.extras import needed
 from vqcast.serve.folder import CHECKSUMS_NAME, SIGNATURE_NAME, Folder
 from vqcast.serve.trust import Trust
 
@@ -154,9 +155,5 @@ def fingerprint(key: Ed25519PublicKey) -> str:
 
 def require_cryptography() -> None:
     """Raise MissingDependency where the extra ``sign`` is not installed."""
-    try:
+    with needed("cryptography", "a signature"):
         import cryptography.hazmat.primitives.asymmetric.ed25519  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency(
-            "signatures need the package cryptography", hint="pip install 'vqcast[sign]'"
-        ) from error

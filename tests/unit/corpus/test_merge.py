@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from registry_kit import rows, write_corpus
 
+from vqcast import documents
 from vqcast.corpus.merge import merge, merged_provenance
 from vqcast.corpus.table import load
+from vqcast.documents.provenance import CorpusProvenance
 from vqcast.errors import InputError
 
 ROOT = Path(__file__).parents[3]
@@ -37,17 +39,21 @@ def test_a_cell_that_scored_otherwise_is_refused_and_nothing_written(tmp_path: P
     assert not (tmp_path / "c.jsonl").exists()
 
 
+def read(name: str) -> CorpusProvenance:
+    data = (ROOT / "data" / name / "PROVENANCE.json").read_bytes()
+    return documents.decode(CorpusProvenance, data, where=name)
+
+
 def test_the_shipped_corpus_is_made_of_the_three_drops() -> None:
     folder = ROOT / "data" / "networks"
     corpus = load(folder / "per_frame_canonical6.jsonl.gz")
-    origin = json.loads((folder / "PROVENANCE.json").read_bytes())
-    parts = [ROOT / "data" / name / "PROVENANCE.json" for name in ("phase_a", "presets", "curves")]
+    origin = read("networks")
     again = merged_provenance(
         corpus,
-        [json.loads(part.read_bytes()) for part in parts],
-        command=origin["command"].splitlines()[-1],
+        [read(name) for name in ("phase_a", "presets", "curves")],
+        command=origin.command.splitlines()[-1],
     )
-    assert again == origin
+    assert documents.encode(again) == (folder / "PROVENANCE.json").read_bytes()
     presets: dict[str, set[str | None]] = {}
     for encoder, preset, _ in corpus.settings()[0]:
         presets.setdefault(encoder, set()).add(preset)
@@ -55,8 +61,8 @@ def test_the_shipped_corpus_is_made_of_the_three_drops() -> None:
 
 
 def test_parts_of_different_builds_are_not_mixed() -> None:
-    origin = json.loads((ROOT / "data" / "presets" / "PROVENANCE.json").read_bytes())
+    origin = read("presets")
     corpus = load(ROOT / "data" / "presets" / "per_frame_canonical6.jsonl.gz")
-    other = origin | {"libvmaf": "another"}
+    other = msgspec.structs.replace(origin, libvmaf="another")
     with pytest.raises(InputError, match="different builds of libvmaf"):
         merged_provenance(corpus, [origin, other], command="x")

@@ -86,7 +86,7 @@ def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(MissingDependency) as refused:
         open_store("s3://b/k")
     assert refused.value.hint == "pip install 'vqcast[cluster]'"
-    with pytest.raises(MissingDependency, match="--scheduler needs Dask"):
+    with pytest.raises(MissingDependency, match="--scheduler needs distributed"):
         list(DaskCluster("tcp://127.0.0.1:1").run([], None, None))  # type: ignore[arg-type]
 
 

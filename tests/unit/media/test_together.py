@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from vqcast.errors import InputError
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import encode, score
 from vqcast.media.segment import find
@@ -82,33 +81,28 @@ def test_every_third_frame_has_the_value_that_it_has_among_all(moving: Source, t
         assert np.array_equal(third.scores.columns[column], values[::3]), column
 
 
-@pytest.mark.parametrize("name", [name for name in SIX if encoder(name).at_cuts is not None])
-def test_an_encoder_starts_anew_at_every_cut(
+@pytest.mark.parametrize("name", SIX)
+def test_joined_looks_get_no_key_frame_but_the_first(
     name: str, moving: Source, ffmpeg: Ffmpeg, tool: Tool, tmp_path: Path
 ) -> None:
-    """A frame after a cut is the same, whatever came before the cut."""
+    """A cut to other pictures, where each would otherwise set one."""
     preset, cq = SIX[name]
-    same, cut = "trim=start_frame=30:end_frame=54", 24
-    sizes = []
-    for first in ("trim=end_frame=24", "trim=start_frame=40:end_frame=64"):
-        graph = f"[0:v]{first},setpts=N/25/TB[a];[1:v]{same},setpts=N/25/TB[b];[a][b]concat=n=2:v=1"
-        path = ffmpeg(
-            *("-i", moving.path, "-i", moving.path, "-filter_complex", graph),
-            *("-c:v", "rawvideo", "-f", "rawvideo", tmp_path / f"{len(sizes)}.yuv"),
-        )
-        spliced = probe(path, tool, raw=RawFormat(128, 96, "yuv420p", Fraction(25)))
-        assert spliced.frames == 2 * cut
-        sizes.append(encode_and_score(spliced, name, preset, cq, tool, cuts=(cut,)).sizes)
-    before, after = (np.array([each[:cut], each[cut:]]) for each in sizes)
-    assert not np.array_equal(before[0], after[0])
-    # Rate control may move a frame by a few bytes; a missing key frame moves it by far more.
-    assert np.abs(before[1] / after[1] - 1).max() < 0.1
-    assert before[1][0] > 3 * np.median(before[1])
-
-
-@pytest.mark.parametrize("name", ["libx264", "libvvenc"])
-def test_what_can_not_be_cut_is_refused(name: str, moving: Source, tool: Tool) -> None:
-    preset, cq = SIX[name]
-    raw = dataclasses.replace(moving, raw=RawFormat(128, 96, "yuv420p", Fraction(25)))
-    with pytest.raises(InputError, match="can't be made to start anew"):
-        encode_and_score(moving if name == "libx264" else raw, name, preset, cq, tool, cuts=(8,))
+    other = "mandelbrot=s=128x96:r=25:end_pts=40"
+    path = ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=128x96:r=25:d=2", "-f", "lavfi", "-i", other),
+        *("-filter_complex", "[0:v]trim=end_frame=48[a];[1:v]trim=end_frame=48[b];[a][b]concat"),
+        *("-c:v", "rawvideo", "-pix_fmt", "yuv420p", "-f", "rawvideo", tmp_path / "joined.yuv"),
+    )
+    joined = probe(path, tool, raw=RawFormat(128, 96, "yuv420p", Fraction(25)))
+    assert joined.frames == 96
+    options = encoder(name).options(cq, preset, 8, unbroken=True)
+    made = ffmpeg(
+        *("-f", "rawvideo", "-video_size", "128x96", "-framerate", "25", "-i", path, *options),
+        tmp_path / "made.mp4",
+    )
+    with av.open(str(made)) as container:
+        keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+    assert len(keys) == 96
+    assert sum(keys) == (1 if encoder(name).unbroken else 4)
+    trial = encode_and_score(joined, name, preset, cq, tool, spliced=True)
+    assert len(trial.sizes) == 96

@@ -147,7 +147,8 @@ cards: figures
 
 # The site; `make test` builds it too.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	$(BIN)/python docs/site/stage.py build/pages
+	$(BIN)/zensical build --strict --clean
 	@echo "open build/site/index.html"
 
 # The outputs that the pages show, from real runs on the demo's clip.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
+import inspect
 import json
 import pkgutil
+import textwrap
 from functools import cache
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
 import msgspec
-from docstrings import attributes, cell, code_cell, markdown, table
+from reference import cell, table
 
 from vqcast import documents as schemas
 from vqcast import interval
@@ -30,7 +34,7 @@ def page() -> str:
     """Markdown of every document, by the module that defines it."""
     parts = []
     for module, types in _modules():
-        title, _, rest = markdown(module.__doc__).partition("\n")
+        title, _, rest = _text(module.__doc__).partition("\n")
         parts += [f"## {title.partition(':')[0].rstrip('.')}", rest]
         parts += [_section(each) for each in sorted(types, key=lambda each: each not in roots())]
     return "\n\n".join(part for part in parts if part)
@@ -79,14 +83,14 @@ def _modules() -> list[tuple[ModuleType, list[type]]]:
 
 
 def _section(owner: type) -> str:
-    parts = [f"### {owner.__name__}", markdown(owner.__doc__)]
+    parts = [f"### {owner.__name__}", _text(owner.__doc__)]
     if owner in roots():
         parts.append(f"[JSON Schema](schemas/{owner.__name__}.json)")
-    said = attributes(owner)
+    said = _attributes(owner)
     info: Any = msgspec.inspect.type_info(owner)
     rows = [
         [
-            code_cell(field.encode_name),
+            f"`{field.encode_name}`",
             _typed(field.type),
             "yes" if field.required else _default(field),
             said.get(field.name, ""),
@@ -99,9 +103,9 @@ def _section(owner: type) -> str:
 
 def _default(field: Any) -> str:
     if field.default_factory is not msgspec.NODEFAULT:
-        return code_cell(json.dumps(field.default_factory()))
+        return f"`{json.dumps(field.default_factory())}`"
     value = field.default
-    return code_cell(json.dumps(dataclasses.asdict(value) if _is_data(value) else value))
+    return f"`{json.dumps(dataclasses.asdict(value) if _is_data(value) else value)}`"
 
 
 def _is_data(value: object) -> bool:
@@ -151,3 +155,22 @@ def _held(info: Any) -> set[str]:
             ]
             stack += getattr(each, "types", ())
     return found
+
+
+def _text(docstring: str | None) -> str:
+    """A docstring as Markdown: ``code`` in single backticks, ``::`` blocks as code blocks."""
+    plain = inspect.cleandoc(docstring or "").replace("``", "`")
+    return plain.replace("::\n\n", ":\n\n")
+
+
+def _attributes(owner: type) -> dict[str, str]:
+    """The string under each annotated attribute of a class, by the attribute's name."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0].body  # type: ignore[attr-defined]
+    return {
+        node.target.id: cell(str(below.value.value))
+        for node, below in pairwise(body)
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+    }

@@ -38,17 +38,23 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as `make docs` builds it."""
-    out = tmp_path_factory.mktemp("site")
-    words = ["build", "--strict", "--site-dir", str(out)]
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", *words],
-        cwd=ROOT,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return out
+    folder = tmp_path_factory.mktemp("site")
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for ours, here in (
+        ("docs_dir: build/pages", "docs_dir: pages"),
+        ("site_dir: build/site", "site_dir: site"),
+        ("paths: [src]", f"paths: [{ROOT / 'src'}]"),
+    ):
+        assert ours in config
+        config = config.replace(ours, here)
+    (folder / "mkdocs.yml").write_text(config, encoding="utf-8")
+    for words in (
+        [sys.executable, ROOT / "docs" / "site" / "stage.py", folder / "pages"],
+        [sys.executable, "-m", "zensical", "build", "--strict"],
+    ):
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "site"
 
 
 class Links(HTMLParser):
@@ -93,6 +99,12 @@ def test_every_link_leads_somewhere_and_nothing_is_fetched(site: Path) -> None:
     assert re.findall(r"(?:url\(|@import\s*)[\"']?(?:https?:)?//[^)\"']*", sheets) == []
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    named = set(re.findall(r"[\w/-]+\.md", config[config.index("\nnav:") :]))
+    assert named == {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
+
+
 def commands() -> dict[str, Any]:
     """Every command that does something, by its words."""
 
@@ -114,6 +126,20 @@ def test_the_reference_has_every_command_and_option_that_help_prints(site: Path)
         start = page.index(f'id="vqcast-{name.replace(" ", "-")}"')
         section = page[start : re.search(r"<h[234] |\Z", page[start:]).start() + start]
         assert [option for option in options if option not in section] == [], name
+
+
+def test_the_reference_has_every_public_name(site: Path) -> None:
+    python, documents = (
+        (site / "reference" / name).read_text() for name in ("python.html", "json.html")
+    )
+    public = set(vqcast.__all__) - {"__version__", "errors"}
+    assert len(public) > 10
+    absent = [
+        name
+        for name in public
+        if f'id="vqcast.{name}"' not in python and f'id="{name.lower()}"' not in documents
+    ]
+    assert absent == []
 
 
 def test_commands_of_the_pages_exist() -> None:
@@ -252,8 +278,8 @@ def test_the_site_reads_and_searches_without_a_network(browser: Any, served: str
     chart = page.locator("svg.chart").first
     assert chart.bounding_box()["height"] > 150 and "nominal level" in chart.inner_html()
     page.locator("label[for=__search]").first.click()
-    page.locator("input.md-search__input").press_sequentially("conformal")
-    page.locator(".md-search-result__item").first.wait_for(timeout=20_000)
+    page.get_by_role("combobox", name="Search").press_sequentially("conformal")
+    page.get_by_role("option").filter(has_text="Intervals and coverage").first.wait_for()
     assert said == []
     assert [url for url in asked if not url.startswith((served, "data:", "blob:", "about:"))] == []
     page.close()

@@ -105,6 +105,8 @@ def _default(field: Any) -> str:
     if field.default_factory is not msgspec.NODEFAULT:
         return f"`{json.dumps(field.default_factory())}`"
     value = field.default
+    if value is msgspec.NODEFAULT or value is msgspec.UNSET:
+        return "may be absent"
     return f"`{json.dumps(dataclasses.asdict(value) if _is_data(value) else value)}`"
 
 

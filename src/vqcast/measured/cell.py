@@ -20,6 +20,7 @@ from vqcast.media import argv, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.segment import Segment
 from vqcast.media.source import Source
+from vqcast.media.threads import Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Cell:
     """The stretch that is encoded; None: all frames of ``source``."""
     size: tuple[int, int] | None = None
     """Width and height at which pictures are compared; None: the source's own."""
+    spliced: bool = False
+    """Whether ``source`` was joined from many stretches: it gets no key frame but the first."""
+    every: int = 1
+    """Frames 0, every, 2 every, ... are scored."""
+    threads: Threads = Threads()  # noqa: RUF009 - frozen
 
     def __str__(self) -> str:
         words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
@@ -46,6 +52,11 @@ class Cell:
     def frames(self) -> int:
         """How many frames are encoded and scored."""
         return self.segment.frames if self.segment else self.source.frames
+
+    @property
+    def scored(self) -> int:
+        """How many of them are scored."""
+        return -(-self.frames // self.every)
 
     @property
     def depth(self) -> int:
@@ -67,17 +78,21 @@ class Cell:
         """Everything that its numbers depend on, as plain values."""
         source, raw = self.source, self.source.raw
         entry = encoder(self.encoder)
+        threads = 1 if entry.thread_blind else self.threads.encoder
         return {
             "source": source.identity,
             "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
             "start": self.segment.start if self.segment else 0,
             "frames": self.frames,
-            "encode": measure.encoder_options(source, entry, self.cq, self.preset),
+            "encode": measure.encoder_options(
+                source, entry, self.cq, self.preset, threads=threads, unbroken=self.spliced
+            ),
             "score": argv.score_filter(
                 self.depth,
                 self.frames,
                 v1=self.v1,
                 size=self.scaled_to,
+                every=self.every,
                 sides=("0:v:0", f"1:{source.video}"),
             ),
             "ffmpeg": ffmpeg_sha256,

@@ -6,6 +6,7 @@ import math
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from vqcast.documents.base import Document
 from vqcast.errors import DocumentError
 from vqcast.measured.cell import Cell
 from vqcast.media import measure as media
+from vqcast.media.together import encode_and_score
 from vqcast.media.tool import Tool
 
 _MICRO = 6
@@ -28,14 +30,16 @@ class Measurement(Document, frozen=True, kw_only=True):
     schema_version: Literal[1] = 1
     enc_bytes: int
     """Of the encoded video stream."""
-    enc_time_ms: float
-    """Of the encode."""
+    enc_time_ms: float | None
+    """Of the encode; null where it was scored in the same process, and not timed apart."""
     wall_s: float
     """Of encode and score."""
     score_width: int
     score_height: int
     columns: dict[str, list[float]]
-    """Corpus column -> a value a frame."""
+    """Corpus column -> a value a scored frame."""
+    frame_bytes: list[int] | None = None
+    """Of each frame's packet, in the order in which frames are shown."""
 
     @property
     def frames(self) -> int:
@@ -47,33 +51,64 @@ class Measurement(Document, frozen=True, kw_only=True):
         return np.array(self.columns[name], dtype=np.float64)
 
 
-def measure(cell: Cell, tool: Tool, cancel: threading.Event | None = None) -> Measurement:
-    """Encode and score ``cell`` in a private folder that is gone afterwards.
+def measure(
+    cell: Cell,
+    tool: Tool,
+    cancel: threading.Event | None = None,
+    *,
+    together: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+) -> Measurement:
+    """Encode and score ``cell``, in one process where ``together`` and ffmpeg can.
 
-    Raises ToolFailure or MediaError as `vqcast.media.measure` does.
+    What was made from a damaged source is always decoded by itself.
+    ``on_progress`` is told the frames encoded so far in that process. Raises ToolFailure or
+    MediaError as `vqcast.media.measure` does.
     """
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
-        encoded = media.encode(
-            cell.source, cell.encoder, cell.preset, cell.cq, tool, Path(folder) / "encoded.mp4",
-            segment=cell.segment, cancel=cancel,
+    if together and tool.loopback and cell.source.damage is None:
+        trial = encode_and_score(
+            cell.source, cell.encoder, cell.preset, cell.cq, tool, v1=cell.v1, size=cell.scaled_to,
+            segment=cell.segment, spliced=cell.spliced, every=cell.every, threads=cell.threads,
+            cancel=cancel, on_progress=on_progress,
         )  # fmt: skip
-        scores = media.score(
-            cell.source, encoded.path, tool, depth=cell.depth, v1=cell.v1,
-            segment=cell.segment, size=cell.scaled_to, cancel=cancel,
-        )  # fmt: skip
+        sizes, scores, time_ms = trial.sizes, trial.scores, None
+    else:
+        sizes, scores, time_ms = _apart(cell, tool, cancel)
     return Measurement(
-        enc_bytes=encoded.video_bytes,
-        enc_time_ms=round(encoded.wall_ms, 1),
+        enc_bytes=int(sizes.sum()),
+        enc_time_ms=time_ms,
         wall_s=round(time.monotonic() - start, 3),
         score_width=scores.width,
         score_height=scores.height,
         columns={name: values.round(_MICRO).tolist() for name, values in scores.columns.items()},
+        frame_bytes=sizes.tolist() if cell.spliced else None,
     )
 
 
-def read(data: bytes | None, cell: Cell, *, where: str) -> Measurement | None:
-    """What an earlier run measured of ``cell``, or None where that is absent or not whole."""
+def _apart(
+    cell: Cell, tool: Tool, cancel: threading.Event | None
+) -> tuple[NDArray[np.int64], media.Scores, float]:
+    """Encode into a private folder that is gone afterwards, then score."""
+    with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
+        encoded = media.encode(
+            cell.source, cell.encoder, cell.preset, cell.cq, tool, Path(folder) / "encoded.mp4",
+            segment=cell.segment, threads=cell.threads.encoder, unbroken=cell.spliced,
+            cancel=cancel,
+        )  # fmt: skip
+        scores = media.score(
+            cell.source, encoded.path, tool, depth=cell.depth, v1=cell.v1,
+            segment=cell.segment, size=cell.scaled_to, every=cell.every,
+            threads=cell.threads.score, cancel=cancel,
+        )  # fmt: skip
+    return encoded.sizes, scores, round(encoded.wall_ms, 1)
+
+
+def read(data: bytes | None, cell: Cell, *, where: str, timed: bool = True) -> Measurement | None:
+    """What an earlier run measured of ``cell``, or None where that is absent or not whole.
+
+    ``timed``: a measurement whose encode was not timed counts as absent.
+    """
     if data is None:
         return None
     try:
@@ -81,7 +116,9 @@ def read(data: bytes | None, cell: Cell, *, where: str) -> Measurement | None:
     except DocumentError:
         return None
     whole = found.columns.keys() == cell.metrics.keys() and all(
-        len(values) == cell.frames and all(map(math.isfinite, values))
+        len(values) == cell.scored and all(map(math.isfinite, values))
         for values in found.columns.values()
     )
-    return found if whole else None
+    if cell.spliced:
+        whole = whole and len(found.frame_bytes or ()) == cell.frames
+    return found if whole and not (timed and found.enc_time_ms is None) else None

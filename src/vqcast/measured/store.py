@@ -9,7 +9,7 @@ remember what is done. A damaged file counts as none, and is measured again::
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -68,18 +68,25 @@ class FolderStore:
 
 
 def measure_once(
-    cell: Cell, tool: Tool, store: Store | None, cancel: threading.Event | None = None
+    cell: Cell,
+    tool: Tool,
+    store: Store | None,
+    cancel: threading.Event | None = None,
+    *,
+    on_progress: Callable[[int], None] | None = None,
 ) -> tuple[Measurement, bool]:
     """The cell's measurement, and whether an earlier run's was found in ``store``.
 
-    Raises ToolFailure or MediaError as `vqcast.media.measure` does.
+    It is encoded and scored in one process where ffmpeg can, so the encode may not be timed.
+    ``on_progress`` is told the frames encoded so far. Raises ToolFailure or MediaError as
+    `vqcast.media.measure` does.
     """
     name = cell.file_name(tool.sha256)
     if store is not None:
         (data,) = store.read([name])
-        if (found := read(data, cell, where=name)) is not None:
+        if (found := read(data, cell, where=name, timed=False)) is not None:
             return found, True
-    made = measure(cell, tool, cancel)
+    made = measure(cell, tool, cancel, together=True, on_progress=on_progress)
     if store is not None:
         store.write(name, codec.encode_compact(made))
     return made, False

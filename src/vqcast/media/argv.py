@@ -164,7 +164,9 @@ def encode(
     *,
     video: str = VIDEO,
 ) -> list[str]:
-    """Encode the first ``frames`` frames (None: all) to MP4, each packet's size to PACKET_LOG.
+    """Encode the first ``frames`` frames (None: all) to MP4.
+
+    Each packet's size and the time at which it is shown go to PACKET_LOG.
 
     Nothing cuts a stream that is used whole: where ffmpeg 9 is told the last frame, it at times
     drops all that libvvenc still holds (48-frame clips at high QPs: status 0, no packet).
@@ -176,7 +178,7 @@ def encode(
     # Reading back chapters whose track is not there would look like damage.
     words += ["-map_metadata", "-1", "-map_chapters", "-1"]
     words += ["-fps_mode", "passthrough", *options]
-    words += ["-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size}"]
+    words += ["-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size} {pts}"]
     return [*words, "-fflags", "+bitexact", "-f", "mp4", f"file:{output}"]
 
 

@@ -61,8 +61,14 @@ class Encoded:
     """
 
     path: Path
-    video_bytes: int
+    sizes: NDArray[np.int64]
+    """Bytes of each frame's packet, ``[frames]``, in the order in which frames are shown."""
     wall_ms: float
+
+    @property
+    def video_bytes(self) -> int:
+        """Of all packets."""
+        return int(self.sizes.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,8 @@ def encode(
     output: Path,
     *,
     segment: Segment | None = None,
+    threads: int = 1,
+    unbroken: bool = False,
     cancel: threading.Event | None = None,
 ) -> Encoded:
     """Encode every planned frame of ``source``, or those of ``segment``, to ``output`` (MP4).
@@ -166,7 +174,7 @@ def encode(
     what = " ".join(word for word in words if word is not None)
     output = output.absolute()
     entry = encoder(encoder_name)
-    options = encoder_options(source, entry, cq, preset)
+    options = encoder_options(source, entry, cq, preset, threads=threads, unbroken=unbroken)
     pictures = [*entry.before_input, *argv.read(source.path, source.raw, segment)]
     limit = None if source.whole else source.frames
     frames = segment.frames if segment else source.frames
@@ -179,14 +187,21 @@ def encode(
             cancel=cancel,
         )
         check(finished, what, source)
-        log = output.parent / argv.PACKET_LOG
-        sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
-        if sizes:
+        sizes = packet_sizes(output.parent / argv.PACKET_LOG)
+        if len(sizes):
             break
     if len(sizes) != frames or not output.is_file():
         source.judge(f"{len(sizes)} packets for {frames} frames")
         raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames")
-    return Encoded(path=output, video_bytes=sum(sizes), wall_ms=finished.wall_s * 1000)
+    return Encoded(output, sizes, finished.wall_s * 1000)
+
+
+def packet_sizes(log: Path) -> NDArray[np.int64]:
+    """Bytes of each packet that ``log`` holds, by the times at which they are shown."""
+    lines = log.read_text().splitlines() if log.is_file() else []
+    rows = [fields for line in lines if len(fields := line.split()) == 2]
+    size, shown = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    return np.asarray(size[np.argsort(shown, kind="stable")])
 
 
 def score(
@@ -200,13 +215,16 @@ def score(
     segment: Segment | None = None,
     size: tuple[int, int] | None = None,
     known: bool = False,
+    every: int = 1,
+    threads: int = 1,
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
 
     ``depth`` is the deeper bit depth of the two. With a ``segment``, ``distorted`` holds the
     frames of that part of ``reference`` alone. ``size`` (width, height) is what both sides are
-    scaled to for scoring; None: both are of one size and stay so. ``known``: the distorted side
+    scaled to for scoring; None: both are of one size and stay so. ``every`` scores frames 0,
+    every, 2 every, ..., with the values that they have among all. ``known``: the distorted side
     was probed, too, and may be as damaged as was found. Raises ToolFailure unless every planned
     frame was decoded on both sides and scored, InputError for a size that can't be.
     """
@@ -228,6 +246,8 @@ def score(
                     v1=v1,
                     size=size,
                     span=segment,
+                    every=every,
+                    threads=threads,
                     sides=("0:v:0", f"1:{reference.video}"),
                 ),
             ),
@@ -241,7 +261,9 @@ def score(
         if not (folder / argv.VMAF_LOG).is_file():
             raise ToolFailure(f"{what}: libvmaf wrote no log")
         log = read_regular(folder / argv.VMAF_LOG)
-    columns = parse_log(log, frames, V06_METRICS | (V1_METRICS if v1 else {}), what=what)
+    columns = parse_log(
+        log, frames, V06_METRICS | (V1_METRICS if v1 else {}), what=what, every=every
+    )
     return Scores(columns=columns, width=width, height=height)
 
 

@@ -95,7 +95,7 @@ def encode_and_score(
         folder = Path(name)
         packets = folder / argv.PACKET_LOG
         wall_s = _run(command, packets, what, source, deadline, cancel, on_progress)
-        sizes = _sizes(packets)
+        sizes = measure.packet_sizes(packets)
         if len(sizes) != frames:
             source.judge(f"{len(sizes)} packets for {frames} frames")
             raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames")
@@ -135,11 +135,3 @@ def _run(
 
 def _lines(log: Path) -> int:
     return log.read_bytes().count(b"\n") if log.is_file() else 0
-
-
-def _sizes(log: Path) -> NDArray[np.int64]:
-    """Packet sizes by presentation time; empty where there is none."""
-    if not _lines(log):
-        return np.zeros(0, dtype=np.int64)
-    size, shown = np.array([line.split() for line in log.read_text().splitlines()], dtype=int).T
-    return np.asarray(size[np.argsort(shown, kind="stable")], dtype=np.int64)

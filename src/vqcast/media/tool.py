@@ -19,6 +19,9 @@ from vqcast.media.run import run
 
 _HINT = f"{install('media')} brings one with every encoder and libvmaf"
 
+_LOOPBACK = (61, 19)
+"""libavcodec of ffmpeg 7.1, the first with loopback decoders."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -27,6 +30,8 @@ class Tool:
     path: Path
     version: str
     sha256: str
+    loopback: bool = False
+    """Whether it can decode what it encodes in the same process."""
 
 
 def ffmpeg_path() -> Path:
@@ -50,4 +55,6 @@ def find_ffmpeg() -> Tool:
     match = re.match(r"ffmpeg version (\S+)", finished.stdout)
     if match is None:
         raise ToolUnavailable(f"{path}: does not answer as ffmpeg does", hint=_HINT)
-    return Tool(path=path, version=match[1], sha256=sha256_file(path))
+    library = re.search(r"^libavcodec +(\d+)\. *(\d+)", finished.stdout, re.MULTILINE)
+    loopback = library is not None and (int(library[1]), int(library[2])) >= _LOOPBACK
+    return Tool(path=path, version=match[1], sha256=sha256_file(path), loopback=loopback)

@@ -308,6 +308,7 @@ def fake(tmp_path: Path) -> Callable[[str], Tool]:
     return make
 
 
+PACKETS = "seq {} | while read n; do echo $n $n; done > packets.txt"
 FRAMES_8 = "seq 8 > reference_frames.txt; seq 8 > distorted_frames.txt"
 
 
@@ -333,10 +334,10 @@ def test_status_0_is_not_taken_for_a_score(
     ("script", "words"),
     [
         ("exit 0", "0 packets for 8 frames"),
-        ("seq 7 > packets.txt; : > e.mp4", "7 packets for 8 frames"),
-        ("seq 8 > packets.txt", "8 packets"),
-        ("seq 8 > packets.txt; : > e.mp4; echo oops >&2", "oops"),
-        ("seq 8 > packets.txt; : > e.mp4; exit 1", "status 1"),
+        (f"{PACKETS.format(7)}; : > e.mp4", "7 packets for 8 frames"),
+        (PACKETS.format(8), "8 packets"),
+        (f"{PACKETS.format(8)}; : > e.mp4; echo oops >&2", "oops"),
+        (f"{PACKETS.format(8)}; : > e.mp4; exit 1", "status 1"),
     ],
 )
 def test_status_0_is_not_taken_for_an_encode(

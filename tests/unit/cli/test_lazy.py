@@ -32,7 +32,8 @@ finally:
 
 
 @pytest.mark.parametrize(
-    "words", [("--help",), ("--version",), ("tune", "--help"), ("encode", "--help")]
+    "words",
+    [("--help",), ("--version",), ("tune", "--help"), ("encode", "--help"), ("predict", "--help")],
 )
 def test_help_loads_nothing_that_works(
     words: tuple[str, ...], python_environment: dict[str, str]

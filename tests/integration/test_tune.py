@@ -131,7 +131,7 @@ def test_the_file_is_encoded_and_measured(
         assert [stream.type for stream in container.streams] == ["video", "audio"]
     assert probe(out, tool).frames == 24
     before = out.read_bytes()
-    assert "there already" in vqcast(*words, code=2).stderr
+    assert "already exists" in vqcast(*words, code=2).stderr
     assert out.read_bytes() == before
 
 

@@ -50,11 +50,15 @@ def build(
         int | None, typer.Option("--frames", min=1, help="First N frames. Default: all.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Cells at a time. Default: one a core.")
+        int | None,
+        typer.Option("--jobs", min=1, help="Cells at a time. Default: one per core."),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option("--scheduler", help="A Dask scheduler, tcp://HOST:PORT, whose workers do it."),
+        typer.Option(
+            "--scheduler",
+            help="Measure on the workers of a Dask scheduler, tcp://HOST:PORT.",
+        ),
     ] = None,
     resource: Annotated[
         list[str] | None,
@@ -80,7 +84,7 @@ def build(
     ] = None,
     provenance_file: Annotated[
         Path | None,
-        typer.Option("--provenance", help="Where it says how it was made. Default: beside OUT."),
+        typer.Option("--provenance", help="The provenance file to write. Default: beside OUT."),
     ] = None,
     v1: Annotated[bool, typer.Option("--v1/--no-v1", help="Also record VMAF v1.")] = True,
     width: Annotated[int | None, typer.Option(min=1, help="Raw YUV: width.")] = None,
@@ -97,7 +101,7 @@ def build(
 ) -> None:
     """Encode every source with every encoder at every quality, and score each frame.
 
-    Interrupted at any point and started again, it goes on with the next cell.
+    Interrupted at any point and run again, it resumes with the next cell.
     Exit code 1 where a cell failed; the rest is written all the same.
     """
     extras.require("corpus build")
@@ -190,7 +194,7 @@ def build(
     else:
         render.say(
             f"{out}: {built.rows} rows; {len(cells)} cells: {built.measured} measured, "
-            f"{built.reused} found finished, {len(built.failures)} failed"
+            f"{built.reused} reused, {len(built.failures)} failed"
         )
         kept = cells_url or cells_folder(out)
         render.note(f"finished cells are kept in {kept}; remove it when you are done")
@@ -207,12 +211,12 @@ def _executor(
 
     if scheduler is None:
         if resources:
-            raise InputError("--resource is of Dask workers", hint="say --scheduler too")
+            raise InputError("--resource needs --scheduler", hint="it names what Dask workers have")
         return LocalPool(jobs, copies)
     if jobs is not None:
         raise InputError(
-            "--jobs is of this machine's pool, not of --scheduler",
-            hint="the workers' own threads say how many: dask worker --nthreads N",
+            "--jobs can't be combined with --scheduler",
+            hint="set the number of cells on the workers: dask worker --nthreads N",
         )
     amounts = {}
     for text in options.split(resources):

@@ -18,7 +18,7 @@ from vqcast.cli.lazy import LazyGroup
 from vqcast.errors import VqcastError
 
 INTERRUPTED = 130
-_INTERRUPTED_WORDS = "interrupted: what was finished is kept, the same command goes on from there"
+_INTERRUPTED_WORDS = "interrupted: finished work is kept; run the same command again to resume"
 
 
 class Commands(LazyGroup):
@@ -94,7 +94,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         render.note(f"error: {error.filename or 'this machine'}: {error.strerror or error}")
-        render.note("next: check free space and rights, then run the same command again")
+        render.note("next: check free space and permissions, then run the same command again")
         sys.exit(1)
 
 

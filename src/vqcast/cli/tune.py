@@ -31,7 +31,7 @@ def tune(
     stores: options.Stores,
     trust: Trust,
     curve: Annotated[
-        bool, typer.Option("--curve", help="Print the forecast at every CRF, too.")
+        bool, typer.Option("--curve", help="Also print the forecast at every CRF.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the curve: .png or .svg.", show_default=False)
@@ -42,10 +42,10 @@ def tune(
 
     Exit codes: 0 met with the confidence; 3 best effort, the target is out of
     reach; 4 the size cap was hit; 1 a tool failed; 2 bad input. Interrupted, it
-    goes on from the probes that it has.
+    resumes from the probes that it has.
     """
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
-        raise InputError(f"{plot}: a picture ends in .png or .svg")
+        raise InputError(f"--plot {plot}: the name must end in .png or .svg")
     extras.require("tune" if plot is None else "tune --plot")
     with render.spinner("reading the video") as update:
         result = vqcast.tune(
@@ -75,8 +75,8 @@ def teller(update: Callable[[str], None], *, json: bool) -> Callable[[Any], None
                 render.note(f"note: {words}")
             if event.forecaster.sha256 is None:
                 render.note(
-                    "note: no promoted forecaster knows this encoder, metric and size; "
-                    "a generic Gaussian answers, with more probes"
+                    "note: no promoted forecaster covers this encoder, metric and size; "
+                    "a generic Gaussian is used, which takes more probes"
                 )
         elif isinstance(event, TuneProbed):
             done.append(event.probe.wall_s)

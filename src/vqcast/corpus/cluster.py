@@ -146,7 +146,7 @@ class DaskCluster:
                     raise ToolUnavailable(
                         f"{self.address}: no Dask scheduler answers",
                         hint="start one with: dask scheduler; finished cells are kept, "
-                        "the same command goes on from there",
+                        "the same command resumes",
                     ) from error
                 time.sleep(_POLL_S)
         try:

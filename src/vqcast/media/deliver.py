@@ -72,7 +72,7 @@ def deliver(
 
     Audio, subtitles, chapters, tags, frame times, sample aspect ratio, rotation and colour
     description go with it. ``on_progress`` is told the frames that are encoded so far. Raises
-    InputError where ``output`` is there already (unless ``overwrite``), is the source, or can't
+    InputError where ``output`` already exists (unless ``overwrite``), is the source, or can't
     hold a stream; ToolFailure where ffmpeg fails or what it made is not the source's.
     """
     start = time.monotonic()
@@ -138,7 +138,7 @@ def _plan(
     if not source.whole:
         raise InputError(f"{source.path}: was probed in part, and all of it is delivered")
     if not output.absolute().parent.is_dir():
-        raise InputError(f"{output}: its folder is not there", hint="make it first")
+        raise InputError(f"{output}: its folder does not exist", hint="create it first")
     _refuse_existing(output, overwrite=overwrite)
     if output.exists() and output.samefile(source.path):
         raise InputError(f"{output}: is the source itself", hint="give the output another name")
@@ -150,7 +150,7 @@ def _plan(
 def _refuse_existing(output: Path, *, overwrite: bool) -> None:
     if output.is_symlink() or (output.exists() and not (overwrite and output.is_file())):
         raise InputError(
-            f"{output}: is there already",
+            f"{output}: already exists",
             hint="give the output another name, or remove it first",
         )
 

@@ -61,7 +61,7 @@ def import_registry(source: Path, out: Path) -> Imported:
     model of it can be taken over.
     """
     if out.exists():
-        raise RegistryError(f"{out}: exists already", hint="name a new folder")
+        raise RegistryError(f"{out}: already exists", hint="name a new folder")
     document = jsontext.parse(_read(source, REGISTRY_NAME), where=REGISTRY_NAME)
     if not isinstance(document, dict) or not isinstance(document.get("models"), list):
         raise RegistryError(f"{source}: its {REGISTRY_NAME} lists no models")
@@ -77,12 +77,12 @@ def import_registry(source: Path, out: Path) -> Imported:
             result.findings.append(f"{named}: left out: {error.message}")
             continue
         if row.id in rows:
-            result.findings.append(f"{row.id}: left out: stands twice")
+            result.findings.append(f"{row.id}: left out: is listed twice")
             continue
         rows[row.id] = row
         files.update(made)
     if not rows:
-        raise RegistryError(f"{source}: no model can be taken over: {'; '.join(result.findings)}")
+        raise RegistryError(f"{source}: no model can be imported: {'; '.join(result.findings)}")
     for name, manifest in manifests.items():
         files[name] = _manifest(name, manifest, rows, result.findings)
     with locked(out, what="importing into"):

@@ -109,7 +109,7 @@ def keygen(out: Path) -> tuple[Path, Path]:
     private, public = out / PRIVATE_NAME, out / PUBLIC_NAME
     for path in (private, public):
         if path.exists() or path.is_symlink():
-            raise InputError(f"{path}: is there already", hint="name another folder")
+            raise InputError(f"{path}: already exists", hint="name another folder")
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     write_atomic(private, pem, mode=0o600)

@@ -90,7 +90,7 @@ def check(folder: Folder, trust: Trust) -> Signature:
     except InvalidSignature as error:
         raise SignatureRefused(
             f"{folder.root}: {SIGNATURE_NAME}: the signature is not by {trust.public_key}",
-            hint="somebody changed it: get the registry again, and tell its publisher",
+            hint="the file was changed: get the registry again, and tell its publisher",
         ) from error
     _check_serial(folder.root, signature, trust.min_serial or 0, "was asked for")
     if trust.trust_file is not None:

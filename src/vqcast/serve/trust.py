@@ -34,6 +34,6 @@ class Trust:
         if asked and self.public_key is None:
             raise InputError(
                 "a signature is required, and no public key is given to check it with",
-                hint="--public-key PUBLIC.pem (public_key=...), got from the publisher by another "
-                "way than the registry",
+                hint="--public-key PUBLIC.pem (public_key=...), from the publisher by another "
+                "channel than the registry",
             )

@@ -125,7 +125,7 @@ def test_a_file_that_is_there_is_kept_unless_told(
 ) -> None:
     output = tmp_path / "made.mkv"
     output.write_bytes(b"precious")
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         deliver(pattern_source, "libx264", "ultrafast", 30, tool, output)
     assert output.read_bytes() == b"precious"
     deliver(pattern_source, "libx264", "ultrafast", 30, tool, output, overwrite=True)
@@ -145,7 +145,7 @@ def test_it_never_writes_over_its_input(pattern: Path, tmp_path: Path, tool: Too
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("absent/a.mkv", "folder is not there"), ("a.avi", "no container")]
+    ("name", "words"), [("absent/a.mkv", "folder does not exist"), ("a.avi", "no container")]
 )
 def test_an_output_that_can_t_be_is_refused_before_any_work(
     name: str, words: str, pattern_source: Source, tmp_path: Path

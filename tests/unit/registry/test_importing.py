@@ -136,7 +136,7 @@ def test_weights_that_were_cut_are_refused(foreign: Path, tmp_path: Path) -> Non
 
 def test_an_existing_folder_is_never_written_over(foreign: Path, tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
-    with pytest.raises(RegistryError, match="exists already"):
+    with pytest.raises(RegistryError, match="already exists"):
         import_registry(foreign, tmp_path / "ours")
 
 

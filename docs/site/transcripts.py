@@ -15,6 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import reference
+
+from vqcast.pages import blocks
+
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "transcripts"
 README = ROOT / "README.md"
@@ -58,7 +62,8 @@ def run(command: str, folder: Path, **environment: str) -> tuple[int, str]:
 
 
 def on_the_checkout() -> None:
-    """Write the transcripts that need no clip."""
+    """Write the transcripts that need no clip, and the README's table of extras."""
+    blocks.write(README, "extras", reference.extras_table())
     for name, command in ON_THE_CHECKOUT.items():
         _keep(name, *run(command, ROOT))
 

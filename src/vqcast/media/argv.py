@@ -147,6 +147,40 @@ def decode(
     return [*words, "-f", "framehash", "-hash", "murmur3", FRAMES_LOG]
 
 
+def gather(
+    ffmpeg: Path,
+    source: Sequence[str],
+    reels: Sequence[tuple[Path, Sequence[tuple[int, int]]]],
+    pix_fmt: str,
+    span: Span | None = None,
+    *,
+    video: str = VIDEO,
+) -> list[str]:
+    """Decode ``source`` once, and write frames of it to raw files, each a reel.
+
+    A reel is its path and the first frame and number of frames of each look, counted from the
+    first frame of ``span``. Times of the frames of reel n go to n.txt, microseconds.
+    """
+    wanted = "+".join(
+        f"between(n,{first},{first + frames - 1})*{number}"
+        for number, (_, looks) in enumerate(reels, 1)
+        for first, frames in looks
+    )
+    pads = [f"[p{number}]" for number in range(len(reels))]
+    chains = [
+        f"{pad}settb=expr=1/1000000,metadata=add:key=t:value=0,"
+        f"metadata=print:file={number}.txt[q{number}]"
+        for number, pad in enumerate(pads)
+    ]
+    graph = f"[0:{video}]{_drop(span)}select=e='{wanted}':n={len(reels)}{''.join(pads)}"
+    words = [*_start(ffmpeg), *source]
+    words += ["-filter_complex_threads", "1", "-filter_complex", ";".join([graph, *chains])]
+    for number, (path, _) in enumerate(reels):
+        words += ["-map", f"[q{number}]", "-fps_mode", "passthrough", "-enc_time_base", "filter"]
+        words += ["-pix_fmt", pix_fmt, "-c:v", "rawvideo", "-f", "rawvideo", f"file:{path}"]
+    return words
+
+
 def test_clip(ffmpeg: Path, output: Path, frames: int) -> list[str]:
     """Make a lossless moving test picture, large enough for every VMAF model."""
     picture = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25"]

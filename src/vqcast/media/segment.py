@@ -43,7 +43,7 @@ class Segment:
     """Between the last frame and the next; None: the last frame is the file's."""
 
 
-def _ways(source: Source, start: int, frames: int) -> Iterator[Segment]:
+def ways(source: Source, start: int, frames: int) -> Iterator[Segment]:
     """Segments of the same frames, the cheapest way in first and the surest last."""
     index, end = source.index, start + frames
     if index is None:
@@ -84,13 +84,13 @@ def find(
         raise InputError(
             f"{source.path}: has {source.frames} frames, so not {frames} from frame {start}"
         )
-    for segment in _ways(source, start, frames):
+    for segment in ways(source, start, frames):
         found = decode(
             source.path, tool, raw=source.raw, span=segment, video=source.video, cancel=cancel
         )
         if found.said and source.damage is None:
             continue
-        if _is_part(found.index, source, segment):
+        if is_part(found.index, source, segment):
             return segment
     source.judge(f"frames {start} to {start + frames} are not at their times")
     raise MediaError(
@@ -99,7 +99,7 @@ def find(
     )
 
 
-def _is_part(found: FrameIndex, source: Source, segment: Segment) -> bool:
+def is_part(found: FrameIndex, source: Source, segment: Segment) -> bool:
     """Whether decoding gave the segment's frames: their pictures, or where they are not known,
     as many at their times.
 

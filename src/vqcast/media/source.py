@@ -96,6 +96,8 @@ class Source:
     damage: Damage | None = None
     codec: str = ""
     """FFmpeg's name of the video's codec."""
+    packets: PacketTable | None = field(default=None, compare=False, repr=False)
+    """One a frame; None where frames and packets were not seen to be the same."""
     index: FrameIndex | None = field(default=None, compare=False, repr=False)
     """Of the whole file; None where only a part was asked for."""
 
@@ -228,6 +230,7 @@ def _source(
         video_bytes=packets.bytes if packets else None,
         flagged=flagged,
         damage=harm,
+        packets=packets if packets and len(packets.times_us) == counted else None,
         codec=header.codec,
         index=found.index if frames is None else None,
     )

@@ -48,6 +48,7 @@ SOURCE_SAYS_NOTHING = {
     "whole": "the frames are counted",
     "notes": "words",
     "index": "is in the bytes",
+    "packets": "is in the bytes",
     "sampled": "stands in for a sha256 that is not there",
     "rate": "is in the bytes",
     "video_bytes": "is in the bytes",

@@ -157,7 +157,8 @@ transcripts: setup $(UNSEEN)
 
 # Slower studies, whose pages are kept: they need the clips only for Netflix's bootstrap model.
 evaluation: setup
-	$(BIN)/vqcast evaluate --registry model/tiny --corpus $(CORPUS) --bootstrap-clips $(CLIPS) --bootstrap-cells 24 --markdown docs/evaluation.md
+	$(BIN)/vqcast evaluate --registry model/tiny --corpus $(CORPUS) --markdown docs/evaluation.md
+	$(BIN)/python -m studies.bootstrap --registry model/tiny --corpus $(CORPUS) --clips $(CLIPS)
 
 lift: setup
 	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md

@@ -4,21 +4,29 @@ ffmpeg's filter loads single models only, and this one is a collection: one
 model fitted on all subjective data and 20 on resamples of it. libvmaf carries
 the collection in its own bytes, so its members are taken from the ffmpeg at
 hand and given to the filter one by one; mean, standard deviation and the 2.5
-and 97.5 % percentiles over the 20 are then formed as libvmaf forms them.
+and 97.5 % percentiles over the 20 are then formed as libvmaf forms them. From the repository::
+
+    python -m studies.bootstrap --registry model/tiny --corpus CORPUS --clips DIR
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+import typer
 
-from vqcast.corpus.table import SHAPE_FRAME, Corpus
+from studies.command import command
+from vqcast import extras
+from vqcast.cli import options, render
+from vqcast.corpus.table import SHAPE_FRAME, Corpus, load
+from vqcast.documents import Document, encode
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError, ToolFailure, ToolUnavailable
 from vqcast.evidence.conformal import Array, Codes, OutOfFold
@@ -32,10 +40,10 @@ from vqcast.media.encoders import encoder
 from vqcast.media.run import run
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
-from vqcast.pages.intervals import Section, percent, points, spread_range
+from vqcast.pages import blocks, template
 from vqcast.regressor.dataset import trainable
 from vqcast.regressor.evaluate import codes_of, registry_oof
-from vqcast.serve.trust import Trust
+from vqcast.serve.folder import packaged_registry
 
 MODEL = "vmaf_b_v0.6.3"
 LEVEL = 0.9
@@ -49,10 +57,13 @@ _Z = 1.6448536269514722
 """Normal quantile of a 90 % interval."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class BootstrapReport(Document, frozen=True, kw_only=True):
     """Both on the same frames of the same cells, against VMAF v0.6.1 measured in the same pass."""
 
+    command: str
+    model: str
+    """The ensemble whose intervals are compared."""
+    corpus_sha256: str
     cells: int
     sources: int
     largest_difference: float
@@ -105,8 +116,7 @@ def compare(
     *,
     cells: int,
     note: Callable[[str], None] = lambda _: None,
-    trust: Trust | None = None,
-) -> Compared:
+) -> BootstrapReport:
     """Encode and score ``cells`` cells of the corpus again, with the bootstrap model too.
 
     Sources are looked for in ``folder`` by their stem. Raises InputError where
@@ -118,7 +128,7 @@ def compare(
         path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in _SUFFIXES
     }
     model = family(model_id)
-    oof = registry_oof(root, corpus, model, trust)
+    oof = registry_oof(root, corpus, model)
     corpus = trainable(corpus, model).corpus
     chosen = _sample(corpus, oof, set(files), cells)
     if not chosen:
@@ -135,7 +145,9 @@ def compare(
         rows.append(cell_rows)
         truth.append(measured[0])
         scores.append(measured[1:])
-    return _judge(corpus, oof, np.concatenate(rows), np.concatenate(truth), np.hstack(scores))
+    return _judge(
+        model_id, corpus, oof, np.concatenate(rows), np.concatenate(truth), np.hstack(scores)
+    )
 
 
 def _sample(corpus: Corpus, oof: OutOfFold, names: set[str], count: int) -> list[Codes]:
@@ -199,7 +211,9 @@ def score_filter(depth: int, frames: int, models: int) -> str:
     return argv.score_filter(depth, frames, v1=False).replace(teacher, f"{teacher}|{beside}", 1)
 
 
-def _judge(corpus: Corpus, oof: OutOfFold, rows: Codes, truth: Array, scores: Array) -> Compared:
+def _judge(
+    model_id: str, corpus: Corpus, oof: OutOfFold, rows: Codes, truth: Array, scores: Array
+) -> BootstrapReport:
     resampled = scores[1:]
     mean, std = resampled.mean(axis=0), resampled.std(axis=0)
     group = codes_of(oof.group[rows].tolist())
@@ -207,7 +221,10 @@ def _judge(corpus: Corpus, oof: OutOfFold, rows: Codes, truth: Array, scores: Ar
     method = conformal_method(oof)
     centre = method.centre(range(oof.n_groups))[rows]
     ours = left_out(oof, method, (LEVEL,)).get(("frame", LEVEL))
-    return Compared(
+    return BootstrapReport(
+        command="",
+        model=model_id,
+        corpus_sha256=corpus.sha256,
         cells=len(np.unique(oof.cell[rows])),
         sources=len({corpus.src[int(row)] for row in rows}),
         largest_difference=float(np.max(np.abs(truth - corpus.vmaf[rows]))),
@@ -222,47 +239,36 @@ def _judge(corpus: Corpus, oof: OutOfFold, rows: Codes, truth: Array, scores: Ar
     )
 
 
-def section(compared: Compared | None) -> Section:
-    """The comparison in words and one table."""
-    title = f"(c) Netflix's bootstrap model {MODEL}"
-    if compared is None:
-        return Section(
-            title,
-            ("Not run: it needs the source videos. Give --bootstrap-clips DIR to run it.",),
-        )
-    kinds = [
-        ("ours, conformal", "90", compared.ours_90, compared.ours_width),
-        (f"{MODEL}, mean -+ 1.645 std", "90", compared.netflix_90, compared.netflix_width),
-        (f"{MODEL}, 2.5..97.5 % of models", "95", compared.netflix_95, None),
-    ]
-    return Section(
-        title,
-        (
-            f"{compared.cells} cells of {compared.sources} sources, encoded and scored again by "
-            "libvmaf, both judged on VMAF v0.6.1 of the same frames (largest difference from the "
-            f"corpus {compared.largest_difference:.4f} points). Its mean lies "
-            f"{compared.bias:+.2f} points from VMAF v0.6.1.",
-            "Where this is not fair: its interval says how much a subjective score would move had "
-            "other viewers and clips been in its training, not where VMAF v0.6.1 lies; it "
-            "resamples rows, not contents; it is another regression, so part of its miss is the "
-            "difference of two models. It reads the encode itself; so do our features.",
-        ),
-        (
-            *("interval", "level %", "frames", "groups", "coverage %", "bootstrap 95 %"),
-            *("width", "interval score", "width at 90 % coverage"),
-        ),
-        tuple(
-            (
-                name,
-                level,
-                "-" if each is None else str(each.n),
-                "-" if each is None else str(each.n_groups),
-                percent(each.coverage if each else None),
-                spread_range(each),
-                points(each.width if each else None),
-                points(each.score if each else None),
-                points(width),
-            )
-            for name, level, each, width in kinds
-        ),
-    )
+def page(report: BootstrapReport) -> str:
+    """The comparison as a section of docs/evaluation.md."""
+    return template.render("bootstrap.md.j2", "studies", report=report, model=MODEL)
+
+
+def main(
+    corpus: options.CorpusFile,
+    clips: Annotated[
+        Path, typer.Option("--clips", help="The corpus's source videos, found by their stem.")
+    ],
+    registry: options.RegistryFolder = None,
+    model: options.ModelId = options.DEFAULT_MODEL,
+    cells: Annotated[int, typer.Option(min=1, help="How many cells to measure again.")] = 24,
+    out: Annotated[Path, typer.Option("--out", help="The report to write.")] = Path(
+        "docs/evidence/bootstrap.json"
+    ),
+    markdown: Annotated[
+        Path, typer.Option("--markdown", help="The page whose block is written.")
+    ] = Path("docs/evaluation.md"),
+) -> None:
+    """Compare an ensemble's intervals with Netflix's bootstrap model, on real encodes."""
+    extras.require("evaluate")
+    extras.require("corpus build")
+    root = registry or packaged_registry()
+    report = compare(root, load(corpus), model, clips, cells=cells, note=render.note)
+    report = msgspec.structs.replace(report, command=command("studies.bootstrap", sys.argv[1:]))
+    write_atomic(out, encode(report))
+    blocks.write(markdown, "bootstrap", page(report))
+    render.markdown(page(report))
+
+
+if __name__ == "__main__":
+    typer.run(main)

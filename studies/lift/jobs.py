@@ -128,7 +128,7 @@ def encoder_job(data: Trainable, recipe: Recipe) -> Job:
     group_of = corpus.group_of()
     groups, group = np.unique(np.array([group_of[src] for src in corpus.src]), return_inverse=True)
     if len(encoders) < 2 or len(groups) < 2:
-        raise CorpusError(f"{corpus.path}: fewer than two encoders or two content groups")
+        raise _refused(corpus, "fewer than two encoders or two content groups")
     pairs, unit = np.unique(encoder * len(groups) + group, return_inverse=True)
     blocks = min(ENCODER_BLOCKS, len(groups))
     folds = []
@@ -141,7 +141,7 @@ def encoder_job(data: Trainable, recipe: Recipe) -> Job:
                 folds.append(Held(label, tuple(np.flatnonzero(units).tolist()), rows))
     covered = np.sum([fold.rows for fold in folds], axis=0)
     if not (covered == 1).all():
-        raise CorpusError(f"{corpus.path}: too few groups an encoder to hold both out")
+        raise _refused(corpus, "too few groups an encoder to hold both out")
     unit = unit.astype(np.int32)
     return Job(data, "vmaf", corpus.vmaf, unit, {BY_ENCODER: folds}, recipe)
 
@@ -153,11 +153,15 @@ def extra_column(corpus: Corpus, name: str) -> NDArray[np.float64]:
     """
     lines = rows_text(corpus.path)
     if name not in corpus.extra_columns or len(lines) != len(corpus):
-        raise CorpusError(f"{corpus.path}: has no column {name} in every row")
+        raise _refused(corpus, f"has no column {name} in every row")
     values = np.empty(len(lines))
     for index, line in enumerate(lines):
         value = msgspec.json.decode(line).get(name)
         if type(value) not in (int, float) or not 0.0 <= value <= 100.0:
-            raise CorpusError(f"{corpus.path}: row {index + 1}: {name} is {value!r}, not a score")
+            raise _refused(corpus, f"row {index + 1}: {name} is {value!r}, not a score")
         values[index] = value
     return values
+
+
+def _refused(corpus: Corpus, why: str) -> CorpusError:
+    return CorpusError(f"{corpus.path}: {why}", path=corpus.path, reason=why)

@@ -75,7 +75,7 @@ def measure(
         try:
             studies += make()
         except CorpusError as error:
-            left_out[name] = error.message.removeprefix(f"{corpus.path}: ")
+            left_out[name] = error.reason or error.message
     if presets is None:
         left_out["presets"] = "no corpus with several presets an encoder was given"
     else:

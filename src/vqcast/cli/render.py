@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -79,6 +80,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     for row in rows:
         drawn.add_row(*(escape(figure(cell)) for cell in row))
     out.print(drawn)
+
+
+def markdown(text: str) -> None:
+    """A page in Markdown on standard output, its tables drawn as such."""
+    out.print(Markdown(text))
 
 
 def figure(value: object) -> str:

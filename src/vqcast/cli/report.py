@@ -11,7 +11,7 @@ import typer
 
 from vqcast import extras
 from vqcast.cli import render
-from vqcast.errors import EvidenceError, InputError
+from vqcast.errors import InputError
 
 
 def report(
@@ -45,42 +45,12 @@ def report(
         raise InputError(
             "give a run folder or --registry DIR, one of them", hint="vqcast report --help"
         )
-    extras.require("report")
-    if corpus is not None:
-        extras.require("report --corpus")
+    extras.require("report" if corpus is None else "report --corpus")
     from vqcast.durable.files import write_atomic
-    from vqcast.pages.curves import curves_of
-    from vqcast.pages.report import Content
-    from vqcast.pages.report import report as page
-    from vqcast.pages.subject import read_registry, read_run
-    from vqcast.pages.tunings import read_tunings
+    from vqcast.pages import report as pages
 
-    subjects = read_registry(registry) if registry else [read_run(run_dir or Path())]
-    tunings = [found for path in tune or [] for found in read_tunings(path)]
-    held_out, curves = {}, None
-    if corpus is not None:
-        from vqcast.corpus.table import load
-        from vqcast.pages.heldout import held_out as join
-
-        rows = load(corpus)
-        held_out = {each.model.id: join(each, rows) for each in subjects}
-        if not any(held_out.values()):
-            raise EvidenceError(
-                f"{corpus}: no evidence here was made on this corpus",
-                hint="give the corpus that was trained on",
-            )
-        curves = curves_of(rows)
-    what = registry.resolve().name if registry else (subjects[0].model.id)
-    text = page(
-        Content(
-            title=f"vqcast report: {what}",
-            subjects=subjects,
-            held_out=held_out,
-            corpus=curves,
-            tunings=tunings,
-        ),
-        href=lambda path: _href(path, out),
-    )
+    content = pages.gather(run_dir, registry, corpus, tune or [])
+    text = pages.report(content, href=lambda path: _href(path, out))
     write_atomic(out, text.encode())
     render.say(f"wrote {out}")
 

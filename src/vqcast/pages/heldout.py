@@ -12,8 +12,6 @@ from vqcast.evidence.conformal import Array
 from vqcast.evidence.evaluation import RELIABILITY, Figures, Slice, figures_of, slices_of
 from vqcast.evidence.methods import conformal_method
 from vqcast.pages.subject import Subject
-from vqcast.regressor.dataset import trainable
-from vqcast.regressor.evaluate import out_of_fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,10 @@ def held_out(subject: Subject, corpus: Corpus) -> HeldOut | None:
     Predictions are the mean of the seeds, each by networks that never saw the
     row's content group, clipped to 0..100 and not corrected.
     """
+    # A report without a corpus does without the training extra.
+    from vqcast.regressor.dataset import trainable
+    from vqcast.regressor.evaluate import out_of_fold
+
     if any(report.corpus_sha256 != corpus.sha256 for report in subject.reports):
         return None
     oof = out_of_fold(subject.found, corpus, subject.model)

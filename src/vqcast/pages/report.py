@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+from vqcast.corpus.table import load
+from vqcast.errors import EvidenceError
 from vqcast.pages import (
     accuracy_charts,
     gate_charts,
@@ -20,11 +22,11 @@ from vqcast.pages import (
     template,
     tune_charts,
 )
-from vqcast.pages.curves import Curves
-from vqcast.pages.heldout import HeldOut
+from vqcast.pages.curves import Curves, curves_of
+from vqcast.pages.heldout import HeldOut, held_out
 from vqcast.pages.model import Model
-from vqcast.pages.subject import Piece, Subject
-from vqcast.pages.tunings import Tuning
+from vqcast.pages.subject import Piece, Subject, read_registry, read_run
+from vqcast.pages.tunings import Tuning, read_tunings
 
 Href = Callable[[Path], str | None]
 """Where a link to a file on disk may lead from the page; None where it may not."""
@@ -48,6 +50,32 @@ class Content:
     """By model id; None where the corpus given is another than the model's."""
     corpus: Curves | None = None
     tunings: Sequence[Tuning] = ()
+
+
+def gather(
+    run_dir: Path | None, registry: Path | None, corpus: Path | None, tunings: Sequence[Path]
+) -> Content:
+    """Read what a report of a run folder, or else of a registry, shows.
+
+    Raises EvidenceError where no evidence is of ``corpus``, and as the readers do.
+    """
+    if registry is not None:
+        subjects, what = read_registry(registry), registry.resolve().name
+    else:
+        subjects = [read_run(run_dir or Path())]
+        what = subjects[0].model.id
+    title = f"vqcast report: {what}"
+    read = [found for path in tunings for found in read_tunings(path)]
+    if corpus is None:
+        return Content(title, subjects, tunings=read)
+    rows = load(corpus)
+    joined = {each.model.id: held_out(each, rows) for each in subjects}
+    if not any(joined.values()):
+        raise EvidenceError(
+            f"{corpus}: no evidence here was made on this corpus",
+            hint="give the corpus that was trained on",
+        )
+    return Content(title, subjects, joined, curves_of(rows), read)
 
 
 def report(content: Content, *, href: Href = lambda path: None) -> str:

@@ -9,11 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+from typing import Protocol
 
 import jinja2
 from markupsafe import Markup, escape
 
 from vqcast.durable.files import sha256_bytes
+
+
+class HasBounds(Protocol):
+    """A share that has a range."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
 
 PACKAGE = "vqcast.pages"
 _MARKDOWN = re.compile(
@@ -46,6 +57,7 @@ def environment(package: str = PACKAGE) -> jinja2.Environment:
         "mean": mean,
         "percent": percent,
         "signed": signed,
+        "bounds": bounds,
         "plural": plural,
         "slug": slug,
         "code": code,
@@ -82,6 +94,13 @@ def percent(share: float | None, digits: int = 1) -> str:
 def signed(value: float | None, digits: int = 2) -> str:
     """A number with its sign; a dash where there is none."""
     return "-" if value is None else f"{value:+.{digits}f}"
+
+
+def bounds(measured: HasBounds | None) -> str:
+    """The low and high end of a share in percent; a dash where there are none."""
+    if measured is None or measured.low is None:
+        return "-"
+    return f"{percent(measured.low)}..{percent(measured.high)}"
 
 
 def plural(count: int, noun: str, several: str = "") -> str:

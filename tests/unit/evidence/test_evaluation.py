@@ -21,7 +21,8 @@ from vqcast.evidence.evaluation import (
     repeated_splits,
 )
 from vqcast.evidence.methods import conformal_method, gaussian_method, left_out, single_method
-from vqcast.pages.intervals import markdown, sections
+from vqcast.pages.evaluation import evaluation
+from vqcast.regressor.evaluate import Judged, Shipped
 
 
 def make_oof(groups: int = 12, cells: int = 3, frames: int = 6, *, seed: int = 2) -> OutOfFold:
@@ -189,11 +190,18 @@ def test_members_figures_are_averaged() -> None:
     assert mean.measured.width == pytest.approx(np.mean(widths))
 
 
+def page_of(judged: Evaluation, oof: OutOfFold) -> str:
+    shipped = Shipped(n_rows=216, rmse_mean=1.0, rmse_centre=0.5)
+    found = Judged("an_ensemble", "0" * 64, fit(oof), judged, shipped)
+    return evaluation(found, corpus="c.jsonl", command="vqcast evaluate")
+
+
 def test_the_report_says_n_what_is_out_of_reach_and_why_to_doubt(judged: Evaluation) -> None:
-    page = markdown("Intervals", sections(judged, fit(make_oof())))
+    page = page_of(judged, make_oof())
     assert "12 groups, 36 cells, 216 frames" in page
-    assert "standard error of up to 9 points" in page
-    assert "drift to the nominal level by themselves" in page
+    assert "standard error of up to 8.7 points" in page
+    assert "average to the nominal level by construction" in page
+    assert "picked by hand on another corpus" in page
     assert "| 95 | out of reach | out of reach |" in page
     assert "nan" not in page
     msgspec.json.encode(judged)
@@ -202,8 +210,8 @@ def test_the_report_says_n_what_is_out_of_reach_and_why_to_doubt(judged: Evaluat
 def test_a_corpus_of_few_groups_is_reported_not_promised() -> None:
     oof = make_oof(4)
     judged = evaluate(oof, labels_of(oof), split_limit=4)
-    page = markdown("Intervals", sections(judged, fit(oof)))
-    assert "90 % intervals for a new source's clip scores are out of reach" in page
+    page = page_of(judged, oof)
+    assert "90 % intervals of a new source's clip means are out of reach" in page
     assert "leaves 3 groups, and 9 are needed" in page
 
 

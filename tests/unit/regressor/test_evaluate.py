@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,11 @@ import typer
 from registry_kit import House, rows, write_corpus
 from typer.testing import CliRunner, Result
 
-from studies import bootstrap
 from vqcast.cli.evaluate import evaluate
 from vqcast.corpus.table import load
-from vqcast.errors import EvidenceError, InputError, RegistryError
+from vqcast.errors import EvidenceError, RegistryError
 from vqcast.evidence import folder as evidence
 from vqcast.families import ENSEMBLE
-from vqcast.media.tool import Tool
 from vqcast.regressor.evaluate import calibration_of, out_of_fold, registry_evidence
 
 
@@ -71,29 +68,12 @@ def test_the_command_prints_tables_json_and_a_page(house: House, tmp_path: Path)
     assert "3 groups, 36 cells, 360 frames" in said.stdout
     assert "out of reach" in said.stdout
     text = page.read_text()
-    assert text.startswith(f"# Intervals of {ENSEMBLE.id}\n\nWritten by `vqcast evaluate ")
+    written = f"# Intervals of {ENSEMBLE.id}\n\nWritten by `vqcast evaluate "
+    assert text.startswith(f"<!-- evaluation: begin -->\n\n{written}")
     assert house.corpus.sha256 in text and str(tmp_path) not in text
-    assert "Not run: it needs the source videos" in text
+    page.write_text(f"{text}\nkept\n")
+    run(*common, "--markdown", page)
+    assert page.read_text() == f"{text}\nkept\n"
     figures = json.loads(run(*common, "--json").stdout)
     assert figures["evaluation"]["evaluation"]["n_groups"] == 3
     assert figures["evaluation"]["shipped"]["n_rows"] == 360
-    assert figures["bootstrap"] is None
-
-
-def test_the_bootstrap_collection_is_found_in_ffmpeg_and_run(
-    house: House, tool: Tool, ffmpeg: Callable[..., Path], tmp_path: Path
-) -> None:
-    models = bootstrap.members(tool)
-    assert len(models) == 21  # the one on all data, and 20 on resamples
-    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-frames:v", 10)
-    ffmpeg(*picture, "-c:v", "ffv1", tmp_path / "clip_0.mkv")
-    made = bootstrap.compare(house.registry, house.corpus, ENSEMBLE.id, tmp_path, cells=1)
-    assert (made.cells, made.sources, made.netflix_95.n) == (1, 1, 10)
-    assert made.netflix_95.width > 0.0
-    words = " ".join(bootstrap.section(made).sentences)
-    assert "not fair" in words
-
-
-def test_a_folder_without_the_sources_is_refused(house: House, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no source"):
-        bootstrap.compare(house.registry, house.corpus, ENSEMBLE.id, tmp_path, cells=1)

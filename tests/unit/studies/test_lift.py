@@ -23,8 +23,11 @@ from studies.lift.jobs import (
     encoder_job,
     extra_column,
 )
+from studies.lift.judge import LiftReport
 from studies.lift.lab import FASTEST, PERMUTED, REAL, SLOWEST, Lab
+from studies.lift.page import page
 from studies.lift.studies import AWARE, AWARE_V3, BASELINE, BLIND, BLIND_V3, NO_PRESET
+from vqcast import documents
 from vqcast.corpus import synthetic
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents import jsontext
@@ -35,6 +38,7 @@ from vqcast.regressor.dataset import trainable
 from vqcast.regressor.job import Fit
 from vqcast.regressor.trainer import Trainer
 
+ROOT = Path(__file__).parents[3]
 SHORT = replace(Recipe(), epochs=2)
 PRESETS = {
     "libx264": ("ultrafast", "medium", "slow"),
@@ -259,6 +263,21 @@ def test_rows_without_a_slot_are_left_out_of_v3(corpus: Corpus, tmp_path: Path) 
     assert len(values) == 96 and np.isfinite(values).all()
 
 
+def test_the_shipped_page_is_the_reports() -> None:
+    data = (ROOT / "data" / "phase_a" / "lift.json").read_bytes()
+    report = documents.decode(LiftReport, data, where="lift.json")
+    assert (ROOT / "docs" / "lift.md").read_text() == page(report, "lift.json")
+
+
+def test_a_page_names_the_encoders_that_were_measured(run_lift, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run_lift()
+    page = (tmp_path / "lift.md").read_text()
+    assert "- Encoders measured: libsvtav1, libx264, libx265. Nothing is known of others." in page
+    shipped = (ROOT / "docs" / "lift.md").read_text()
+    assert "libaom-av1" in shipped and "libaom-av1" not in page
+    assert "## Does the network use the preset?" not in page  # no second corpus was given
+
+
 @pytest.fixture
 def run_lift(tmp_path: Path):  # type: ignore[no-untyped-def]
     """``run_lift(*options)``: the command in a folder of its own, on a small corpus."""
@@ -305,6 +324,7 @@ def test_the_command_reports_every_comparison_and_goes_on(run_lift, tmp_path: Pa
     again = run_lift("--presets", "PRESETS")
     assert "0 networks were trained" in again["text"]
     assert (tmp_path / "lift.json").read_bytes() == kept
+    assert (tmp_path / "lift.md").read_text() == page
 
 
 def test_what_a_corpus_does_not_allow_is_named(run_lift, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

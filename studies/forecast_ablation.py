@@ -1,6 +1,6 @@
 """What each part of the CRF forecaster is worth, every content group held out in turn.
 
-    python bench/forecast_ablation.py --corpus a.jsonl.gz --corpus b.jsonl.gz --page PAGE.md
+    python -m studies.forecast_ablation --corpus a.jsonl.gz --corpus b.jsonl.gz --page PAGE.md
 
 One row a candidate: mean absolute error of vmaf/mean at unprobed qualities after one, two and
 three probes. Groups weigh the same, and all candidates see the same probes. Kept are the curves
@@ -13,8 +13,8 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
-import page
 from numpy.typing import NDArray
 
 from vqcast.documents.forecast import CorpusPin, ForecastRecipe
@@ -26,6 +26,7 @@ from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.latent import to_latent, to_score
 from vqcast.forecast.prior import MIN_CURVES
 from vqcast.forecast.rivals import FLOOR_RIDGES, gaussian_floor, straight_lines
+from vqcast.pages import blocks
 from vqcast.vocab import preset_norm
 
 Array = NDArray[np.float64]
@@ -33,7 +34,7 @@ Candidate = Callable[[MeasuredCurve, list[int], list[int]], Array]
 """A held-out curve, the indexes probed and those to forecast -> scores in VMAF points."""
 
 MEASURE = "vmaf/mean"
-NAME = "bench/forecast_ablation.py"
+NAME = "studies.forecast_ablation"
 FAR = 1e6
 RECIPES: tuple[tuple[str, dict[str, float], int, float], ...] = (
     ("scores alone, own encoder alone, all titles alike",
@@ -69,7 +70,7 @@ def main() -> None:
         rows.append(f"| {name} | {' | '.join(cells)} |")
         print(rows[-1], flush=True)
     if options.page is not None:
-        page.write_block(options.page, NAME, "What was tried", "\n".join(rows) + "\n")
+        blocks.write(options.page, NAME, "\n".join(rows))
 
 
 def _counts(curve: MeasuredCurve, curves: Sequence[MeasuredCurve]) -> bool:
@@ -88,7 +89,7 @@ def _rows(
     pins: Sequence[CorpusPin],
     *,
     network: bool,
-) -> Iterator[tuple[str, list[float | None]]]:
+) -> Iterator[tuple[str, Sequence[float | None]]]:
     floors = [_errors(counted, _floor(curves, ridge)) for ridge in FLOOR_RIDGES]
     yield (
         "Gaussian floor, the best of three ridges",
@@ -145,7 +146,7 @@ def _gaussian(
     changed: dict[str, float],
     channels: int,
 ) -> Candidate:
-    table = learn.empty_table(curves, pins, ForecastRecipe(**changed))
+    table = learn.empty_table(curves, pins, msgspec.structs.replace(ForecastRecipe(), **changed))
     models: dict[tuple[str, str, str | None], Forecaster] = {}
 
     def forecast(curve: MeasuredCurve, probed: list[int], rest: list[int]) -> Array:
@@ -206,9 +207,9 @@ def _network(counted: Sequence[MeasuredCurve]) -> Candidate:
         scaled = torch.tensor((x - mean) / spread, dtype=torch.float32)
         wanted = torch.tensor(y[:, None], dtype=torch.float32)
         for _ in range(40):
-            for part in torch.randperm(len(scaled)).split(256):
+            for part in torch.randperm(len(scaled)).split(256):  # type: ignore[no-untyped-call]
                 optimizer.zero_grad()
-                torch.nn.functional.mse_loss(layers(scaled[part]), wanted[part]).backward()
+                torch.nn.functional.mse_loss(layers(scaled[part]), wanted[part]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
 
         def predict(values: Array) -> Array:

@@ -88,8 +88,8 @@ ANY_REPORT = {
     "Correlation by source",
     "Error by encoder",
     "Error by source",
-    "Every figure is read from these files, or computed from them when the page was made. A verdict "
-    "holds the digests of its evidence;",
+    "Every figure is read from these files, or computed from them when the page was made. A "
+    "verdict holds the digests of its evidence;",
     f"Held-out results of {ENSEMBLE.id}",
     "How the networks were trained",
     "How well each model predicts video that was held out of its training, whether that passes the "

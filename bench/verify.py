@@ -37,6 +37,7 @@ def once(root: Path) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Time every check of a registry and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--registry", type=Path, default=packaged_registry())
     parser.add_argument("--markdown", type=Path, help="the page whose block is written")

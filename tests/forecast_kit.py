@@ -20,6 +20,15 @@ SHIPPED = Path(__file__).parents[1] / "data" / "curves" / "per_frame_canonical6.
 ENCODERS = ("libx264", "libx265")
 
 
+@dataclass(frozen=True)
+class ForecastHouse:
+    """One corpus, the run on it with its verdict, and the registry it was promoted into."""
+
+    corpus: Path
+    run_dir: Path
+    registry: Path
+
+
 def small_rows() -> Iterator[dict[str, Any]]:
     """Rows of 22 clips in 20 groups with two encoders at ten qualities."""
     with gzip.open(SHIPPED, "rt", encoding="utf-8") as stream:

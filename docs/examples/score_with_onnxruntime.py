@@ -9,7 +9,9 @@ import numpy as np
 import onnxruntime
 
 
-def score(sidecar, features, encoder, crf, preset_norm=0.5):
+def score(
+    sidecar: Path, features: np.ndarray, encoder: str, crf: float, preset_norm: float = 0.5
+) -> list[np.ndarray]:
     """Score, spread, lower and upper bound (90 %) of N frames, from features [N, 6]."""
     info = json.loads(sidecar.read_bytes())
     graph = (sidecar.parent / info["onnx"]).read_bytes()

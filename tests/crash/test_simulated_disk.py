@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from attacks import builds, promotions
@@ -78,7 +79,7 @@ def forgets(method: str) -> Disk:
 @pytest.mark.parametrize("method", ["sync", "sync_folder"])
 @pytest.mark.parametrize("module", [promotions, builds], ids=lambda module: module.__name__)
 def test_a_program_without_that_sync_would_be_caught(
-    module, method: str, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "Journal", forgets(method))
     assert module.power_cuts(4_000, random.Random(2)).wrong

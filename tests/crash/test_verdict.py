@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from attacks.disk import FAULTS, FaultyDisk, Journal, Killed, using
+from attacks.disk import FAULTS, Fault, FaultyDisk, Journal, Killed, using
 from attacks.editions import houses
 
 from vqcast import documents
+from vqcast.documents.evidence import Verdict
 from vqcast.errors import VqcastError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import HOLD, PROMOTE
@@ -29,7 +30,9 @@ def visible(tree: dict[str, bytes]) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("order", [(PROMOTED, HELD), (HELD, PROMOTED)], ids=["held", "promoted"])
-def test_a_power_cut_leaves_one_verdict_or_none(tmp_path: Path, order) -> None:
+def test_a_power_cut_leaves_one_verdict_or_none(
+    tmp_path: Path, order: tuple[Verdict, Verdict]
+) -> None:
     evidence.write_verdict(tmp_path, order[0])
     journal = Journal(tmp_path)
     with using(journal):
@@ -44,7 +47,7 @@ def test_a_power_cut_leaves_one_verdict_or_none(tmp_path: Path, order) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_an_error_or_a_kill_leaves_one_verdict_or_none(tmp_path: Path, fault) -> None:
+def test_an_error_or_a_kill_leaves_one_verdict_or_none(tmp_path: Path, fault: Fault) -> None:
     evidence.write_verdict(tmp_path, PROMOTED)
     with using(FaultyDisk()) as counted:
         evidence.write_verdict(tmp_path, HELD)

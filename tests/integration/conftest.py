@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_kit import Vqcast
 from registry_kit import House, write_corpus
 
-Vqcast = Callable[..., subprocess.CompletedProcess[str]]
 COMMAND = (sys.executable, "-m", "vqcast.cli.main")
 
 

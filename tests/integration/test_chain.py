@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from command_kit import Refusal, Vqcast
 from registry_kit import PREFIX, House, contents, edit, reseal, rows, write_corpus
 
 COMMANDS = [
@@ -27,7 +28,7 @@ def held_corpus(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("words", [[], *COMMANDS], ids=" ".join)
-def test_every_command_explains_itself(vqcast, words: list[str]) -> None:
+def test_every_command_explains_itself(vqcast: Vqcast, words: list[str]) -> None:
     done = vqcast(*words, "--help")
     assert "Usage:" in done.stdout and "--help" in done.stdout and done.stderr == ""
 
@@ -37,17 +38,17 @@ def test_the_command_is_installed_under_its_name() -> None:
     assert entry.value == "vqcast.cli.main:main"
 
 
-def test_the_version_is_the_packages(vqcast) -> None:
+def test_the_version_is_the_packages(vqcast: Vqcast) -> None:
     import vqcast as package
 
     assert vqcast("--version").stdout == f"vqcast {package.__version__}\n"
 
 
-def test_an_unknown_command_is_bad_input(vqcast) -> None:
+def test_an_unknown_command_is_bad_input(vqcast: Vqcast) -> None:
     assert "No such command" in vqcast("fly", code=2).stderr
 
 
-def test_smoke_proves_the_chain_and_leaves_scaffolds_only(vqcast, tmp_path: Path) -> None:
+def test_smoke_proves_the_chain_and_leaves_scaffolds_only(vqcast: Vqcast, tmp_path: Path) -> None:
     done = vqcast("smoke", "--out-dir", tmp_path / "kept")
     assert done.stdout.endswith("smoke: the chain holds\n")
     assert (tmp_path / "kept" / "run" / "HOLD.json").is_file()
@@ -57,7 +58,7 @@ def test_smoke_proves_the_chain_and_leaves_scaffolds_only(vqcast, tmp_path: Path
     vqcast("registry", "verify", registry)
 
 
-def test_check_says_what_a_corpus_holds(vqcast, chain: House) -> None:
+def test_check_says_what_a_corpus_holds(vqcast: Vqcast, chain: House) -> None:
     facts = json.loads(vqcast("corpus", "check", chain.corpus_path, "--json").stdout)
     assert (facts["n_rows"], facts["n_sources"]) == (360, 3)
     assert facts["sha256"] == chain.corpus.sha256
@@ -72,7 +73,7 @@ def test_training_leaves_evidence_and_a_log_a_seed(chain: House) -> None:
         assert "clip_0" in (chain.run_dir / f"train_seed{seed}.log").read_text()
 
 
-def test_training_prints_its_reports_as_json(vqcast, chain: House, tmp_path: Path) -> None:
+def test_training_prints_its_reports_as_json(vqcast: Vqcast, chain: House, tmp_path: Path) -> None:
     done = vqcast(
         "train", "--corpus", chain.corpus_path, "--out-dir", tmp_path, "--seeds", "1,0",
         "--epochs", 2, "--json",
@@ -82,7 +83,7 @@ def test_training_prints_its_reports_as_json(vqcast, chain: House, tmp_path: Pat
     assert keys <= set(json.loads(done.stdout)[0])
 
 
-def test_the_gate_prints_the_contracts_report(vqcast, chain: House) -> None:
+def test_the_gate_prints_the_contracts_report(vqcast: Vqcast, chain: House) -> None:
     report = json.loads(vqcast("gate", chain.run_dir, "--check", "--json").stdout)
     assert list(report) == [
         *("passed", "mean_plcc", "mean_plcc_threshold", "mean_plcc_pass", "plcc_spread"),
@@ -93,7 +94,7 @@ def test_the_gate_prints_the_contracts_report(vqcast, chain: House) -> None:
     assert report["passed"] is True and set(report["per_seed_plccs"]) == set("01234")
 
 
-def test_checking_the_gate_writes_nothing(vqcast, chain: House, tmp_path: Path) -> None:
+def test_checking_the_gate_writes_nothing(vqcast: Vqcast, chain: House, tmp_path: Path) -> None:
     run = Path(shutil.copytree(chain.run_dir, tmp_path / "run"))
     (run / "PROMOTE.json").unlink()
     before = contents(run)
@@ -103,14 +104,16 @@ def test_checking_the_gate_writes_nothing(vqcast, chain: House, tmp_path: Path) 
     assert (run / "PROMOTE.json").is_file()
 
 
-def test_no_gate_accepts_a_dry_run(vqcast, refusal, chain: House, tmp_path: Path) -> None:
+def test_no_gate_accepts_a_dry_run(
+    vqcast: Vqcast, refusal: Refusal, chain: House, tmp_path: Path
+) -> None:
     vqcast("train", "--corpus", chain.corpus_path, "--out-dir", tmp_path, "--dry-run")
     assert json.loads((tmp_path / "loso_seed0.json").read_bytes())["note"] == "dry-run"
     assert "dry run" in refusal("gate", tmp_path)
     assert not list(tmp_path.glob("*[A-Z].json"))
 
 
-def test_a_registry_is_verified_and_listed(vqcast, chain: House) -> None:
+def test_a_registry_is_verified_and_listed(vqcast: Vqcast, chain: House) -> None:
     assert "sound" in vqcast("registry", "verify", chain.registry).stdout
     plain = json.loads(vqcast("registry", "verify", chain.registry, "--json").stdout)
     assert plain["sound"] is True and plain["violations"] == []
@@ -119,7 +122,7 @@ def test_a_registry_is_verified_and_listed(vqcast, chain: House) -> None:
     assert f"{ENSEMBLE}_seed4" in vqcast("registry", "list", chain.registry).stdout
 
 
-def test_a_rebuild_gives_the_same_bytes(vqcast, chain: House) -> None:
+def test_a_rebuild_gives_the_same_bytes(vqcast: Vqcast, chain: House) -> None:
     plain = json.loads(
         vqcast(
             "registry", "verify", chain.registry, "--rebuild", "--corpus", chain.corpus_path,
@@ -129,7 +132,9 @@ def test_a_rebuild_gives_the_same_bytes(vqcast, chain: House) -> None:
     assert len(plain["rebuilt"]) == 5 and all(each["same_bytes"] for each in plain["rebuilt"])
 
 
-def test_a_second_promotion_gives_the_same_bytes(vqcast, chain: House, tmp_path: Path) -> None:
+def test_a_second_promotion_gives_the_same_bytes(
+    vqcast: Vqcast, chain: House, tmp_path: Path
+) -> None:
     again = tmp_path / "again"
     done = vqcast(
         "promote", chain.run_dir, "--corpus", chain.corpus_path, "--registry", again, "--json"
@@ -139,11 +144,11 @@ def test_a_second_promotion_gives_the_same_bytes(vqcast, chain: House, tmp_path:
     assert contents(again) == contents(chain.registry)
 
 
-def test_the_shipped_evidence_gives_its_verdict_to_anyone(vqcast, chain: House) -> None:
+def test_the_shipped_evidence_gives_its_verdict_to_anyone(vqcast: Vqcast, chain: House) -> None:
     assert "PROMOTE" in vqcast("gate", chain.registry / PREFIX, "--check").stdout
 
 
-def test_violations_are_named_with_exit_1(vqcast, chain: House, tmp_path: Path) -> None:
+def test_violations_are_named_with_exit_1(vqcast: Vqcast, chain: House, tmp_path: Path) -> None:
     house = chain.copy(tmp_path)
     sidecar = f"{ENSEMBLE}_seed2.json"
     edit(house.registry / sidecar, lambda s: s["gate"].update(mean_plcc=0.99999))
@@ -154,7 +159,7 @@ def test_violations_are_named_with_exit_1(vqcast, chain: House, tmp_path: Path) 
     vqcast("registry", "verify", tmp_path / "absent", code=2)
 
 
-def test_the_pipeline_promotes_in_one_run(vqcast, chain: House, tmp_path: Path) -> None:
+def test_the_pipeline_promotes_in_one_run(vqcast: Vqcast, chain: House, tmp_path: Path) -> None:
     words = (
         "pipeline", "--corpus", chain.corpus_path, "--out-dir", tmp_path / "run",
         "--registry", tmp_path / "registry", "--epochs", 150,
@@ -168,7 +173,9 @@ def test_the_pipeline_promotes_in_one_run(vqcast, chain: House, tmp_path: Path) 
     }
 
 
-def test_hold_stops_the_chain_with_exit_1(vqcast, refusal, chain: House, tmp_path: Path) -> None:
+def test_hold_stops_the_chain_with_exit_1(
+    vqcast: Vqcast, refusal: Refusal, chain: House, tmp_path: Path
+) -> None:
     corpus = held_corpus(tmp_path / "held.jsonl")
     registry = Path(shutil.copytree(chain.registry, tmp_path / "registry"))
     before = contents(registry)
@@ -181,7 +188,7 @@ def test_hold_stops_the_chain_with_exit_1(vqcast, refusal, chain: House, tmp_pat
     assert contents(registry) == before
 
 
-def test_a_missing_or_small_corpus_points_to_the_builder(vqcast, tmp_path: Path) -> None:
+def test_a_missing_or_small_corpus_points_to_the_builder(vqcast: Vqcast, tmp_path: Path) -> None:
     small = write_corpus(tmp_path / "small.jsonl", rows()[:99])
     for path in (tmp_path / "absent.jsonl", small):
         done = vqcast(
@@ -192,7 +199,9 @@ def test_a_missing_or_small_corpus_points_to_the_builder(vqcast, tmp_path: Path)
     assert not (tmp_path / "run").exists() and not (tmp_path / "registry").exists()
 
 
-def test_another_corpus_is_refused_at_promotion(refusal, chain: House, tmp_path: Path) -> None:
+def test_another_corpus_is_refused_at_promotion(
+    refusal: Refusal, chain: House, tmp_path: Path
+) -> None:
     other = write_corpus(tmp_path / "other.jsonl", rows(seed=4))
     sentence = refusal(
         "promote", chain.run_dir, "--corpus", other, "--registry", tmp_path / "registry"
@@ -200,7 +209,7 @@ def test_another_corpus_is_refused_at_promotion(refusal, chain: House, tmp_path:
     assert "another corpus" in sentence and not (tmp_path / "registry").exists()
 
 
-def test_what_is_trained_already_is_not_trained_again(vqcast, chain: House) -> None:
+def test_what_is_trained_already_is_not_trained_again(vqcast: Vqcast, chain: House) -> None:
     before = contents(chain.run_dir)
     vqcast("train", "--corpus", chain.corpus_path, "--out-dir", chain.run_dir, "--epochs", 150)
     assert contents(chain.run_dir) == before

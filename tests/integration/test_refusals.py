@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_kit import Refusal, Vqcast
 from registry_kit import House, rows, write_corpus
 
 NUMBERS = ("vmaf", "cq", "adm2", "motion2")
@@ -16,7 +17,9 @@ NUMBERS = ("vmaf", "cq", "adm2", "motion2")
 
 @pytest.mark.parametrize("key", NUMBERS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, "12", True])
-def test_a_corpus_with_a_number_that_is_none(refusal, tmp_path: Path, key: str, value: Any) -> None:
+def test_a_corpus_with_a_number_that_is_none(
+    refusal: Refusal, tmp_path: Path, key: str, value: Any
+) -> None:
     made = rows()
     made[41][key] = value
     path = write_corpus(tmp_path / "c.jsonl", made)
@@ -26,7 +29,7 @@ def test_a_corpus_with_a_number_that_is_none(refusal, tmp_path: Path, key: str, 
 
 
 @pytest.mark.parametrize("what", ["absent", "folder", "empty", "binary", "cut gzip"])
-def test_what_is_no_corpus(refusal, tmp_path: Path, what: str) -> None:
+def test_what_is_no_corpus(refusal: Refusal, tmp_path: Path, what: str) -> None:
     path = tmp_path / "c.jsonl"
     if what == "folder":
         path.mkdir()
@@ -40,7 +43,7 @@ def test_what_is_no_corpus(refusal, tmp_path: Path, what: str) -> None:
         assert str(path) in refusal(*words)
 
 
-def test_all_missing_columns_are_named_at_once(refusal, tmp_path: Path) -> None:
+def test_all_missing_columns_are_named_at_once(refusal: Refusal, tmp_path: Path) -> None:
     made = rows()
     for row in made:
         del row["motion2"], row["encoder"]
@@ -58,7 +61,7 @@ def test_all_missing_columns_are_named_at_once(refusal, tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_choice_of_training(
-    refusal, chain: House, tmp_path: Path, words: list[str], said: str
+    refusal: Refusal, chain: House, tmp_path: Path, words: list[str], said: str
 ) -> None:
     out = tmp_path / "run"
     assert said in refusal("train", "--corpus", chain.corpus_path, "--out-dir", out, *words)
@@ -67,14 +70,14 @@ def test_a_bad_choice_of_training(
 
 @pytest.mark.parametrize("words", [["--epochs", "0"], ["--epochs", "x"], ["--workers", "0"]])
 def test_a_bad_number_is_refused_by_its_option(
-    vqcast, chain: House, tmp_path: Path, words: list[str]
+    vqcast: Vqcast, chain: House, tmp_path: Path, words: list[str]
 ) -> None:
     done = vqcast("train", "--corpus", chain.corpus_path, "--out-dir", tmp_path, *words, code=2)
     assert words[0] in done.stderr
 
 
 @pytest.mark.parametrize("what", ["absent", "file", "empty"])
-def test_a_gate_without_evidence(refusal, tmp_path: Path, what: str) -> None:
+def test_a_gate_without_evidence(refusal: Refusal, tmp_path: Path, what: str) -> None:
     path = tmp_path / what
     if what == "file":
         path.write_bytes(b"{}")
@@ -85,7 +88,9 @@ def test_a_gate_without_evidence(refusal, tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("missing", range(5))
-def test_a_gate_with_a_seed_missing(refusal, chain: House, tmp_path: Path, missing: int) -> None:
+def test_a_gate_with_a_seed_missing(
+    refusal: Refusal, chain: House, tmp_path: Path, missing: int
+) -> None:
     run = Path(shutil.copytree(chain.run_dir, tmp_path / "run"))
     (run / "PROMOTE.json").unlink()
     (run / f"loso_seed{missing}.json").unlink()
@@ -93,14 +98,14 @@ def test_a_gate_with_a_seed_missing(refusal, chain: House, tmp_path: Path, missi
     assert not list(run.glob("*[A-Z].json"))
 
 
-def test_evidence_cut_short(refusal, chain: House, tmp_path: Path) -> None:
+def test_evidence_cut_short(refusal: Refusal, chain: House, tmp_path: Path) -> None:
     run = Path(shutil.copytree(chain.run_dir, tmp_path / "run"))
     path = run / "loso_seed1.json"
     path.write_bytes(path.read_bytes()[:200])
     assert "loso_seed1.json" in refusal("gate", run)
 
 
-def test_a_registry_with_a_wrong_digest(refusal, chain: House, tmp_path: Path) -> None:
+def test_a_registry_with_a_wrong_digest(refusal: Refusal, chain: House, tmp_path: Path) -> None:
     registry = Path(shutil.copytree(chain.registry, tmp_path / "registry"))
     onnx = sorted(registry.glob("*.onnx"))[0]
     data = bytearray(onnx.read_bytes())
@@ -111,7 +116,7 @@ def test_a_registry_with_a_wrong_digest(refusal, chain: House, tmp_path: Path) -
     assert f"{onnx.name}: differs" in refusal("predict", "a", "b", "--registry", registry)
 
 
-def test_places_that_can_not_be_written(refusal, chain: House, tmp_path: Path) -> None:
+def test_places_that_can_not_be_written(refusal: Refusal, chain: House, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for place in (tmp_path / "file" / "x", Path("/proc/vqcast/x")):
         words = ("--corpus", chain.corpus_path)
@@ -120,12 +125,12 @@ def test_places_that_can_not_be_written(refusal, chain: House, tmp_path: Path) -
     assert (tmp_path / "file").read_bytes() == b""
 
 
-def test_rebuilding_needs_a_corpus(refusal, chain: House) -> None:
+def test_rebuilding_needs_a_corpus(refusal: Refusal, chain: House) -> None:
     sentence = refusal("registry", "verify", chain.registry, "--rebuild")
     assert sentence == "--rebuild needs the corpus"
 
 
-def test_a_verdict_edited_by_hand(refusal, chain: House, tmp_path: Path) -> None:
+def test_a_verdict_edited_by_hand(refusal: Refusal, chain: House, tmp_path: Path) -> None:
     run = Path(shutil.copytree(chain.run_dir, tmp_path / "run"))
     verdict = json.loads((run / "PROMOTE.json").read_bytes())
     del verdict["model"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_kit import Vqcast
 from matplotlib.image import imread
 from registry_kit import House
 
@@ -62,7 +63,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def shipped(vqcast, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shipped(vqcast: Vqcast, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on the shipped registry, with a tuning."""
     out = tmp_path_factory.mktemp("report") / "shipped.html"
     vqcast("report", "--registry", ROOT / "model" / "tiny", "--tune", TUNE, "-o", out)
@@ -70,7 +71,7 @@ def shipped(vqcast, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fresh(vqcast, chain: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fresh(vqcast: Vqcast, chain: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on a run that was just trained, with its corpus, made in a folder above both."""
     out = tmp_path_factory.mktemp("report") / "fresh.html"
     above = tmp_path_factory.getbasetemp()

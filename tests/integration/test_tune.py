@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from command_kit import Refusal, Vqcast
 
 import vqcast as package
 from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
@@ -21,7 +22,6 @@ from vqcast.measured.probe import Prober
 from vqcast.media.source import probe
 from vqcast.media.tool import Tool
 
-Vqcast = Callable[..., subprocess.CompletedProcess[str]]
 QUICK = ("--encoder", "libx264", "--preset", "ultrafast")
 
 
@@ -182,12 +182,12 @@ def test_a_title_too_short_for_segments_is_probed_whole(
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(
-    refusal: Callable[..., str], film: Path, words: tuple[object, ...]
+    refusal: Refusal, film: Path, words: tuple[object, ...]
 ) -> None:
     refusal("tune", film, "--encoder", "libx264", *words)
 
 
-def test_an_input_that_is_no_video_is_refused(refusal: Callable[..., str], tmp_path: Path) -> None:
+def test_an_input_that_is_no_video_is_refused(refusal: Refusal, tmp_path: Path) -> None:
     text = tmp_path / "notes.mkv"
     text.write_text("not a video")
     assert "notes.mkv" in refusal("tune", text, *QUICK, "--target", 90)
@@ -224,7 +224,7 @@ def test_tuning_from_python(film: Path, cache: Path) -> None:
 
 
 def test_a_damaged_forecaster_is_refused(
-    refusal: Callable[..., str], film: Path, cache: Path, tmp_path: Path
+    refusal: Refusal, film: Path, cache: Path, tmp_path: Path
 ) -> None:
     from vqcast.serve.folder import packaged_registry
 
@@ -238,7 +238,7 @@ def test_a_damaged_forecaster_is_refused(
 
 @pytest.mark.parametrize("what", ["absent", "empty", "file"])
 def test_a_named_registry_that_is_none_is_refused(
-    refusal: Callable[..., str], film: Path, tmp_path: Path, what: str
+    refusal: Refusal, film: Path, tmp_path: Path, what: str
 ) -> None:
     """A mistyped name is no reason to answer from the generic prior."""
     named = tmp_path / what

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_kit import Refusal, Vqcast
 from registry_kit import House
 
 FFmpeg = Callable[..., Path]
@@ -20,7 +21,7 @@ def encoded(ffmpeg: FFmpeg, clips: Path, pattern: Path) -> Path:
 
 
 def test_a_corpus_is_built_checked_and_found_finished(
-    vqcast, pattern: Path, fractal: Path, tmp_path: Path
+    vqcast: Vqcast, pattern: Path, fractal: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "c.jsonl"
     words = ("corpus", "build", pattern, fractal, "--encoder", "libx264,libsvtav1", "--cq", "25,45",
@@ -40,7 +41,7 @@ def test_a_corpus_is_built_checked_and_found_finished(
 
 
 def test_a_cell_that_fails_is_reported_and_the_rest_is_written(
-    vqcast, ffmpeg: FFmpeg, pattern: Path, tmp_path: Path
+    vqcast: Vqcast, ffmpeg: FFmpeg, pattern: Path, tmp_path: Path
 ) -> None:
     """libsvtav1 takes no picture wider than 16384; the other one goes on."""
     graph = "testsrc2=s=16400x18:r=25"
@@ -60,7 +61,7 @@ def test_a_cell_that_fails_is_reported_and_the_rest_is_written(
 
 
 def test_a_prediction_stands_beside_the_measurement(
-    vqcast, chain: House, pattern: Path, encoded: Path
+    vqcast: Vqcast, chain: House, pattern: Path, encoded: Path
 ) -> None:
     words = ("predict", pattern, encoded, "--registry", chain.registry)
     about = ("--encoder", "libx264", "--cq", 30, "--preset", "medium")
@@ -77,7 +78,7 @@ def test_a_prediction_stands_beside_the_measurement(
 
 
 def test_the_shipped_models_predict_without_a_registry_named(
-    vqcast, pattern: Path, encoded: Path
+    vqcast: Vqcast, pattern: Path, encoded: Path
 ) -> None:
     plain = json.loads(
         vqcast("predict", pattern, encoded, "--encoder", "libx264", "--cq", 30, "--json").stdout
@@ -87,7 +88,7 @@ def test_the_shipped_models_predict_without_a_registry_named(
 
 
 def test_the_shipped_ensemble_says_how_sure_a_clip_is_to_reach_a_target(
-    vqcast, refusal, pattern: Path, encoded: Path
+    vqcast: Vqcast, refusal: Refusal, pattern: Path, encoded: Path
 ) -> None:
     """The interval inverted: sure below it, not sure above it, rising all the way."""
     words = ("predict", pattern, encoded, "--encoder", "libx264", "--cq", 30, "--json")
@@ -115,7 +116,9 @@ def test_the_shipped_ensemble_says_how_sure_a_clip_is_to_reach_a_target(
     assert "no calibrated" in refusal(*words, "--target", 50, "--model", "fr_regressor_v2")
 
 
-def test_thin_ground_is_said_aloud(vqcast, chain: House, pattern: Path, encoded: Path) -> None:
+def test_thin_ground_is_said_aloud(
+    vqcast: Vqcast, chain: House, pattern: Path, encoded: Path
+) -> None:
     words = ("predict", pattern, encoded, "--registry", chain.registry)
     done = vqcast(*words, "--encoder", "mpeg2video", "--cq", 99)
     assert "'mpeg2video'" in done.stderr and "outside the trained range" in done.stderr
@@ -144,7 +147,13 @@ KINDS = ["absent", "folder", "empty", "text", "truncated", "smaller", "shorter"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pair_that_can_not_be_scored_gets_no_score(
-    refusal, chain: House, ffmpeg: FFmpeg, pattern: Path, encoded: Path, tmp_path: Path, kind: str
+    refusal: Refusal,
+    chain: House,
+    ffmpeg: FFmpeg,
+    pattern: Path,
+    encoded: Path,
+    tmp_path: Path,
+    kind: str,
 ) -> None:
     path = broken(kind, tmp_path, ffmpeg, pattern, encoded)
     words = ("--registry", chain.registry, "--encoder", "libx264", "--cq", 30)
@@ -167,7 +176,7 @@ def test_a_pair_that_can_not_be_scored_gets_no_score(
     ],
 )
 def test_a_grid_that_no_encoder_takes(
-    refusal, pattern: Path, tmp_path: Path, words: list[str], said: str
+    refusal: Refusal, pattern: Path, tmp_path: Path, words: list[str], said: str
 ) -> None:
     out = tmp_path / "c.jsonl"
     assert said in refusal("corpus", "build", pattern, *words, "--out", out)
@@ -176,7 +185,12 @@ def test_a_grid_that_no_encoder_takes(
 
 @pytest.mark.parametrize("kind", ["absent", "folder", "empty", "text", "truncated"])
 def test_a_source_that_is_no_video(
-    refusal, ffmpeg: FFmpeg, pattern: Path, encoded: Path, tmp_path: Path, kind: str
+    refusal: Refusal,
+    ffmpeg: FFmpeg,
+    pattern: Path,
+    encoded: Path,
+    tmp_path: Path,
+    kind: str,
 ) -> None:
     path = broken(kind, tmp_path, ffmpeg, pattern, encoded)
     out = tmp_path / "c.jsonl"
@@ -185,7 +199,7 @@ def test_a_source_that_is_no_video(
     assert not out.exists()
 
 
-def test_doctor_tries_every_encoder_and_model(vqcast) -> None:
+def test_doctor_tries_every_encoder_and_model(vqcast: Vqcast) -> None:
     facts = json.loads(vqcast("doctor", "--json").stdout)
     assert facts["ready"] is True and len(facts["ffmpeg"]["sha256"]) == 64
     works = {each["name"] for each in facts["encoders"] if each["works"]}

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from forecast_kit import write_small_corpus
+from forecast_kit import ForecastHouse, write_small_corpus
 from registry_kit import House, build_house
 
 from vqcast.workflow import forecast as forecasters
-
-
-@dataclass(frozen=True)
-class ForecastHouse:
-    """One corpus, the run on it with its verdict, and the registry it was promoted into."""
-
-    corpus: Path
-    run_dir: Path
-    registry: Path
 
 
 @pytest.fixture(scope="session")

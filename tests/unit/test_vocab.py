@@ -145,7 +145,7 @@ def test_codec_block_of_version_3_by_hand() -> None:
 
 
 def test_codec_block_refuses_columns_of_different_lengths() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
         codec_block(["libx264"], [], [28], VOCABULARIES[2], 19, 37)
 
 

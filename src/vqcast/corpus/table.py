@@ -227,6 +227,7 @@ def _decode_nan(line: bytes) -> Any:
 
 
 def decode(line: bytes, where: str) -> dict[str, Any]:
+    """A line's JSON object. Raises CorpusError, its sentence beginning with ``where``."""
     try:
         row = (
             _decode_nan(line)

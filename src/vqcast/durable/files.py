@@ -1,4 +1,4 @@
-"""One file at a time: digests, bounded reads, atomic writes.
+r"""One file at a time: digests, bounded reads, atomic writes.
 
 A reader sees the old bytes or the new ones, never a part: new bytes go to a
 temporary file in the same folder, are synced, then renamed over the old name,

@@ -105,9 +105,11 @@ class Target:
         self.group = oof.cell_group if self._pooled else oof.group
 
     def centre(self, rows: Array) -> Array:
+        """A centre of every row, as one of every frame or cell."""
         return self._oof.pool(rows) if self._pooled else rows
 
     def scale(self, method: Method) -> Array:
+        """The method's scale of every frame or cell."""
         return method.pooled_scale if self._pooled else method.scale
 
 
@@ -143,6 +145,7 @@ def left_out(
 def quantile_of(
     method: Method, target: Target, centre: Array, calibration: Mask, level: float
 ) -> float | None:
+    """Half width at ``level``, in scales; None where the calibration's groups can't reach it."""
     if method.quantile is None:
         return NormalDist().inv_cdf((1.0 + level) / 2.0)
     group = target.group[calibration]

@@ -43,24 +43,36 @@ class RawLike(Protocol):
     """The four facts that a headerless file lacks."""
 
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Pixels."""
+
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """Pixels."""
+
     @property
-    def pix_fmt(self) -> str: ...
+    def pix_fmt(self) -> str:
+        """By ffmpeg's name."""
+
     @property
-    def fps(self) -> object: ...
+    def fps(self) -> object:
+        """Frames a second, as a fraction ffmpeg reads."""
 
 
 class Span(Protocol):
     """A stretch of a file on its own clock, in microseconds."""
 
     @property
-    def seek_us(self) -> int: ...
+    def seek_us(self) -> int:
+        """Where reading begins."""
+
     @property
-    def start_us(self) -> int | None: ...
+    def start_us(self) -> int | None:
+        """The first frame's time; None keeps all after the seek."""
+
     @property
-    def end_us(self) -> int | None: ...
+    def end_us(self) -> int | None:
+        """The time behind the last frame; None reads to the end."""
 
 
 def raw_frame_bytes(width: int, height: int, pix_fmt: str) -> int:

@@ -42,8 +42,7 @@ def complaints(said: str) -> str:
 
 
 def told(said: str) -> list[str]:
-    """Each thing said once, in order, without the part of ffmpeg that said it; causes alone
-    where there are any."""
+    """Each thing said once, in order, without ffmpeg's part that said it; causes, if there are."""
     found = dict.fromkeys(_PREFIX.sub("", line.strip()) for line in said.splitlines())
     found.pop("", None)
     return [line for line in found if not _FOLLOWS.match(line)] or list(found)

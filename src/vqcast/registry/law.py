@@ -234,7 +234,7 @@ def _mean_problems(
         return problems
     try:
         made_of_them = _is_made_of(sidecar, owner, found, files)
-    except Exception:  # forged members fail in ONNX's and NumPy's own ways
+    except Exception:  # noqa: BLE001 - forged members fail in ONNX's and NumPy's own ways
         made_of_them = False
     return [] if made_of_them else ["its graph is not made of its members and the calibration"]
 

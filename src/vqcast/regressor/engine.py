@@ -133,7 +133,7 @@ class _Pool:
                 self._done.put(self._fit(self._todo.get_nowait(), worker))
         except (queue.Empty, Stopped):
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits for the fits
             self._done.put(error)
 
     def _fit(self, fit: Fit, worker: int) -> Fitted:

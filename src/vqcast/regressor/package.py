@@ -46,16 +46,20 @@ class Coverage(Protocol):
     """Training rows per vocabulary slot, and who trained the ``unknown`` slot."""
 
     @property
-    def slot_rows(self) -> Mapping[str, int]: ...
+    def slot_rows(self) -> Mapping[str, int]:
+        """Slot -> rows."""
+
     @property
-    def unknown_encoders(self) -> Mapping[str, int]: ...
+    def unknown_encoders(self) -> Mapping[str, int]:
+        """Encoder -> its rows in the slot ``unknown``."""
 
 
 class Network(Protocol):
     """What a trained network must offer to be shipped."""
 
     @property
-    def layers(self) -> Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]: ...
+    def layers(self) -> Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Weights ``[in, out]`` and biases ``[out]`` of each layer, in order."""
 
 
 @dataclass(frozen=True, slots=True)

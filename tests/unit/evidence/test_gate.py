@@ -92,7 +92,9 @@ def test_the_thresholds_are_the_contracts() -> None:
         ([0.90, 0.90, 0.99, 0.90, 0.90], False, False, False, [0, 1, 3, 4]),
     ],
 )
-def test_each_part_fails_by_itself(plccs, mean, spread, seeds, failing) -> None:
+def test_each_part_fails_by_itself(
+    plccs: list[float], mean: bool, spread: bool, seeds: bool, failing: list[int]
+) -> None:
     report = law.gate(dict(enumerate(plccs)))
     parts = (report.mean_plcc_pass, report.plcc_spread_pass, report.per_seed_pass)
     assert parts == (mean, spread, seeds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -75,7 +76,9 @@ def test_plcc_ignores_scale_and_offset_and_order_of_sides(
         ([0.1] * 7, [0.1] * 7),
     ],
 )
-def test_too_few_or_constant_points_are_undefined(figure, x, y) -> None:
+def test_too_few_or_constant_points_are_undefined(
+    figure: Callable[..., float | None], x: list[float], y: list[float]
+) -> None:
     assert figure(np.array(x), np.array(y)) is None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forecast_kit import ForecastHouse
 
 from vqcast.documents.forecast import ForecastRecipe, ForecastTable
 from vqcast.errors import InputError
@@ -24,7 +25,7 @@ def measured(corpus: Path) -> tuple[list[curves.MeasuredCurve], ForecastTable]:
 
 
 @pytest.fixture
-def real(forecast_pristine) -> tuple[list[curves.MeasuredCurve], ForecastTable]:  # type: ignore[no-untyped-def]
+def real(forecast_pristine: ForecastHouse) -> tuple[list[curves.MeasuredCurve], ForecastTable]:
     return measured(forecast_pristine.corpus)
 
 

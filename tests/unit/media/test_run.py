@@ -90,7 +90,7 @@ def test_cancel_kills_the_whole_group(tmp_path: Path, ends: Callable[[int], bool
     def work() -> None:
         try:
             run(["sh", "-c", GRANDCHILD], deadline_s=60, cwd=tmp_path, cancel=cancel)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread
             raised.append(error)
 
     thread = threading.Thread(target=work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def tune_lines() -> Path:
 
 
 @pytest.fixture
-def styled():
+def styled() -> Iterator[None]:
     """matplotlib's settings, as a page's charts have them."""
     with ink.style():
         yield

@@ -91,7 +91,7 @@ def test_an_encoder_keeps_its_colour_and_its_presets_differ_in_dashes(small: Pat
     assert list(curve_charts.named(look)) == ["h264_videotoolbox", "libx264 fast", "libx264 slow"]
 
 
-def test_curves_hold_every_cell(styled, small: Path) -> None:
+def test_curves_hold_every_cell(styled: None, small: Path) -> None:
     cells = points_of(load(small))
     for figure, rows in (
         (curve_charts.overview(cells, "t"), 1),
@@ -141,7 +141,7 @@ def test_a_tuning_is_drawn_to_a_file(tune_lines: Path, tmp_path: Path, ending: s
         assert path.read_bytes().startswith(b"<?xml")
 
 
-def test_a_picture_shows_band_probes_target_and_choice(styled, tune_lines: Path) -> None:
+def test_a_picture_shows_band_probes_target_and_choice(styled: None, tune_lines: Path) -> None:
     result = result_of(tune_lines)
     (axes,) = tune_charts.quality_figure(result).axes
     words = [text.get_text() for text in axes.get_legend().get_texts()]
@@ -189,7 +189,9 @@ def test_a_probability_never_rounds_to_certainty(given: float, said: str) -> Non
 
 
 @pytest.mark.parametrize(("status", "word"), [("best_effort", "best effort"), ("met", ">met<")])
-def test_the_page_says_how_a_tuning_ended(styled, tune_lines: Path, status: str, word: str) -> None:
+def test_the_page_says_how_a_tuning_ended(
+    styled: None, tune_lines: Path, status: str, word: str
+) -> None:
     (tune,) = read_tunings(tune_lines)
     changed = type(tune)(
         tune.piece, msgspec.structs.replace(tune.result, status=status), tune.encoded

@@ -94,7 +94,7 @@ def test_markers_tell_series_apart_without_colour() -> None:
     assert len({marker for _, marker in ink.SERIES}) == len(ink.SERIES) == len(set(ink.SERIES))
 
 
-def test_an_inline_chart_is_a_labelled_image_of_its_own(styled) -> None:
+def test_an_inline_chart_is_a_labelled_image_of_its_own(styled: None) -> None:
     svg = picture.inline(drawn(), name="one", title="Title & more", description="What <it> shows")
     root = ET.fromstring(svg)
     assert root.get("role") == "img"
@@ -107,19 +107,19 @@ def test_an_inline_chart_is_a_labelled_image_of_its_own(styled) -> None:
     assert used and set(used) <= set(ids)
 
 
-def test_an_inline_chart_takes_its_colours_and_font_from_the_page(styled) -> None:
+def test_an_inline_chart_takes_its_colours_and_font_from_the_page(styled: None) -> None:
     svg = picture.inline(drawn(), name="one", title="t", description="d")
     assert "var(--s0)" in svg and "var(--font)" in svg and "var(--muted)" in svg
     assert not re.findall(r"#[0-9a-f]{6}\b", svg) and "DejaVu" not in svg and "<style" not in svg
 
 
-def test_shortening_a_chart_leaves_its_words_alone(styled) -> None:
+def test_shortening_a_chart_leaves_its_words_alone(styled: None) -> None:
     svg = picture.inline(drawn("1.23456 points"), name="one", title="t", description="d")
     words = [text for text in ET.fromstring(svg).itertext() if text.strip()]
     assert {"0.005", "0.0125", "1.23456 points"} <= set(words)
 
 
-def test_the_same_figure_is_the_same_text(styled) -> None:
+def test_the_same_figure_is_the_same_text(styled: None) -> None:
     first, second = (
         picture.inline(drawn(), name="n", title="t", description="d") for _ in range(2)
     )
@@ -129,7 +129,7 @@ def test_the_same_figure_is_the_same_text(styled) -> None:
 @pytest.mark.parametrize(
     "name", ["</svg><script>alert(1)</script>", "a $\\frac$ b", "視頻", "&amp;", "\x01bell\x07"]
 )
-def test_a_name_stays_text_whatever_it_spells(styled, name: str) -> None:
+def test_a_name_stays_text_whatever_it_spells(styled: None, name: str) -> None:
     svg = picture.inline(drawn(name), name=slug(name), title=name, description=name)
     root = ET.fromstring(svg)
     shown = re.sub("[\x00-\x08]", "\N{REPLACEMENT CHARACTER}", name)
@@ -137,7 +137,7 @@ def test_a_name_stays_text_whatever_it_spells(styled, name: str) -> None:
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg", ".PNG"])
-def test_a_chart_is_written_as_its_name_says(styled, tmp_path: Path, ending: str) -> None:
+def test_a_chart_is_written_as_its_name_says(styled: None, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"chart{ending}"
     picture.write(drawn(), path)
     data = path.read_bytes()
@@ -149,7 +149,7 @@ def test_a_chart_is_written_as_its_name_says(styled, tmp_path: Path, ending: str
     assert path.read_bytes() == data
 
 
-def test_another_ending_is_refused(styled, tmp_path: Path) -> None:
+def test_another_ending_is_refused(styled: None, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.png or \.svg"):
         picture.write(drawn(), tmp_path / "chart.pdf")
     assert not list(tmp_path.iterdir())

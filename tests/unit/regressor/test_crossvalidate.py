@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -150,7 +151,7 @@ def count_fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = module.train
 
-    def counting(columns, fits, *arguments, **options):
+    def counting(columns: Any, fits: Any, *arguments: Any, **options: Any) -> Any:
         seen.extend(f"{fit.seed}/{fit.held_out}" for fit in fits)
         return real(columns, fits, *arguments, **options)
 
@@ -240,9 +241,10 @@ def test_a_damaged_checkpoint_is_trained_again(
     whole = crossvalidate(run, tmp_path / "whole", seeds=[0])[0]
 
     def stop(out: Path) -> None:
-        with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        with monkeypatch.context() as patch:
             patch.setattr(evidence, "write_report", lambda *_: (_ for _ in ()).throw(RuntimeError))
-            crossvalidate(run, out, seeds=[0], workers=1)
+            with pytest.raises(RuntimeError):
+                crossvalidate(run, out, seeds=[0], workers=1)
 
     stop(tmp_path / "cut")
     checkpoints = sorted((tmp_path / "cut" / ".folds").iterdir())

@@ -220,7 +220,7 @@ def with_shapeless_input(made: onnx.ModelProto) -> None:
 
 
 @pytest.mark.parametrize(
-    "change, words",
+    ("change", "words"),
     [
         (with_options, "session options"),
         (with_unknown_field, "fields that ONNX does not define"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -279,7 +281,7 @@ def test_a_page_names_the_encoders_that_were_measured(run_lift, tmp_path: Path) 
 
 
 @pytest.fixture
-def run_lift(tmp_path: Path):  # type: ignore[no-untyped-def]
+def run_lift(tmp_path: Path) -> Callable[..., Any]:
     """``run_lift(*options)``: the command in a folder of its own, on a small corpus."""
     app = typer.Typer()
     app.command()(lift_command)
@@ -300,7 +302,9 @@ def run_lift(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.slow
-def test_the_command_reports_every_comparison_and_goes_on(run_lift, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_command_reports_every_comparison_and_goes_on(
+    run_lift: Callable[..., Any], tmp_path: Path
+) -> None:
     first = run_lift("--presets", "PRESETS")
     report = first["json"]
     assert [study["id"] for study in report["studies"]] == [
@@ -327,7 +331,9 @@ def test_the_command_reports_every_comparison_and_goes_on(run_lift, tmp_path: Pa
     assert (tmp_path / "lift.md").read_text() == page
 
 
-def test_what_a_corpus_does_not_allow_is_named(run_lift, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_a_corpus_does_not_allow_is_named(
+    run_lift: Callable[..., Any], tmp_path: Path
+) -> None:
     lines = (tmp_path / "phase" / "corpus.jsonl").read_bytes().splitlines()
     rows = [json.loads(line) for line in lines]
     for row in rows:

@@ -100,8 +100,9 @@ def find(
 
 
 def is_part(found: FrameIndex, source: Source, segment: Segment) -> bool:
-    """Whether decoding gave the segment's frames: their pictures, or where they are not known,
-    as many at their times.
+    """Whether decoding gave the segment's frames: the same pictures.
+
+    Where the pictures are not known, as many frames at their times.
 
     A demuxer that lands inside a GOP gives fewer: what refers to frames before it is not shown.
     """

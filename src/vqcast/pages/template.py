@@ -21,9 +21,12 @@ class HasBounds(Protocol):
     """A share that has a range."""
 
     @property
-    def low(self) -> float | None: ...
+    def low(self) -> float | None:
+        """0..1"""
+
     @property
-    def high(self) -> float | None: ...
+    def high(self) -> float | None:
+        """0..1"""
 
 
 PACKAGE = "vqcast.pages"

@@ -271,7 +271,9 @@ def test_the_shipped_page_is_the_reports() -> None:
     assert (ROOT / "docs" / "lift.md").read_text() == page(report, "lift.json")
 
 
-def test_a_page_names_the_encoders_that_were_measured(run_lift, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_page_names_the_encoders_that_were_measured(
+    run_lift: Callable[..., Any], tmp_path: Path
+) -> None:
     run_lift()
     page = (tmp_path / "lift.md").read_text()
     assert "- Encoders measured: libsvtav1, libx264, libx265. Nothing is known of others." in page

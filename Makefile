@@ -141,6 +141,8 @@ retrain: setup
 figures: setup datasheet
 	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --lift data/phase_a/lift.json --out docs/models --readme README.md
 	$(BIN)/vqcast registry cards model/forecast $(foreach drop,phase_a presets curves,--provenance data/$(drop)/PROVENANCE.json) --out docs/models --readme README.md
+	$(BIN)/python -m studies.lift --out data/phase_a/lift.json --markdown docs/lift.md
+	$(BIN)/python -m studies.bootstrap
 	$(BIN)/python docs/site/transcripts.py
 
 cards: figures

@@ -26,7 +26,7 @@ from studies.command import command
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.corpus.table import SHAPE_FRAME, Corpus, load
-from vqcast.documents import Document, encode
+from vqcast.documents import Document, decode, encode
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError, ToolFailure, ToolUnavailable
 from vqcast.evidence.conformal import Array, Codes, OutOfFold
@@ -245,10 +245,13 @@ def page(report: BootstrapReport) -> str:
 
 
 def main(
-    corpus: options.CorpusFile,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="The corpus. Without it the section is written again from the report."),
+    ] = None,
     clips: Annotated[
         Path, typer.Option("--clips", help="The corpus's source videos, found by their stem.")
-    ],
+    ] = Path("clips"),
     registry: options.RegistryFolder = None,
     model: options.ModelId = options.DEFAULT_MODEL,
     cells: Annotated[int, typer.Option(min=1, help="How many cells to measure again.")] = 24,
@@ -260,12 +263,15 @@ def main(
     ] = Path("docs/evaluation.md"),
 ) -> None:
     """Compare an ensemble's intervals with Netflix's bootstrap model, on real encodes."""
-    extras.require("evaluate")
-    extras.require("corpus build")
-    root = registry or packaged_registry()
-    report = compare(root, load(corpus), model, clips, cells=cells, note=render.note)
-    report = msgspec.structs.replace(report, command=command("studies.bootstrap", sys.argv[1:]))
-    write_atomic(out, encode(report))
+    if corpus is None:
+        report = decode(BootstrapReport, read_regular(out), where=str(out))
+    else:
+        extras.require("evaluate")
+        extras.require("corpus build")
+        root = registry or packaged_registry()
+        report = compare(root, load(corpus), model, clips, cells=cells, note=render.note)
+        report = msgspec.structs.replace(report, command=command("studies.bootstrap", sys.argv[1:]))
+        write_atomic(out, encode(report))
     blocks.write(markdown, "bootstrap", page(report))
     render.markdown(page(report))
 

@@ -2,10 +2,10 @@
 
 Each class is one cause. It carries the exit status of the command line
 (1: it ran and the answer is no, or a tool failed; 2: the input is bad) and a
-hint that names what to do next; a program that wants to act on a refusal reads
-``path``, ``field`` and ``reason``, and never the sentence::
+hint that names what to do next. The sentence is made of its parts, which a program
+reads in its stead::
 
-    >>> raise CorpusError("runs/x.jsonl: no rows", hint="vqcast corpus build --help")
+    >>> raise CorpusError("no rows", path="runs/x.jsonl", hint="vqcast corpus build --help")
     Traceback (most recent call last):
     vqcast.errors.CorpusError: runs/x.jsonl: no rows
 """
@@ -13,33 +13,41 @@ hint that names what to do next; a program that wants to act on a refusal reads
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 
 class VqcastError(Exception):
-    """Root of all refusals. The message names the file, the field and the value."""
+    """Root of all refusals: where, what is wrong, and what to do next."""
 
     exit_status = 2
 
     def __init__(
         self,
-        message: str,
+        reason: str,
         *,
-        hint: str | None = None,
-        path: Path | None = None,
+        path: str | Path | None = None,
         field: str | None = None,
-        reason: str | None = None,
+        hint: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        """One sentence: what, where, which value."""
-        self.hint = hint
-        """What to do next."""
+        self.reason = reason
+        """The cause, without path and field where those are given."""
         self.path = path
-        """The file that is refused, where there is one."""
+        """The file, folder or URL that is refused, where there is one."""
         self.field = field
         """The argument, column or key that is refused, where there is one."""
-        self.reason = reason
-        """The cause without path and field, where the sentence holds either."""
+        self.hint = hint
+        """What to do next."""
+        where = [str(each) for each in (path, field) if each is not None]
+        super().__init__(": ".join([*where, reason]))
+
+    @property
+    def message(self) -> str:
+        """One sentence: where, and what is wrong."""
+        return str(self.args[0])
+
+    def at(self, path: str | Path) -> Self:
+        """The same refusal, of another path: a file's, of the URL that it was fetched from."""
+        return type(self)(self.reason, path=path, field=self.field, hint=self.hint)
 
 
 class InputError(VqcastError):

@@ -164,4 +164,4 @@ def extra_column(corpus: Corpus, name: str) -> NDArray[np.float64]:
 
 
 def _refused(corpus: Corpus, why: str) -> CorpusError:
-    return CorpusError(f"{corpus.path}: {why}", path=corpus.path, reason=why)
+    return CorpusError(why, path=corpus.path)

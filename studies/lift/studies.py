@@ -75,7 +75,7 @@ def measure(
         try:
             studies += make()
         except CorpusError as error:
-            left_out[name] = error.reason or error.message
+            left_out[name] = error.reason
     if presets is None:
         left_out["presets"] = "no corpus with several presets an encoder was given"
     else:

@@ -69,7 +69,7 @@ def encode() -> None:
         assert_type(error.hint, str | None)
     except vqcast.VqcastError as error:
         assert_type(
-            (error.exit_status, error.path, error.field), tuple[int, Path | None, str | None]
+            (error.exit_status, error.path, error.field), tuple[int, str | Path | None, str | None]
         )
     else:
         assert_type(made, vqcast.EncodeResult)

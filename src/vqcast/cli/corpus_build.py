@@ -244,8 +244,7 @@ def _local_copy(text: str, copies: Copies) -> Iterator[Path]:
         try:
             yield path
         except VqcastError as error:
-            error.message = error.message.replace(str(path), text)
-            raise
+            raise (error.at(text) if error.path == path else error) from error
 
 
 def numbers(text: str) -> list[float]:

@@ -51,10 +51,10 @@ class Query:
 
     def __post_init__(self) -> None:
         if self.target is not None and not 0 <= self.target <= 100:
-            raise InputError(f"target: {self.target:g} is outside 0..100", field="target")
+            raise InputError(f"{self.target:g} is outside 0..100", field="target")
         if not 0 < self.quality_confidence < 1:
             raise InputError(
-                f"confidence: {self.quality_confidence:g} is not between 0 and 1",
+                f"{self.quality_confidence:g} is not between 0 and 1",
                 hint="give a fraction, for example 0.9", field="quality_confidence",
             )  # fmt: skip
 

@@ -35,7 +35,7 @@ def sha256_file(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{error.strerror}", path=path) from error
 
 
 def read_regular(
@@ -49,17 +49,19 @@ def read_regular(
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{error.strerror}", path=path) from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise InputError(f"{path}: not a regular file")
+        raise InputError("not a regular file", path=path)
     with os.fdopen(descriptor, "rb") as stream:
         if status.st_size > max_bytes:
-            raise InputError(f"{path}: {status.st_size} bytes, more than the {max_bytes} allowed")
+            raise InputError(
+                f"{status.st_size} bytes, more than the {max_bytes} allowed", path=path
+            )
         data = stream.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise InputError(f"{path}: grew beyond {max_bytes} bytes while it was read")
+        raise InputError(f"grew beyond {max_bytes} bytes while it was read", path=path)
     return data
 
 
@@ -111,7 +113,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> str:
         disk.current.sync_folder(path.parent)
     except OSError as error:
         raise InputError(
-            f"{path}: can't write: {error.strerror}",
+            f"can't write: {error.strerror}",
+            path=path,
             hint="check the folder's rights and free space",
         ) from error
     finally:
@@ -136,7 +139,8 @@ def adopt(made: Path, path: Path) -> None:
         disk.current.sync_folder(path.parent)
     except OSError as error:
         raise InputError(
-            f"{path}: can't write: {error.strerror}",
+            f"can't write: {error.strerror}",
+            path=path,
             hint="check the folder's rights and free space",
         ) from error
 
@@ -154,7 +158,7 @@ def remove(path: Path) -> None:
             disk.current.unlink(path)
         disk.current.sync_folder(path.parent)
     except OSError as error:
-        raise InputError(f"{path}: can't remove: {error.strerror}") from error
+        raise InputError(f"can't remove: {error.strerror}", path=path) from error
 
 
 def remove_if_empty(folder: Path) -> None:

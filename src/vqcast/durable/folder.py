@@ -97,7 +97,8 @@ def replace_folder(target: Path, files: Mapping[str, bytes]) -> None:
     except OSError as error:
         done = "was replaced, but the disk did not confirm it" if swapped else "can't be replaced"
         raise InputError(
-            f"{target}: {done}: {error.strerror}",
+            f"{done}: {error.strerror}",
+            path=target,
             hint="check rights and free space; the file system must be able to swap folders, "
             "and a mount point can't be swapped",
         ) from error

@@ -26,10 +26,12 @@ def locked(path: Path, *, what: str, timeout_s: float = 0.0) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise Busy(
-            f"{path}: another process is {what} it", hint="wait for it to end, then run this again"
+            f"another process is {what} it",
+            path=path,
+            hint="wait for it to end, then run this again",
         ) from error
     except OSError as error:
-        raise InputError(f"{lock_path}: can't write: {error.strerror}") from error
+        raise InputError(f"can't write: {error.strerror}", path=lock_path) from error
     try:
         yield
     finally:

@@ -103,7 +103,7 @@ def decode_made(path: Path, tool: Tool) -> FrameIndex:
     """Every frame of a file that was made here. Raises MediaError at any complaint."""
     found = decode(path, tool)
     if found.said:
-        raise MediaError(f"{path}: damaged: {cause(found.said)}", hint=DAMAGE_HINT)
+        raise MediaError(f"damaged: {cause(found.said)}", path=path, hint=DAMAGE_HINT)
     return found.index
 
 
@@ -155,8 +155,9 @@ def _refuse_change(path: Path, raw: RawFormat | None) -> None:
     if len(shapes) > 1:
         (width, height, form), other = sorted(shapes)[-1], sorted(shapes)[0]
         raise MediaError(
-            f"{path}: its pictures change size or format on the way "
+            f"its pictures change size or format on the way "
             f"({other[0]}x{other[1]} {other[2]}, {width}x{height} {form})",
+            path=path,
             hint="make them one first: ffmpeg -i FILE "
             f"-vf scale={width}:{height},format=yuv420p -c:v ffv1 -c:a copy OUT.mkv",
         )

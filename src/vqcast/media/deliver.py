@@ -136,12 +136,12 @@ def _plan(
 ) -> tuple[Container, list[str], list[Stream], list[Stream]]:
     target = container(output)
     if not source.whole:
-        raise InputError(f"{source.path}: was probed in part, and all of it is delivered")
+        raise InputError("was probed in part, and all of it is delivered", path=source.path)
     if not output.absolute().parent.is_dir():
-        raise InputError(f"{output}: its folder does not exist", hint="create it first")
+        raise InputError("its folder does not exist", path=output, hint="create it first")
     _refuse_existing(output, overwrite=overwrite)
     if output.exists() and output.samefile(source.path):
-        raise InputError(f"{output}: is the source itself", hint="give the output another name")
+        raise InputError("is the source itself", path=output, hint="give the output another name")
     streams = inventory(source.path) if source.raw is None else []
     codec = encoder(encoder_name).codec
     return target, *carry(streams, target, codec=codec, encoder=encoder_name)
@@ -150,7 +150,8 @@ def _plan(
 def _refuse_existing(output: Path, *, overwrite: bool) -> None:
     if output.is_symlink() or (output.exists() and not (overwrite and output.is_file())):
         raise InputError(
-            f"{output}: already exists",
+            "already exists",
+            path=output,
             hint="give the output another name, or remove it first",
         )
 

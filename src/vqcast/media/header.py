@@ -76,7 +76,7 @@ def opened(path: Path, raw: RawFormat | None = None) -> Iterator[Any]:
     except (av.FFmpegError, ValueError, UnicodeError) as error:
         words = getattr(error, "strerror", None) or str(error)
         raise MediaError(
-            f"{path}: not a video that ffmpeg can read: {words}", hint=DAMAGE_HINT
+            f"not a video that ffmpeg can read: {words}", path=path, hint=DAMAGE_HINT
         ) from error
 
 
@@ -98,7 +98,7 @@ def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = N
         order = video.codec_context.field_order if video.codec_context else 0
         frame = _first_frame(container, video)
         if frame is None:
-            raise MediaError(f"{path}: holds no frame that can be decoded", hint=DAMAGE_HINT)
+            raise MediaError("holds no frame that can be decoded", path=path, hint=DAMAGE_HINT)
         components = frame.format.components
         beside = _beside(frame)
         return Header(
@@ -147,15 +147,16 @@ def _video(path: Path, container: Any, wanted: int | None) -> Any:
         for stream in videos:
             if stream.index == wanted:
                 return stream
-        raise InputError(f"{path}: stream {wanted} is no video")
+        raise InputError(f"stream {wanted} is no video", path=path)
     if videos:
         return videos[0]
     if container.streams.video:
         raise MediaError(
-            f"{path}: its only pictures are a cover picture",
+            "its only pictures are a cover picture",
+            path=path,
             hint="it is sound with a cover; give a file that holds a video",
         )
-    raise MediaError(f"{path}: holds no video stream", hint="give a file that holds a video")
+    raise MediaError("holds no video stream", path=path, hint="give a file that holds a video")
 
 
 def _hdr(trc: int, side_data: list[str]) -> str | None:

@@ -128,8 +128,9 @@ def encoder_options(
         options = _filtered(options, "setfield=prog")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
         raise InputError(
-            f"{source.path}: has {float(source.rate):g} frames a second, "
+            f"has {float(source.rate):g} frames a second, "
             f"{entry.name} takes at most {entry.max_fps:g}",
+            path=source.path,
             hint="use another encoder, such as libx264 or libaom-av1, or write fewer frames a "
             f"second first: ffmpeg -i FILE -vf fps={entry.max_fps:g} -c:v ffv1 -c:a copy OUT.mkv",
         )
@@ -137,7 +138,8 @@ def encoder_options(
         return options
     if not entry.variable:
         raise InputError(
-            f"{source.path}: has a variable frame rate, whose times {entry.name} loses",
+            f"has a variable frame rate, whose times {entry.name} loses",
+            path=source.path,
             hint="use another encoder, or make the rate constant first with ffmpeg -vf fps",
         )
     # Else times are rounded to the rate that ffmpeg takes the file for.
@@ -279,8 +281,9 @@ def check_size(
         )
     if v1 and (min(width, height) < _V1_SHORT or max(width, height) < _V1_LONG):
         raise InputError(
-            f"{source.path}: {width}x{height} is too small for VMAF v1, which needs sides of at "
+            f"{width}x{height} is too small for VMAF v1, which needs sides of at "
             f"least {_V1_LONG} and {_V1_SHORT}",
+            path=source.path,
             hint="leave VMAF v1 out: corpus build --no-v1, tune and encode --metric vmaf",
         )
     return width, height

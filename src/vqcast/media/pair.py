@@ -18,12 +18,14 @@ def score_pair(reference: Path, distorted: Path, tool: Tool) -> Scores:
     ref, dist = probe(reference, tool), probe(distorted, tool)
     if (ref.width, ref.height) != (dist.width, dist.height):
         raise MediaError(
-            f"{distorted}: is {dist.width}x{dist.height}, its reference {ref.width}x{ref.height}",
+            f"is {dist.width}x{dist.height}, its reference {ref.width}x{ref.height}",
+            path=distorted,
             hint="scale the encode to its reference's size first",
         )
     if ref.frames != dist.frames:
         raise MediaError(
-            f"{distorted}: has {dist.frames} frames, its reference {ref.frames}",
+            f"has {dist.frames} frames, its reference {ref.frames}",
+            path=distorted,
             hint="cut both to the same frames first",
         )
     return score(ref, dist.path, tool, depth=max(ref.depth, dist.depth), v1=False)

@@ -47,7 +47,7 @@ def ways(source: Source, start: int, frames: int) -> Iterator[Segment]:
     """Segments of the same frames, the cheapest way in first and the surest last."""
     index, end = source.index, start + frames
     if index is None:
-        raise InputError(f"{source.path}: was probed in part, and a segment needs the whole")
+        raise InputError("was probed in part, and a segment needs the whole", path=source.path)
     bounds: list[int | None] = []
     for cut in (start, end):
         if cut in (0, source.frames):
@@ -56,8 +56,9 @@ def ways(source: Source, start: int, frames: int) -> Iterator[Segment]:
         before, after = int(index.times_us[:cut].max()), int(index.times_us[cut:].min())
         if after - before < 2:
             raise MediaError(
-                f"{source.path}: frame {cut} does not come later than those before it, "
+                f"frame {cut} does not come later than those before it, "
                 "so no segment can start there",
+                path=source.path,
                 hint="write its timestamps again: ffmpeg -i FILE -c copy OUT.mkv",
             )
         bounds.append((before + after) // 2)
@@ -82,7 +83,7 @@ def find(
     """
     if start < 0 or frames < 1 or start + frames > source.frames:
         raise InputError(
-            f"{source.path}: has {source.frames} frames, so not {frames} from frame {start}"
+            f"has {source.frames} frames, so not {frames} from frame {start}", path=source.path
         )
     for segment in ways(source, start, frames):
         found = decode(
@@ -94,7 +95,8 @@ def find(
             return segment
     source.judge(f"frames {start} to {start + frames} are not at their times")
     raise MediaError(
-        f"{source.path}: frames {start} to {start + frames} can't be reached by their times",
+        f"frames {start} to {start + frames} can't be reached by their times",
+        path=source.path,
         hint="write its timestamps again: ffmpeg -i FILE -c copy OUT.mkv",
     )
 

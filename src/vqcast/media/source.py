@@ -123,16 +123,16 @@ class Source:
 def _existing_file(path: Path) -> Path:
     try:
         if path.is_dir():
-            raise InputError(f"{path}: is a folder, not a video")
+            raise InputError("is a folder, not a video", path=path)
         if not path.exists():
-            raise InputError(f"{path}: no such file")
+            raise InputError("no such file", path=path)
         if not path.is_file():
-            raise InputError(f"{path}: is not a regular file")
+            raise InputError("is not a regular file", path=path)
         if path.stat().st_size == 0:
-            raise MediaError(f"{path}: is empty", hint=DAMAGE_HINT)
+            raise MediaError("is empty", path=path, hint=DAMAGE_HINT)
         return path.absolute()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{error.strerror}", path=path) from error
 
 
 def probe(
@@ -151,7 +151,7 @@ def probe(
     ``frames``.
     """
     if frames is not None and frames < 1:
-        raise InputError(f"{path}: {frames} frames can't be used, at least 1 is needed")
+        raise InputError(f"{frames} frames can't be used, at least 1 is needed", path=path)
     path = _existing_file(path)
     if raw is not None:
         _check_raw_length(path, raw)
@@ -204,7 +204,7 @@ def _source(
 ) -> Source:
     path, header, frames, counted = file.path, file.header, file.frames, len(found.index.times_us)
     if counted == 0 or found.size is None or (frames is not None and counted < frames):
-        raise MediaError(f"{path}: holds {counted} frames, {frames or 1} are needed")
+        raise MediaError(f"holds {counted} frames, {frames or 1} are needed", path=path)
     _refuse_size(path, found.size, header)
     flagged = header.interlaced or bool(found.index.interlaced.any())
     if flagged and not file.intake.progressive:
@@ -284,10 +284,11 @@ def _judge_damage(file: _File, found: Decoded) -> Damage:
     """What is wrong with a file whose decode complained; MediaError where it can't be used."""
     path, said = file.path, cause(found.said)
     if not len(found.index.times_us):
-        raise MediaError(f"{path}: damaged, nothing of it decodes: {said}", hint=DAMAGE_HINT)
+        raise MediaError(f"damaged, nothing of it decodes: {said}", path=path, hint=DAMAGE_HINT)
     if not found.agrees(file.decode(frames=file.frames)):
         raise MediaError(
-            f"{path}: damaged, and two decodes of it differ, so no score of it holds: {said}",
+            f"damaged, and two decodes of it differ, so no score of it holds: {said}",
+            path=path,
             hint="write what decodes to a new file first: ffmpeg -i FILE " + _LOSSLESS,
         )
     harm = Damage(frames=0, lost=0, spans=[], said=said)
@@ -295,7 +296,8 @@ def _judge_damage(file: _File, found: Decoded) -> Damage:
         harm = damage.locate(path, file.header.stream, found.index, said)
     if file.intake.refuse_damage:
         raise MediaError(
-            f"{path}: {damage.in_words(harm).partition('; what')[0]}, and damage is refused",
+            f"{damage.in_words(harm).partition('; what')[0]}, and damage is refused",
+            path=path,
             hint="leave out --on-damage refuse to encode what decodes",
         )
     return harm
@@ -310,13 +312,15 @@ def reread(source: Source, tool: Tool, intake: Intake | None = None) -> Source:
 def _refuse(path: Path, header: Header) -> None:
     if header.hdr:
         raise MediaError(
-            f"{path}: is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
+            f"is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
+            path=path,
             hint="map it to SDR first: ffmpeg -i FILE -vf zscale=t=linear:npl=100,tonemap=hable,"
             f"zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p {_LOSSLESS}",
         )
     if header.alpha:
         raise MediaError(
-            f"{path}: has an alpha channel ({header.pix_fmt}), which no encode here keeps",
+            f"has an alpha channel ({header.pix_fmt}), which no encode here keeps",
+            path=path,
             hint=f"drop it first: ffmpeg -i FILE -vf format=yuv420p {_LOSSLESS}",
         )
 
@@ -331,11 +335,13 @@ def _refuse_size(path: Path, size: tuple[int, int] | None, header: Header) -> No
         return
     if min(width, height) < MIN_SIDE:
         raise MediaError(
-            f"{path}: {width}x{height} can't be scored: no side may be shorter than {MIN_SIDE}",
+            f"{width}x{height} can't be scored: no side may be shorter than {MIN_SIDE}",
+            path=path,
             hint=f"scale it up first: ffmpeg -i FILE -vf scale=-2:{4 * MIN_SIDE} {_LOSSLESS}",
         )
     raise MediaError(
-        f"{path}: {width}x{height} can't be encoded as 4:2:0, which needs even sides",
+        f"{width}x{height} can't be encoded as 4:2:0, which needs even sides",
+        path=path,
         hint="crop it first: ffmpeg -i FILE "
         f"-vf crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p {_LOSSLESS}",
     )
@@ -348,8 +354,9 @@ def _refuse_interlaced(file: _File, index: FrameIndex) -> None:
         return
     first = int(index.interlaced.argmax()) if index.interlaced.any() else 0
     raise MediaError(
-        f"{path}: is interlaced from frame {first} on, and its pictures are combed; "
+        f"is interlaced from frame {first} on, and its pictures are combed; "
         "VMAF is defined on progressive frames",
+        path=path,
         hint=f"deinterlace it first: ffmpeg -i FILE -vf bwdif {_LOSSLESS}; "
         "or say --progressive where the pictures are not interlaced",
     )
@@ -381,14 +388,16 @@ def _is_steady(index: FrameIndex, rate: Fraction | None) -> bool:
 def _check_raw_length(path: Path, raw: RawFormat) -> None:
     if min(raw.width, raw.height) < 1 or raw.fps <= 0:
         raise InputError(
-            f"{path}: {raw.width}x{raw.height} at {raw.fps} frames a second is not a video",
+            f"{raw.width}x{raw.height} at {raw.fps} frames a second is not a video",
+            path=path,
             hint="check --width, --height and --fps",
         )
     frame_bytes = argv.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
     size = path.stat().st_size
     if size % frame_bytes:
         raise MediaError(
-            f"{path}: {size} bytes are not whole frames of {raw.width}x{raw.height} {raw.pix_fmt}"
+            f"{size} bytes are not whole frames of {raw.width}x{raw.height} {raw.pix_fmt}"
             f" ({frame_bytes} bytes each)",
+            path=path,
             hint="check --width, --height and --pix-fmt",
         )

@@ -78,7 +78,8 @@ def container(output: Path) -> Container:
     """The container that a file's name asks for. Raises InputError for another suffix."""
     if output.suffix.lower() not in CONTAINERS:
         raise InputError(
-            f"{output}: {output.suffix or 'no suffix'} is no container that is written",
+            f"{output.suffix or 'no suffix'} is no container that is written",
+            path=output,
             hint=f"name the output one of {', '.join(CONTAINERS)}",
         )
     return CONTAINERS[output.suffix.lower()]
@@ -103,7 +104,7 @@ def inventory(path: Path) -> list[Stream]:
             ]
     except (av.FFmpegError, ValueError, UnicodeError) as error:
         words = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"{path}: not a video that ffmpeg can read: {words}") from error
+        raise MediaError(f"not a video that ffmpeg can read: {words}", path=path) from error
 
 
 def carry(

@@ -54,7 +54,7 @@ def find_ffmpeg() -> Tool:
     finished = run([str(path), "-hide_banner", "-version"], deadline_s=30)
     match = re.match(r"ffmpeg version (\S+)", finished.stdout)
     if match is None:
-        raise ToolUnavailable(f"{path}: does not answer as ffmpeg does", hint=_HINT)
+        raise ToolUnavailable("does not answer as ffmpeg does", path=path, hint=_HINT)
     library = re.search(r"^libavcodec +(\d+)\. *(\d+)", finished.stdout, re.MULTILINE)
     loopback = library is not None and (int(library[1]), int(library[2])) >= _LOOPBACK
     return Tool(path=path, version=match[1], sha256=sha256_file(path), loopback=loopback)

@@ -100,7 +100,7 @@ def _read(source: Path, name: str) -> bytes:
     try:
         return read_regular(path, max_bytes=_MAX_BYTES)
     except InputError as error:
-        raise RegistryError(f"{name}: {error.message.rpartition(': ')[2]}") from error
+        raise RegistryError(error.reason, path=name) from error
 
 
 def _manifests(source: Path) -> dict[str, dict[str, Any]]:

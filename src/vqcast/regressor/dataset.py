@@ -47,12 +47,10 @@ def trainable(corpus: Corpus, family: Family) -> Trainable:
     counts = corpus.encoder.counts()
     kept = np.array([encoder in slots for encoder in corpus.encoder.names])[corpus.encoder.codes]
     if not kept.any():
-        reason = f"{family.id} has no slot for any of its encoders"
         raise CorpusError(
-            f"{corpus.path}: {reason}",
-            hint=f"its vocabulary: {', '.join(slots)}",
+            f"{family.id} has no slot for any of its encoders",
             path=corpus.path,
-            reason=reason,
+            hint=f"its vocabulary: {', '.join(slots)}",
         )
     excluded = {encoder: rows for encoder, rows in counts.items() if encoder not in slots}
     rows = np.flatnonzero(kept)

@@ -67,7 +67,7 @@ class Folder:
                 break
         if REGISTRY_NAME not in self.files:
             raise RegistryError(
-                f"{root}: holds no {REGISTRY_NAME}", hint="vqcast promote makes one"
+                f"holds no {REGISTRY_NAME}", path=root, hint="vqcast promote makes one"
             )
         self.problems += self._compare_checksums()
 
@@ -77,7 +77,8 @@ class Folder:
             descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise RegistryError(
-                f"{self.root}: no registry folder: {error.strerror}",
+                f"no registry folder: {error.strerror}",
+                path=self.root,
                 hint="vqcast promote makes one",
             ) from error
         try:
@@ -168,7 +169,8 @@ class Folder:
         found = read_registry(self.files)
         if isinstance(found, ForecastRegistry):
             raise RegistryError(
-                f"{self.root}: is a registry of CRF forecasters, it holds no network",
+                "is a registry of CRF forecasters, it holds no network",
+                path=self.root,
                 hint="vqcast tune forecasts with it",
             )
         return found
@@ -180,7 +182,8 @@ class Folder:
             if row.id == model_id:
                 return row
         raise RegistryError(
-            f"{self.root}: has no model {model_id!r}",
+            f"has no model {model_id!r}",
+            path=self.root,
             hint=f"it has: {', '.join(row.id for row in rows) or 'none'}",
         )
 
@@ -188,7 +191,7 @@ class Folder:
         """The sidecar beside a row's ONNX file."""
         name = sidecar_name(row)
         if name not in self.files:
-            raise RegistryError(f"{self.root}: {row.id} has no sidecar {name}")
+            raise RegistryError(f"{row.id} has no sidecar {name}", path=self.root)
         return documents.decode(ModelInfo, self.files[name], where=name)
 
 

@@ -55,12 +55,12 @@ def read(folder: Folder) -> Signature | None:
     try:
         signature = documents.decode(Signature, data, where=SIGNATURE_NAME)
     except DocumentError as error:
-        raise SignatureRefused(f"{folder.root}: {error.message}", hint=_SIGN_HINT) from error
+        raise SignatureRefused(f"{error.message}", path=folder.root, hint=_SIGN_HINT) from error
     if documents.encode(signature) != data:
-        raise SignatureRefused(f"{folder.root}: {SIGNATURE_NAME}: is not in its canonical bytes")
+        raise SignatureRefused(f"{SIGNATURE_NAME}: is not in its canonical bytes", path=folder.root)
     if signature.statement.checksums_sha256 != sha256_bytes(folder.files.get(CHECKSUMS_NAME, b"")):
         raise SignatureRefused(
-            f"{folder.root}: {SIGNATURE_NAME}: is of another {CHECKSUMS_NAME}", hint=_SIGN_HINT
+            f"{SIGNATURE_NAME}: is of another {CHECKSUMS_NAME}", path=folder.root, hint=_SIGN_HINT
         )
     return signature
 
@@ -76,11 +76,12 @@ def check(folder: Folder, trust: Trust) -> Signature:
     key = read_public_key(trust.public_key)
     signature = read(folder)
     if signature is None:
-        raise SignatureRefused(f"{folder.root}: is not signed", hint=_SIGN_HINT)
+        raise SignatureRefused("is not signed", path=folder.root, hint=_SIGN_HINT)
     if signature.key != fingerprint(key):
         raise SignatureRefused(
-            f"{folder.root}: is signed by the key {signature.key[:16]}…, {trust.public_key} is "
-            f"{fingerprint(key)[:16]}…"
+            f"is signed by the key {signature.key[:16]}…, {trust.public_key} is "
+            f"{fingerprint(key)[:16]}…",
+            path=folder.root,
         )
     from cryptography.exceptions import InvalidSignature
 
@@ -89,7 +90,8 @@ def check(folder: Folder, trust: Trust) -> Signature:
         key.verify(bytes.fromhex(signature.signature), statement)
     except InvalidSignature as error:
         raise SignatureRefused(
-            f"{folder.root}: {SIGNATURE_NAME}: the signature is not by {trust.public_key}",
+            f"{SIGNATURE_NAME}: the signature is not by {trust.public_key}",
+            path=folder.root,
             hint="the file was changed: get the registry again, and tell its publisher",
         ) from error
     _check_serial(folder.root, signature, trust.min_serial or 0, "was asked for")
@@ -101,7 +103,8 @@ def check(folder: Folder, trust: Trust) -> Signature:
 def _check_serial(root: Path, signature: Signature, at_least: int, why: str) -> None:
     if signature.statement.serial < at_least:
         raise SignatureRefused(
-            f"{root}: its serial is {signature.statement.serial}, and {at_least} {why}",
+            f"its serial is {signature.statement.serial}, and {at_least} {why}",
+            path=root,
             hint="an older registry stands in the newer one's place: get the newest again, or have "
             "its publisher sign this one anew",
         )
@@ -136,13 +139,14 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
         key = load_pem_public_key(data)
     except Exception as error:  # cryptography raises several unrelated types
         raise InputError(
-            f"{path}: is no public key in PEM",
+            "is no public key in PEM",
+            path=path,
             hint="the private key stays with its publisher: name the public one"
             if b"PRIVATE KEY" in data
             else "vqcast registry keygen writes a pair",
         ) from error
     if not isinstance(key, Ed25519PublicKey):
-        raise InputError(f"{path}: is a key of another kind than Ed25519")
+        raise InputError("is a key of another kind than Ed25519", path=path)
     return key
 
 

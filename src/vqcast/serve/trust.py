@@ -29,7 +29,7 @@ class Trust:
 
     def __post_init__(self) -> None:
         if self.min_serial is not None and self.min_serial < 1:
-            raise InputError(f"min_serial: {self.min_serial} is below 1", field="min_serial")
+            raise InputError(f"{self.min_serial} is below 1", field="min_serial")
         asked = self.require_signature or self.min_serial is not None or self.trust_file is not None
         if asked and self.public_key is None:
             raise InputError(

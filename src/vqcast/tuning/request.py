@@ -63,27 +63,25 @@ class TuneRequest:
 
     def __post_init__(self) -> None:
         if not 0 < self.target < 100:
-            raise _refused("target", f"{self.target:g} is not between 0 and 100 VMAF points")
+            raise InputError(
+                f"{self.target:g} is not between 0 and 100 VMAF points", field="target"
+            )
         if not 0.5 <= self.confidence < 1:
-            raise _refused(
-                "confidence",
+            raise InputError(
                 f"{self.confidence:g} is not from 0.5 to below 1",
+                field="confidence",
                 hint="0.95 misses the target once in twenty titles",
             )
         for field, known in (("metric", get_args(Metric)), ("pool", get_args(Pool))):
             if getattr(self, field) not in known:
-                raise _refused(
-                    field,
+                raise InputError(
                     f"{getattr(self, field)!r} is not known",
+                    field=field,
                     hint=f"use one of: {', '.join(known)}",
                 )
         for field in ("max_size_percent", "tolerance_percent"):
             value = getattr(self, field)
             if value is not None and not 0 < value < math.inf:
-                raise _refused(field, f"{value:g} is not a number of percent above 0")
+                raise InputError(f"{value:g} is not a number of percent above 0", field=field)
         if self.score_size is not None and min(self.score_size) < 1:
-            raise _refused("score_size", "is not a width and a height in pixels")
-
-
-def _refused(field: str, reason: str, *, hint: str | None = None) -> InputError:
-    return InputError(f"{field}: {reason}", hint=hint, field=field, reason=reason)
+            raise InputError("is not a width and a height in pixels", field="score_size")

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vqcast.corpus.parquet import FLOAT, INT, ROW, TEXT, WHOLE, part_name
+from vqcast.corpus.frame import FLOAT, INT, TEXT, WHOLE
+from vqcast.corpus.parquet import ROW, part_name
 from vqcast.regressor.engine import usable_cores
 from vqcast.vocab import FEATURES
 

@@ -23,11 +23,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from page import write_block
 
 from vqcast.corpus.plan import plan
-from vqcast.corpus.table import rows_text
+from vqcast.corpus.table import load
 from vqcast.corpus.writing import convert
 from vqcast.media.measure import encode, score
 from vqcast.media.source import probe
@@ -48,8 +47,7 @@ def cost_of(corpus: Path) -> list[dict[str, Any]]:
     """Each encoder and size: cells, frames, wall seconds and bits of its encodes."""
     cells: dict[tuple[Any, ...], dict[str, Any]] = {}
     frames: dict[tuple[Any, ...], int] = defaultdict(int)
-    for line in rows_text(corpus):
-        row = msgspec.json.decode(line)
+    for row in load(corpus).frame.rows():
         key = (row["encoder"], row["score_width"], row["score_height"])
         cell = (*key, row["src"], row["preset"], row["cq"])
         cells[cell], frames[cell] = row, frames[cell] + 1
@@ -132,7 +130,7 @@ def curve(clips: list[Path]) -> list[dict[str, Any]]:
 
 def bytes_a_row(corpus: Path) -> dict[str, float]:
     """What a frame's row takes: in its cell's file, as gzipped lines, and as Parquet."""
-    rows = len(rows_text(corpus))
+    rows = len(load(corpus))
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "c.parquet"
         convert(corpus, out)

@@ -25,7 +25,8 @@ import typer
 from studies.command import command
 from vqcast import extras
 from vqcast.cli import options, render
-from vqcast.corpus.table import SHAPE_FRAME, Corpus, load
+from vqcast.corpus.part import SHAPE_FRAME
+from vqcast.corpus.table import Corpus, load
 from vqcast.documents import Document, decode, encode
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError, ToolFailure, ToolUnavailable
@@ -172,7 +173,7 @@ def _measure(
     """VMAF v0.6.1 and every model's score, ``[1 + models, frames]``."""
     name = corpus.encoder[row]
     entry = encoder(name)
-    depth = 10 if "10" in entry.pix_fmt(source.depth) else source.depth
+    depth = entry.scoring_depth(source.depth)
     what = f"{source.name} {name} {corpus.cq[row]:g}"
     with tempfile.TemporaryDirectory(prefix="vqcast-") as made:
         folder = Path(made)

@@ -37,7 +37,7 @@ EXTRAS: dict[str, Extra] = {
     each.name: each
     for each in (
         Extra("media", ("av",), "video files: PyAV, and an ffmpeg with libvmaf"),
-        Extra("train", ("numba", "polars", "scipy"), "training, evaluation, Parquet corpora"),
+        Extra("train", ("numba", "polars", "scipy"), "training, evaluation, reading corpora"),
         Extra("report", ("jinja2", "matplotlib"), "pages and pictures"),
         Extra("sign", ("cryptography",), "signing a registry, and checking a signature"),
         Extra("cluster", ("distributed", "fsspec", "s3fs"), "Dask workers, files by URL"),
@@ -51,8 +51,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "predict": ("media",),
     "corpus build": ("media",),
     "corpus build --scheduler": ("media", "cluster"),
-    "corpus plot": ("report",),
-    "corpus datasheet": ("report",),
+    "corpus check": ("train",),
+    "corpus select": ("train",),
+    "corpus merge": ("train",),
+    "corpus convert": ("train",),
+    "corpus plot": ("train", "report"),
+    "corpus datasheet": ("train", "report"),
     "train": ("train",),
     "promote": ("train",),
     "pipeline": ("train",),

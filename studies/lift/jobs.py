@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.corpus.table import Corpus, rows_text
+from vqcast.corpus.table import Corpus
 from vqcast.errors import CorpusError
 from vqcast.families import Family, Recipe
 from vqcast.regressor.crossvalidate import Fold
@@ -149,17 +148,16 @@ def encoder_job(data: Trainable, recipe: Recipe) -> Job:
 def extra_column(corpus: Corpus, name: str) -> NDArray[np.float64]:
     """A score column beyond the contract's, ``[rows]``, 0..100, by the corpus file's order.
 
-    Raises CorpusError where a row lacks it, or rows were dropped on loading.
+    Raises CorpusError where a row lacks it.
     """
-    lines = rows_text(corpus.path)
-    if name not in corpus.extra_columns or len(lines) != len(corpus):
-        raise _refused(corpus, f"has no column {name} in every row")
-    values = np.empty(len(lines))
-    for index, line in enumerate(lines):
-        value = msgspec.json.decode(line).get(name)
-        if type(value) not in (int, float) or not 0.0 <= value <= 100.0:
-            raise _refused(corpus, f"row {index + 1}: {name} is {value!r}, not a score")
-        values[index] = value
+    if name not in corpus.extra_columns:
+        raise _refused(corpus, f"has no column {name}")
+    values = corpus.number(name)
+    wrong = np.flatnonzero(~((values >= 0.0) & (values <= 100.0)))
+    if len(wrong):
+        row = int(wrong[0])
+        value = corpus.frame.value(name, row)
+        raise _refused(corpus, f"row {row + 1}: {name} is {value!r}, not a score")
     return values
 
 

@@ -11,7 +11,17 @@ from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.corpus_build import build, numbers
 from vqcast.cli.corpus_plot import plot
+from vqcast.cli.groups import size_of
 from vqcast.errors import InputError
+
+ScoreSize = Annotated[
+    str | None,
+    typer.Option(
+        "--score-size",
+        metavar="WxH",
+        help="Take the rows scored at this size alone; needed where a source has several.",
+    ),
+]
 
 app = typer.Typer(help="Build and check corpora of measured frames.", no_args_is_help=True)
 app.command()(build)
@@ -20,6 +30,7 @@ app.command()(build)
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="The corpus: .jsonl, .jsonl.gz or .parquet.")],
+    score_size: ScoreSize = None,
     json: options.Json = False,
 ) -> None:
     """Say what a corpus holds and everything that is wrong with it.
@@ -30,7 +41,7 @@ def check(
     from vqcast.corpus.check import describe, oddities
     from vqcast.corpus.table import load
 
-    corpus = load(file)
+    corpus = load(file, score_size=size_of(score_size) if score_size else None)
     facts, odd = describe(corpus), oddities(corpus)
     if json:
         render.print_json(facts | {"oddities": odd})
@@ -82,13 +93,14 @@ def select(
         list[str] | None, typer.Option("--encoder", help="Encoders to keep.")
     ] = None,
     cq: Annotated[list[str] | None, typer.Option("--cq", help="Qualities to keep.")] = None,
+    score_size: ScoreSize = None,
 ) -> None:
-    """Write a slice of a corpus: some groups, sources, encoders or qualities."""
+    """Write a slice of a corpus: some groups, sources, encoders, qualities or one scoring size."""
     from vqcast.corpus.select import select as select_rows
     from vqcast.corpus.table import load
 
     rows, digest = select_rows(
-        load(file),
+        load(file, min_rows=1, score_size=size_of(score_size) if score_size else None),
         out,
         groups=options.split(group or []),
         sources=options.split(source or []),

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from vqcast.corpus.table import SHAPE_FRAME, Corpus
+from vqcast.corpus.part import SHAPE_FRAME
+from vqcast.corpus.table import Corpus
 from vqcast.vocab import FEATURES, PRESETS
 
 
@@ -22,7 +23,7 @@ def describe(corpus: Corpus) -> dict[str, Any]:
     for encoder, preset, cq in corpus.settings()[0]:
         cq_of[encoder].add(cq)
         preset_of[encoder].add(preset or "none")
-    rows_of_encoder, rows_of_src = corpus.encoder.counts(), corpus.src.counts()
+    rows_of_encoder, rows_of_src = corpus.counts("encoder"), corpus.counts("src")
     groups = corpus.group_of()
     return {
         "path": corpus.path.name,
@@ -43,7 +44,8 @@ def describe(corpus: Corpus) -> dict[str, Any]:
         },
         "features": {
             name: {"min": float(column.min()), "max": float(column.max())}
-            for name, column in zip(FEATURES, corpus.features.T, strict=True)
+            for name in FEATURES
+            for column in (corpus.number(name),)
         },
         "encoders": {
             name: {
@@ -96,7 +98,8 @@ def _odd_values(corpus: Corpus) -> list[str]:
     for encoder, preset in sorted(pairs):
         if encoder in PRESETS and preset not in PRESETS[encoder]:
             found.append(f"{encoder}: preset {preset!r} is not in its frozen list")
-    for name, column in zip(FEATURES, corpus.features.T, strict=True):
+    for name in FEATURES:
+        column = corpus.number(name)
         if float(column.std()) == 0.0:
             found.append(f"{name} is {column[0]:g} in every row")
     if len(corpus.sources) < 2:
@@ -107,5 +110,7 @@ def _odd_values(corpus: Corpus) -> list[str]:
         if groups > 1
     ]
     if corpus.dropped_nan_rows:
-        found.append(f"{corpus.dropped_nan_rows} pooled rows dropped: a feature mean is NaN")
+        found.append(
+            f"{corpus.dropped_nan_rows} pooled rows dropped: a mean or the score is not finite"
+        )
     return found

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vqcast.corpus.table import SHAPE_FRAME, Corpus, load, rows_text
-from vqcast.corpus.writing import write_lines
+from vqcast.corpus.frame import Frame
+from vqcast.corpus.part import SHAPE_FRAME
+from vqcast.corpus.table import Corpus, load
+from vqcast.corpus.writing import check_name, write_frame
 from vqcast.documents.forecast import CorpusPin
 from vqcast.documents.provenance import Clip, CorpusProvenance, EncoderGrid
 from vqcast.errors import InputError
@@ -37,12 +39,13 @@ class Merged:
 
 
 def merge(files: Sequence[Path], out: Path) -> Merged:
-    """Write the rows of all per-frame corpora ``files`` to ``out``, byte for byte.
+    """Write the rows of all per-frame corpora ``files`` to ``out``, every column kept.
 
     Raises InputError for pooled corpora, or where two measured one cell differently.
     """
+    check_name(out)
     held: dict[Cell, float] = {}
-    lines: list[bytes] = []
+    frames: list[Frame] = []
     taken, known = [], []
     for path in files:
         corpus = load(path, min_rows=1)
@@ -51,12 +54,11 @@ def merge(files: Sequence[Path], out: Path) -> Merged:
         cells, index = corpus.cells()
         means = np.bincount(index, corpus.vmaf) / np.bincount(index)
         fresh = [_is_fresh(path, cell, mean, held) for cell, mean in zip(cells, means, strict=True)]
-        kept = np.array(fresh)[index]
-        lines += [line for line, keep in zip(rows_text(path), kept, strict=True) if keep]
+        frames.append(corpus.take(np.flatnonzero(np.array(fresh)[index])).frame)
         taken.append(sum(fresh))
         known.append(len(fresh) - sum(fresh))
-    digest = write_lines(out, [line + b"\n" for line in lines])
-    return Merged(len(lines), digest, tuple(taken), tuple(known))
+    rows, digest = write_frame(out, Frame.concat(frames))
+    return Merged(rows, digest, tuple(taken), tuple(known))
 
 
 def _is_fresh(path: Path, cell: Cell, mean: float, held: dict[Cell, float]) -> bool:

@@ -1,13 +1,14 @@
-"""A slice of a corpus: the rows of some sources, encoders and qualities, as they stand."""
+"""A slice of a corpus: the rows of some sources, encoders and qualities."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
 
-from vqcast.corpus.parquet import is_dataset, write_dataset
-from vqcast.corpus.table import SHAPE_POOLED, Corpus, rows_text
-from vqcast.corpus.writing import parts_of_lines, write_lines
+import numpy as np
+
+from vqcast.corpus.table import Corpus
+from vqcast.corpus.writing import check_name, write_frame
 from vqcast.errors import InputError
 
 
@@ -22,34 +23,28 @@ def select(
 ) -> tuple[int, str]:
     """Write the rows that match every given filter to ``out``; return their count and sha256.
 
-    An empty filter lets everything pass. Lines are copied byte for byte,
-    but to or from a Parquet dataset.
-    Raises InputError for a name that the corpus lacks, or where nothing is left.
+    An empty filter lets everything pass; every column is kept. Raises InputError for a name that
+    the corpus lacks, or where nothing is left.
     """
+    check_name(out)
     group_of = corpus.group_of()
     _known("group", groups, set(group_of.values()), corpus.path)
-    _known("source", sources, set(corpus.src), corpus.path)
-    _known("encoder", encoders, set(corpus.encoder), corpus.path)
-    if corpus.shape == SHAPE_POOLED and corpus.dropped_nan_rows:
-        raise InputError(f"{corpus.path}: can't select from a corpus with rows dropped for NaN")
-    kept = []
-    lines = rows_text(corpus.path)
-    columns = zip(lines, corpus.src, corpus.encoder, corpus.cq, strict=True)
-    for line, src, encoder, cq in columns:
-        if (
-            (not groups or group_of[src] in groups)
-            and (not sources or src in sources)
-            and (not encoders or encoder in encoders)
-            and (not cqs or float(cq) in cqs)
-        ):
-            kept.append(line)
-    if not kept:
+    _known("source", sources, set(group_of), corpus.path)
+    _known("encoder", encoders, set(corpus.counts("encoder")), corpus.path)
+    cells, cell_of_row = corpus.cells()
+    kept = [
+        (not groups or group_of[src] in groups)
+        and (not sources or src in sources)
+        and (not encoders or encoder in encoders)
+        and (not cqs or cq in cqs)
+        for src, encoder, _, cq in cells
+    ]
+    rows = np.flatnonzero(np.array(kept)[cell_of_row])
+    if not len(rows):
         raise InputError(
             f"{corpus.path}: no row matches", hint="vqcast corpus check shows what is in it"
         )
-    if is_dataset(out):
-        return write_dataset(out, parts_of_lines(kept, str(corpus.path)))
-    return len(kept), write_lines(out, [line + b"\n" for line in kept])
+    return write_frame(out, corpus.take(rows).frame)
 
 
 def _known(what: str, given: Collection[str], there: set[str], path: Path) -> None:

@@ -11,20 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vqcast.corpus.parquet import SUFFIX, Part, is_dataset, read_parts, write_dataset
-from vqcast.corpus.table import decode, load, rows_text
+from vqcast.corpus import lines
+from vqcast.corpus.frame import Frame
+from vqcast.corpus.lazy import pl
+from vqcast.corpus.parquet import SUFFIX, Part, is_dataset, write_dataset
+from vqcast.corpus.reading import read
 from vqcast.documents import jsontext
 from vqcast.durable.files import gzip_canonical, write_atomic
-from vqcast.errors import InputError
-
-JSON_SUFFIXES = (".jsonl", ".jsonl.gz")
+from vqcast.errors import DocumentError, InputError
 
 
 def check_name(out: Path) -> None:
     """Raise InputError for a name that asks for no shape."""
-    if not out.name.endswith((*JSON_SUFFIXES, SUFFIX)):
+    if not out.name.endswith((*lines.SUFFIXES, SUFFIX)):
         raise InputError(
-            f"{out}: a corpus is named {', '.join(JSON_SUFFIXES)} or {SUFFIX} (a folder)"
+            f"{out}: a corpus is named {', '.join(lines.SUFFIXES)} or {SUFFIX} (a folder)"
         )
 
 
@@ -37,41 +38,30 @@ def write_corpus(out: Path, parts: Sequence[Part]) -> tuple[int, str | None]:
         return 0, None
     if is_dataset(out):
         return write_dataset(out, parts)
-    placed = [(place, jsontext.dump_line(row)) for part in parts for place, row in part.rows()]
+    placed = [(place, _line(row)) for part in parts for place, row in part.rows()]
     placed.sort(key=lambda pair: pair[0])
-    return len(placed), write_lines(out, [line for _, line in placed])
+    return len(placed), _write_lines(out, [line for _, line in placed])
 
 
-def write_lines(out: Path, lines: Sequence[bytes]) -> str:
-    """Write JSON lines, each with its newline, plain or gzipped by the name."""
-    data = b"".join(lines)
-    return write_atomic(out, gzip_canonical(data) if out.suffix == ".gz" else data)
+def write_frame(out: Path, frame: Frame) -> tuple[int, str]:
+    """Write a frame's rows to ``out``; return their count and the corpus's sha256."""
+    if is_dataset(out):
+        return write_dataset(out, parts_of(frame))
+    return len(frame), _write_lines(out, list(map(_line, frame.rows())))
 
 
-def parts_of_lines(lines: Sequence[bytes], where: str) -> list[Part]:
-    """JSON lines by encoder and source; they are parsed again when they are written."""
-    members: dict[tuple[str, str], list[int]] = {}
-    for index, line in enumerate(lines):
-        row = decode(line, f"{where}: row {index + 1}")
-        members.setdefault((row["encoder"], row["src"]), []).append(index)
+def parts_of(frame: Frame) -> list[Part]:
+    """A frame's rows by encoder and source, in order of appearance."""
+    keys = pl.DataFrame([frame.text("encoder").alias("encoder"), frame.text("src").alias("src")])
+    members = keys.with_row_index("row").group_by("encoder", "src", maintain_order=True)
 
-    def part(indices: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        return ((index, decode(lines[index], where)) for index in indices)
+    def part(places: pl.Series) -> Iterator[tuple[int, dict[str, Any]]]:
+        return zip(places.to_list(), frame.take(places.to_numpy()).rows(), strict=True)
 
     return [
-        Part(encoder, src, partial(part, indices)) for (encoder, src), indices in members.items()
+        Part(str(encoder), str(src), partial(part, rows["row"]), tuple(frame.kinds))
+        for (encoder, src), rows in members
     ]
-
-
-def lines_of_dataset(folder: Path) -> list[bytes]:
-    """A dataset's rows as JSON lines without newline, in the corpus's order."""
-    placed: list[tuple[int, bytes]] = []
-    for part in read_parts(folder):
-        places = part.places() or range(len(placed), len(placed) + len(part.frame))
-        lines = (jsontext.dump_line(row)[:-1] for row in part.rows())
-        placed += zip(places, lines, strict=True)
-    placed.sort(key=lambda pair: pair[0])
-    return [line for _, line in placed]
 
 
 def convert(source: Path, out: Path) -> tuple[int, str]:
@@ -83,8 +73,17 @@ def convert(source: Path, out: Path) -> tuple[int, str]:
     check_name(out)
     if source.resolve() == out.resolve():
         raise InputError(f"{out}: would be converted into itself")
-    load(source, min_rows=1)
-    lines = rows_text(source)
-    if is_dataset(out):
-        return write_dataset(out, parts_of_lines(lines, str(source)))
-    return len(lines), write_lines(out, [line + b"\n" for line in lines])
+    return write_frame(out, read(source, min_rows=1, keep=True).frame)
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    """A row as JSON; an undefined mean, which Python writes as NaN, as null."""
+    try:
+        return jsontext.dump_line(row)
+    except DocumentError:
+        return jsontext.dump_line({k: None if v != v else v for k, v in row.items()})
+
+
+def _write_lines(out: Path, rows: Sequence[bytes]) -> str:
+    data = b"".join(rows)
+    return write_atomic(out, gzip_canonical(data) if out.suffix == ".gz" else data)

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from vqcast.corpus.table import load
+from vqcast.corpus.table import Corpus, load
 from vqcast.documents.forecast import CorpusPin, LibraryCurve
 from vqcast.errors import CorpusError
 from vqcast.forecast.latent import METRICS, POOLS, pool, side_channels, to_latent
@@ -56,7 +56,7 @@ def read(paths: Sequence[Path]) -> tuple[list[MeasuredCurve], list[CorpusPin]]:
         if corpus.synthetic:
             raise CorpusError(f"{path}: is synthetic, no forecaster is made from it")
         pin = CorpusPin(path=path.name, sha256=corpus.sha256, n_rows=len(corpus))
-        found[corpus.sha256] = (pin, _cells(path))
+        found[corpus.sha256] = (pin, _cells(corpus))
     # By digest, so that the order in which corpora are named changes nothing.
     pins, frames = zip(*(found[digest] for digest in sorted(found)), strict=True)
     cells = pl.concat(frames, how="diagonal").unique(_CELL, keep="first", maintain_order=True)
@@ -74,29 +74,25 @@ def read(paths: Sequence[Path]) -> tuple[list[MeasuredCurve], list[CorpusPin]]:
     return curves, list(pins)
 
 
-def _cells(path: Path) -> pl.DataFrame:
+def _cells(corpus: Corpus) -> pl.DataFrame:
     """One row a cell, its frames in lists."""
-    table = (
-        pl.read_parquet(path) if path.is_dir() else pl.read_ndjson(path, infer_schema_length=None)
-    )
+    frame = corpus.frame
     needed = ["enc_bytes", "score_width", "score_height"]
-    absent = [name for name in needed if name not in table.columns]
+    absent = [name for name in needed if name not in frame.kinds]
     if absent:
         raise CorpusError(
-            f"{path}: has no {', '.join(absent)}, which a forecast of sizes needs",
+            f"{corpus.path}: has no {', '.join(absent)}, which a forecast of sizes needs",
             hint="build the corpus with vqcast corpus build",
         )
-    if "preset" not in table.columns:
-        table = table.with_columns(preset=pl.lit(None, dtype=pl.Utf8))
-    if "group" not in table.columns:
-        table = table.with_columns(group=pl.col("src"))
-    scores = [column for column in METRICS.values() if column in table.columns]
+    scores = [column for column in METRICS.values() if column in frame.kinds]
+    names = [frame.text(name).cast(pl.Utf8).alias(name) for name in ("src", "encoder", "preset")]
+    groups = frame.text("group").cast(pl.Utf8).fill_null(names[0]).alias("group")
+    numbers = [
+        frame.number(name).alias(name)
+        for name in ("cq", "frame_index", *needed, *scores, *FEATURES)
+    ]
     return (
-        table.with_columns(
-            preset=pl.col("preset").cast(pl.Utf8),
-            cq=pl.col("cq").cast(pl.Float64),
-            group=pl.col("group").fill_null(pl.col("src")),
-        )
+        pl.DataFrame([*names, groups, *numbers])
         .sort([*_CELL, "frame_index"])
         .group_by(_CELL, maintain_order=True)
         .agg(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vqcast.corpus.check import describe
-from vqcast.corpus.table import SHAPE_FRAME, Corpus
+from vqcast.corpus.part import SHAPE_FRAME
+from vqcast.corpus.table import Corpus
 from vqcast.documents.provenance import CorpusProvenance
 from vqcast.errors import InputError
 from vqcast.evidence.coverage import standard_error

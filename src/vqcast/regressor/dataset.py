@@ -44,8 +44,9 @@ def trainable(corpus: Corpus, family: Family) -> Trainable:
     slots = family.vocabulary
     if not slots or UNKNOWN in slots:
         return Trainable(corpus, np.arange(len(corpus)), len(corpus), {})
-    counts = corpus.encoder.counts()
-    kept = np.array([encoder in slots for encoder in corpus.encoder.names])[corpus.encoder.codes]
+    counts = corpus.counts("encoder")
+    encoders, encoder_of_row = corpus.codes("encoder")
+    kept = np.array([encoder in slots for encoder in encoders])[encoder_of_row]
     if not kept.any():
         raise CorpusError(
             f"{family.id} has no slot for any of its encoders",
@@ -72,7 +73,7 @@ def columns_of(corpus: Corpus, family: Family) -> Columns:
     else:
         block = np.zeros((len(corpus), 0), dtype=np.float32)
     return Columns(
-        features=corpus.features.astype(np.float32),
+        features=corpus.features_as(np.float32),
         codec=block,
         vmaf=corpus.vmaf.astype(np.float32),
         unit=source_codes(corpus),
@@ -82,8 +83,8 @@ def columns_of(corpus: Corpus, family: Family) -> Columns:
 def source_codes(corpus: Corpus) -> NDArray[np.int32]:
     """Each row's source as its index in ``corpus.sources``."""
     code = {name: index for index, name in enumerate(corpus.sources)}
-    codes = np.array([code.get(name, -1) for name in corpus.src.names], dtype=np.int32)
-    return codes[corpus.src.codes]
+    names, codes = corpus.codes("src")
+    return np.array([code[name] for name in names], dtype=np.int32)[codes]
 
 
 def coverage_of(corpus: Corpus, family: Family) -> Coverage:
@@ -91,7 +92,7 @@ def coverage_of(corpus: Corpus, family: Family) -> Coverage:
     slots = family.vocabulary
     slot_rows = dict.fromkeys(slots, 0)
     unknown: Counter[str] = Counter()
-    for encoder, rows in sorted(corpus.encoder.counts().items()):
+    for encoder, rows in sorted(corpus.counts("encoder").items()):
         if not slots:
             continue
         slot = slots[slot_of(encoder, slots)]

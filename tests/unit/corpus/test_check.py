@@ -162,4 +162,4 @@ def test_dropped_pooled_rows_are_said_aloud_and_frames_are_not_asked_of_pooled_r
         rows.append(row)
     assert oddities(loaded(rows)) == []
     rows.append(rows[0] | {"crf": 30, "adm2_mean": None})
-    assert oddities(loaded(rows)) == ["1 pooled rows dropped: a feature mean is NaN"]
+    assert oddities(loaded(rows)) == ["1 pooled rows dropped: a mean or the score is not finite"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -23,9 +24,9 @@ def test_a_cell_that_two_corpora_hold_is_taken_from_the_first(tmp_path: Path) ->
     second = write_corpus(tmp_path / "b.jsonl", made)
     merged = merge([first, second], tmp_path / "c.jsonl")
     assert (merged.taken, merged.known, merged.rows) == ((9, 9), (0, 9), len(made))
-    lines = (tmp_path / "c.jsonl").read_bytes().splitlines()
-    assert lines[: len(made) // 2] == first.read_bytes().splitlines()
-    assert sorted(lines) == sorted(second.read_bytes().splitlines())
+    found = list(map(json.loads, (tmp_path / "c.jsonl").read_text().splitlines()))
+    assert found[: len(made) // 2] == list(map(json.loads, first.read_text().splitlines()))
+    assert sorted(map(str, found)) == sorted(map(str, made))
     assert load(tmp_path / "c.jsonl").sha256 == merged.sha256
 
 

@@ -15,10 +15,11 @@ import polars as pl
 import pytest
 
 from vqcast.corpus.check import describe, oddities
+from vqcast.corpus.frame import Frame
 from vqcast.corpus.parquet import ROW, Part, part_name, write_dataset
 from vqcast.corpus.select import select
 from vqcast.corpus.table import Corpus, load
-from vqcast.corpus.writing import convert, parts_of_lines
+from vqcast.corpus.writing import convert, parts_of
 from vqcast.errors import CorpusError, InputError
 from vqcast.vocab import FEATURES
 
@@ -245,8 +246,7 @@ def test_pooled_rows_are_read_and_those_without_means_counted(tmp_path: Path) ->
     rows[4]["adm2_mean"] = None
     one = load(write(tmp_path / "p.jsonl", rows), min_rows=1)
     out = tmp_path / "p.parquet"
-    lines = [json.dumps(row).encode() for row in rows]
-    write_dataset(out, parts_of_lines(lines, "p"))
+    write_dataset(out, parts_of(Frame.of_rows(rows)))
     part = out / part_name("h264_qsv", "s1")
     frame = pl.read_parquet(part, hive_partitioning=False)
     frame = frame.with_columns(pl.col("adm2_mean").cast(pl.Float64, strict=False))

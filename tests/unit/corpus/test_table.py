@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqcast.corpus import table
-from vqcast.corpus.table import load
+from vqcast.corpus import lines
+from vqcast.corpus.table import MIN_ROWS, load
 from vqcast.durable.files import sha256_file
 from vqcast.errors import CorpusError
 from vqcast.vocab import FEATURES
@@ -151,7 +151,7 @@ def test_an_empty_file_is_refused(data: bytes, tmp_path: Path) -> None:
 
 def test_the_floor_is_100_rows(write: Write) -> None:
     rows = [frame_row(number) for number in range(100)]
-    _refused(write(rows[:99]), "99 rows, at least 100", min_rows=table.MIN_ROWS)
+    _refused(write(rows[:99]), "99 rows, at least 100", min_rows=MIN_ROWS)
     with pytest.raises(CorpusError, match="99 rows"):
         load(write(rows[:99]))
     assert len(load(write(rows))) == 100
@@ -265,8 +265,8 @@ def test_a_gzip_that_unpacks_without_end_is_refused(
 ) -> None:
     path = write([frame_row()])
     path.write_bytes(gzip.compress(b" " * 10**6))
-    monkeypatch.setattr(table, "MAX_READ_BYTES", 10**5)
-    monkeypatch.setattr(table, "_PIECE_BYTES", 10**4)
+    monkeypatch.setattr(lines, "MAX_READ_BYTES", 10**5)
+    monkeypatch.setattr(lines, "_PIECE_BYTES", 10**4)
     _refused(path, "unpacks to more than 100000 bytes")
 
 
@@ -299,7 +299,7 @@ def test_a_pooled_row_with_a_nan_mean_is_dropped_and_counted(
 def test_dropped_rows_do_not_count_towards_the_floor_and_are_told(write: Write) -> None:
     rows = [pooled_row(number) for number in range(100)]
     rows[0]["adm2_mean"] = math.nan
-    _refused(write(rows), "99 rows (1 more were dropped for NaN means)", min_rows=100)
+    _refused(write(rows), "99 rows (1 more were dropped", min_rows=100)
 
 
 def test_pooled_rows_all_of_them_nan_are_refused(write: Write) -> None:
@@ -321,7 +321,6 @@ def test_a_missing_pooled_column_is_refused(name: str, write: Write) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"vmaf_score": math.nan}, "vmaf_score"),
         ({"vmaf_score": 101}, "outside 0..100"),
         ({"crf": None}, "crf"),
         ({"adm2_mean": math.inf}, "adm2_mean"),
@@ -339,3 +338,80 @@ def test_an_impossible_pooled_row_is_refused(change: Row, words: str, write: Wri
 def test_the_two_shapes_do_not_mix(first: Callable[[], Row], write: Write) -> None:
     second = pooled_row if first is frame_row else frame_row
     _refused(write([first(), second()]), "row 2: mixes")
+
+
+@pytest.mark.parametrize("value", [math.nan, None, math.inf], ids=["NaN", "null", "inf"])
+def test_a_pooled_row_without_a_finite_score_is_dropped_and_counted(
+    value: float | None, write: Write
+) -> None:
+    rows = [pooled_row(number) for number in range(4)]
+    rows[2]["vmaf_score"] = value
+    corpus = load(write(rows), min_rows=1)
+    assert corpus.dropped_nan_rows == 1
+    assert corpus.cq.tolist() == [20, 21, 23]
+    _refused(
+        write([pooled_row(), pooled_row() | {"vmaf_score": "90"}]), "row 2: vmaf_score is '90'"
+    )
+
+
+# --- what is kept -----------------------------------------------------------
+
+
+def test_every_column_is_kept_as_it_was_written(write: Write) -> None:
+    rows = [frame_row(number) | {"options": "a=b", "xpsnr": 40 + number} for number in range(4)]
+    rows[1] |= {"threads": 2, "note": [1, None], "xpsnr": 41.5}
+    rows[2] |= {"preset": None, "xpsnr": 42.0}
+    frame = load(write(rows), min_rows=1).frame
+    assert list(frame.rows()) == rows
+    assert [type(row["xpsnr"]) for row in frame.rows()] == [int, float, float, int]
+    assert frame.number("xpsnr").to_list() == [40, 41.5, 42, 43]
+    assert frame.text("options").to_list() == ["a=b"] * 4
+
+
+def test_a_long_file_is_read_piece_by_piece_and_is_one_table(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [frame_row(number) for number in range(23)]
+    for row in rows[:8]:
+        row |= {"depth": 8}
+    for row in rows[16:]:
+        row |= {"depth": 8.0, "late": "x"}
+    rows[20] |= {"enc_bytes": "many"}
+    whole = load(write(rows), min_rows=1)
+    monkeypatch.setattr(lines, "_ROWS", 4)
+    pieces = load(write(rows), min_rows=1)
+    assert list(pieces.frame.rows()) == list(whole.frame.rows()) == rows
+    assert pieces.frame.kinds == whole.frame.kinds
+    assert np.array_equal(pieces.features, whole.features)
+    spoilt = [*rows[:17], frame_row() | {"vmaf": 101}, b"{", *rows[18:]]
+    _refused(write(spoilt), "row 18: vmaf")
+    _refused(write([*rows[:17], b"{", frame_row() | {"vmaf": 101}]), "row 18: not JSON")
+    _refused(write([*rows[:17], pooled_row()]), "row 18: mixes")
+
+
+# --- scoring sizes ----------------------------------------------------------
+
+
+def sized(number: int, width: int, height: int) -> Row:
+    return frame_row(number) | {"score_width": width, "score_height": height}
+
+
+def test_sources_of_several_sizes_are_one_corpus(write: Write) -> None:
+    rows = [sized(number, (640, 1920, 128)[number % 3], 96) for number in range(9)]
+    assert len(load(write(rows), min_rows=1)) == 9
+
+
+def test_a_source_at_several_sizes_is_loaded_only_at_the_size_that_is_named(write: Write) -> None:
+    rows = [sized(number, 640, 360) for number in range(6)]
+    rows += [sized(number, 1920, 1080) for number in range(4)]
+    path = write(rows)
+    _refused(path, "s0 is scored at 640x360 and at 1920x1080")
+    corpus = load(path, min_rows=1, score_size=(1920, 1080))
+    assert list(corpus.frame.rows()) == rows[6:]
+    with pytest.raises(CorpusError, match="4 rows are scored at 1920x1080, at least 5") as refused:
+        load(path, min_rows=5, score_size=(1920, 1080))
+    assert "640x360" in str(refused.value.hint)
+    with pytest.raises(CorpusError, match="0 rows are scored at 1x1"):
+        load(path, min_rows=1, score_size=(1, 1))
+    with pytest.raises(CorpusError, match="records no scoring size"):
+        load(write([frame_row()]), min_rows=1, score_size=(640, 360))

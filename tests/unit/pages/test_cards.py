@@ -121,7 +121,7 @@ def origin_of(corpus: Corpus, **changes: Any) -> CorpusProvenance:
         "models": ["vmaf_4k_v0.6.1"],
         "grid": {
             name: {"preset": "p4", "cq": [20.0, 44.0], "options": f"-c:v {name}|x"}
-            for name in corpus.encoder.names
+            for name in corpus.counts("encoder")
         },
         "sources": [
             {"src": name, "file": f"{name}.mkv", "group": None} | clip for name in corpus.sources

@@ -31,6 +31,7 @@ from studies.lift.page import page
 from studies.lift.studies import AWARE, AWARE_V3, BASELINE, BLIND, BLIND_V3, NO_PRESET
 from vqcast import documents
 from vqcast.corpus import synthetic
+from vqcast.corpus.frame import Frame
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents import jsontext
 from vqcast.errors import CorpusError
@@ -257,9 +258,9 @@ def test_an_extra_score_is_read_in_file_order(corpus: Corpus, tmp_path: Path) ->
 
 
 def test_rows_without_a_slot_are_left_out_of_v3(corpus: Corpus, tmp_path: Path) -> None:
-    names = ["libvpx-vp9" if name == "libx265" else name for name in corpus.encoder]
-    presets = [None] * len(names)
-    data = trainable(replace(corpus, encoder=names, preset=presets), V3)
+    rows = [row | {"preset": None} for row in corpus.frame.rows()]
+    renamed = [row | {"encoder": row["encoder"].replace("libx265", "libvpx-vp9")} for row in rows]
+    data = trainable(replace(corpus, frame=Frame.of_rows(renamed)), V3)
     job = content_job(data, SHORT, [BY_GROUP])
     values = Lab(tmp_path).predict(job, AWARE_V3, (0,)).by_scheme[BY_GROUP][REAL][0]
     assert len(values) == 96 and np.isfinite(values).all()

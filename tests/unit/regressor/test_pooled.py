@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vqcast.corpus.table import SHAPE_POOLED, load
+from vqcast.corpus.part import SHAPE_POOLED
+from vqcast.corpus.table import load
 from vqcast.documents import jsontext
 from vqcast.families import V3, Recipe
 from vqcast.regressor.crossvalidate import Run, crossvalidate

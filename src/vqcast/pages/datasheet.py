@@ -11,6 +11,7 @@ from vqcast.evidence.coverage import standard_error
 from vqcast.pages import template
 from vqcast.vocab import UNKNOWN, VOCABULARIES
 
+_SIZE = ("score_width", "score_height")
 _SLOTS = dict.fromkeys(slot for slots in (VOCABULARIES[2], VOCABULARIES[3]) for slot in slots)
 
 
@@ -36,4 +37,17 @@ def datasheet(corpus: Corpus, origin: CorpusProvenance | None) -> str:
         ],
         absent=[slot for slot in _SLOTS if slot not in encoders and slot != UNKNOWN],
         standard_error=standard_error(0.9, facts["n_groups"]),
+        scored=_scored(corpus, origin),
     )
+
+
+def _scored(corpus: Corpus, origin: CorpusProvenance | None) -> str:
+    """At which size the frames were scored, in words; empty where the corpus does not say."""
+    if not corpus.frame.kinds.keys() >= set(_SIZE):
+        return ""
+    at = {src: (width, height) for src, width, height in corpus.distinct("src", *_SIZE)[0]}
+    if any(None in size for size in at.values()):
+        return ""
+    if origin is not None and at == {clip.src: clip.size for clip in origin.sources}:
+        return "each clip's own size"
+    return ", ".join(f"{width:g}x{height:g}" for width, height in sorted(set(at.values())))

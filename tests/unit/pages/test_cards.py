@@ -245,9 +245,21 @@ def test_the_datasheet_of_one_source(tmp_path: Path) -> None:
 def test_a_datasheet_without_provenance_says_so(other: House) -> None:
     page = datasheet(other.corpus, None)
     assert "from the corpus; not edited" in page and "No provenance was given" in page
-    assert "ffmpeg" not in page and "licence |" not in page
+    assert "ffmpeg" not in page and "licence |" not in page and "Scored at" not in page
     assert "| clip_0 | clip_0 | 120 |" in page
     assert "One preset each" not in page  # none is recorded
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [((3840, 2160), "Scored at each clip's own size."), ((1920, 1080), "Scored at 1920x1080.")],
+)
+def test_a_datasheet_says_at_which_size_it_was_scored(
+    tmp_path: Path, size: tuple[int, int], said: str
+) -> None:
+    sized = [row | dict(zip(("score_width", "score_height"), size, strict=True)) for row in rows()]
+    corpus = load(write_corpus(tmp_path / "c.jsonl", sized))
+    assert said in datasheet(corpus, origin_of(corpus))
 
 
 def test_names_in_a_datasheet_stay_text(tmp_path: Path) -> None:

@@ -95,18 +95,8 @@ def title_bytes(probe: TuneProbe, result: TuneResult) -> float:
 
 def draw_quality(axes: Axes, result: TuneResult) -> None:
     """The forecast over CRF with its band, the probes, the target and the chosen CRF."""
-    crf = [point.crf for point in result.curve]
-    axes.fill_between(
-        crf,
-        [point.lower for point in result.curve],
-        [point.upper for point in result.curve],
-        color=FORECAST,
-        alpha=0.2,
-        lw=0,
-        label=f"{100 * result.confidence:g} % band",
-    )
-    axes.plot(crf, [point.score for point in result.curve], color=FORECAST, lw=2, label="forecast")
-    axes.axhline(result.target, color=ink.MUTED, lw=1.2, ls="--")
+    _forecast(axes, [(p.crf, p.lower, p.score, p.upper) for p in result.curve], result)
+    _target(axes, result)
     axes.annotate(
         f"target {result.target:g}",
         (1, result.target),
@@ -126,16 +116,8 @@ def draw_quality(axes: Axes, result: TuneResult) -> None:
 
 def draw_size(axes: Axes, result: TuneResult) -> None:
     """The forecast size over CRF with its band, and the probes', in megabytes, log scale."""
-    crf = [point.crf for point in result.curve]
-    axes.fill_between(
-        crf,
-        [point.bytes_lower / 1e6 for point in result.curve],
-        [point.bytes_upper / 1e6 for point in result.curve],
-        color=FORECAST,
-        alpha=0.2,
-        lw=0,
-    )
-    axes.plot(crf, [point.bytes / 1e6 for point in result.curve], color=FORECAST, lw=2)
+    sizes = [(p.crf, p.bytes_lower / 1e6, p.bytes / 1e6, p.bytes_upper / 1e6) for p in result.curve]
+    _forecast(axes, sizes, result)
     _probes(axes, [(p.crf, title_bytes(p, result) / 1e6, p) for p in result.probes])
     _choice(axes, result, result.crf, result.bytes / 1e6)
     _limits(axes, result)
@@ -146,23 +128,28 @@ def draw_size(axes: Axes, result: TuneResult) -> None:
 
 def draw_rate(axes: Axes, result: TuneResult) -> None:
     """The same forecast as quality over size: what a megabyte more buys."""
-    size = [point.bytes / 1e6 for point in result.curve]
-    axes.fill_between(
-        size,
-        [point.lower for point in result.curve],
-        [point.upper for point in result.curve],
-        color=FORECAST,
-        alpha=0.2,
-        lw=0,
-    )
-    axes.plot(size, [point.score for point in result.curve], color=FORECAST, lw=2)
-    axes.axhline(result.target, color=ink.MUTED, lw=1.2, ls="--")
+    _forecast(axes, [(p.bytes / 1e6, p.lower, p.score, p.upper) for p in result.curve], result)
+    _target(axes, result)
     _probes(axes, [(title_bytes(p, result) / 1e6, p.score, p) for p in result.probes])
     _choice(axes, result, result.bytes / 1e6, result.score, line=False)
     ink.log_scale(axes.xaxis, axes)
     axes.set_xlabel("size of the title, MB, log scale")
     axes.set_ylim(floor(result), 101.5)
     axes.set_ylabel(metric(result))
+
+
+def _forecast(
+    axes: Axes, points: list[tuple[float, float, float, float]], result: TuneResult
+) -> None:
+    """A line with its band; ``points`` are (x, low, middle, high)."""
+    x, low, middle, high = ([point[i] for point in points] for i in range(4))
+    band = f"{100 * result.confidence:g} % band"
+    axes.fill_between(x, low, high, color=FORECAST, alpha=0.2, lw=0, label=band)
+    axes.plot(x, middle, color=FORECAST, lw=2, label="forecast")
+
+
+def _target(axes: Axes, result: TuneResult) -> None:
+    axes.axhline(result.target, color=ink.MUTED, lw=1.2, ls="--")
 
 
 def quality_figure(result: TuneResult) -> Figure:

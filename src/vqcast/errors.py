@@ -120,3 +120,27 @@ class Busy(VqcastError):
     """Another process holds the lock of this folder."""
 
     exit_status = 1
+
+
+class LargerThanSource(VqcastError):
+    """An encode has more bytes than the video it was made from, and was not kept."""
+
+    exit_status = 4
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        path: str | Path | None = None,
+        field: str | None = None,
+        hint: str | None = None,
+        made: int = 0,
+        source: int = 0,
+        crf: float = 0.0,
+    ) -> None:
+        super().__init__(reason, path=path, field=field, hint=hint)
+        self.made = made
+        """Bytes of the encode's video."""
+        self.source = source
+        """Bytes of the source's video."""
+        self.crf = crf

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from annotated_doc import Doc
 
 from vqcast.errors import InputError
+
+if TYPE_CHECKING:
+    from vqcast.media.source import Intake
 
 CorpusFile = Annotated[
     Path, typer.Option("--corpus", help="The corpus: JSON Lines or .parquet.", show_default=False)
@@ -40,6 +43,35 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for 
 ModelId = Annotated[str, typer.Option("--model", help="The model family.")]
 
 DEFAULT_MODEL = "fr_regressor_v2_ensemble_v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source is taken."""
+
+    on_damage: Annotated[
+        str,
+        Doc("encode: what decodes of a damaged source is encoded, the damage told; or refuse."),
+    ] = "encode"
+    progressive: Annotated[
+        bool, Doc("Take pictures that are flagged as interlaced for progressive.")
+    ] = False
+    decode_all: Annotated[
+        bool, Doc("Decode all of the source first, however long, and trust no packet table.")
+    ] = False
+
+    def intake(self) -> Intake:
+        """The same for `vqcast.media.source.probe`. Raises InputError for another word."""
+        from vqcast.media.source import Intake
+
+        if self.on_damage not in ("encode", "refuse"):
+            raise InputError(
+                f"--on-damage {self.on_damage!r} is not known", hint="use encode or refuse"
+            )
+        return Intake(
+            refuse_damage=self.on_damage == "refuse", progressive=self.progressive,
+            decode_all=True if self.decode_all else None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

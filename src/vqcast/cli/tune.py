@@ -28,6 +28,7 @@ Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines: start, pr
 def tune(
     input: Input,
     asked: TuneRequest,
+    reading: options.Reading,
     stores: options.Stores,
     trust: Trust,
     curve: Annotated[
@@ -51,6 +52,7 @@ def tune(
         result = vqcast.tune(
             input, asked, registry=stores.registry, trust=trust, cache=stores.cache,
             keep=not stores.no_cache, on_event=teller(update, json=json),
+            intake=reading.intake(),
         )  # fmt: skip
     if not json:
         show(result, curve=curve)

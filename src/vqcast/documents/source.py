@@ -1,8 +1,12 @@
-"""What a source's damage is told as."""
+"""What is told of a source: its damage, and what became of each of its streams."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from vqcast.documents.base import Document
+
+Fate = Literal["encoded", "copied", "converted", "left out"]
 
 
 class DamagedSpan(Document, frozen=True, kw_only=True):
@@ -25,3 +29,18 @@ class Damage(Document, frozen=True, kw_only=True):
     spans: list[DamagedSpan]
     said: str
     """The first of ffmpeg's complaints."""
+
+
+class StreamFate(Document, frozen=True, kw_only=True):
+    """What became of one stream of the source."""
+
+    index: int
+    kind: str
+    """video, audio, subtitle, data, attachment, or cover: a still picture beside the film."""
+    codec: str
+    """FFmpeg's name of it; empty where it has none."""
+    fate: Fate
+    written_as: str | None = None
+    """Its codec in the output; null: it is not there."""
+    reason: str | None = None
+    """Why it was left out or converted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from vqcast.documents.base import Document
-from vqcast.documents.source import Damage
+from vqcast.documents.source import Damage, StreamFate
 
 Metric = Literal["vmaf", "vmaf-v1"]
 """``vmaf`` is vmaf_v0.6.1."""
@@ -131,6 +131,8 @@ class TuneResult(TuneQuestion, frozen=True, kw_only=True):
     frames_encoded: int
     """In this run: those of reused probes are not among them."""
     wall_s: float
+    ceiling: float | None = None
+    """The source's score against itself, where the target was out of reach; null: not asked."""
 
 
 class EncodeResult(Document, frozen=True, kw_only=True):
@@ -148,5 +150,28 @@ class EncodeResult(Document, frozen=True, kw_only=True):
     video_bytes: int
     size_percent: float
     left_out: list[str]
-    """Streams that the output's container can't hold and nobody watches."""
+    """Streams of the source that are not in the output; ``streams`` tells why."""
     wall_s: float
+    streams: tuple[StreamFate, ...] = ()
+    """What became of every stream of the source."""
+    source_video_bytes: int | None = None
+    """Of the source's video stream."""
+    notes: tuple[str, ...] = ()
+    """What is left out or converted, and what else to know of the output, in words."""
+    frames: int = 0
+    """Of the output, all of them scored."""
+    sha256: str = ""
+    """Of the output file."""
+
+
+class NotWritten(Document, frozen=True, kw_only=True):
+    """The last line where an encode was larger than the source's video, and was not kept."""
+
+    schema_version: Literal[1] = 1
+    event: Literal["not_written"] = "not_written"
+    output: str
+    crf: float
+    video_bytes: int
+    """Of the encode: made, or forecast with certainty."""
+    source_video_bytes: int
+    reason: str

@@ -244,6 +244,23 @@ def deliver(
     return [*words, *streams, "-fflags", "+bitexact", "-f", muxer, f"file:{output}"]
 
 
+def side_data(ffmpeg: Path, source: Sequence[str], frames: int) -> list[str]:
+    """Tell on standard error what comes beside the first ``frames`` frames."""
+    words = [str(ffmpeg), "-hide_banner", "-nostdin", "-loglevel", "info", *source]
+    words += ["-map", "0:v:0", "-frames:v", str(frames), "-vf", "showinfo=checksum=0"]
+    return [*words, "-f", "null", "-"]
+
+
+def trial(
+    ffmpeg: Path, source: Sequence[str], streams: Sequence[str], muxer: str, output: Path
+) -> list[str]:
+    """Write the beginning of ``streams`` beside a drawn picture: whether ``muxer`` takes them."""
+    codec = "libvpx" if muxer == "webm" else "mpeg4"
+    drawn = ["-f", "lavfi", "-i", "color=size=64x64:rate=25:duration=0.2"]
+    words = [*_start(ffmpeg), *source, *drawn, "-map", "1:v:0", "-c:v:0", codec, *streams]
+    return [*words, "-t", "0.5", "-f", muxer, f"file:{output}"]
+
+
 def score_filter(
     depth: int,
     frames: int,

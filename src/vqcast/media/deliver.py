@@ -14,25 +14,31 @@ import secrets
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from vqcast.documents.source import StreamFate
 from vqcast.durable.files import TEMPORARY_PREFIX, adopt, remove
-from vqcast.errors import InputError, MediaError, ToolFailure
+from vqcast.errors import InputError, LargerThanSource, MediaError, ToolFailure
 from vqcast.media import argv
+from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
+from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import Scores, check, deadline_s, encoder_options, score
 from vqcast.media.run import run
 from vqcast.media.source import Source
-from vqcast.media.streams import Container, Stream, carry, container, inventory
+from vqcast.media.streams import StreamChoice, chapters, inventory, picture_of
 from vqcast.media.tool import Tool
 
 _TIMES_US = 2000
 """How far a frame's time may lie off the source's: containers count milliseconds."""
+_TRIAL_S = 2.0
+"""How long a muxer is tried: it refuses a stream at once, or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,85 @@ class Delivered:
     video_bytes: int
     """Of the video packets, as the encoder gave them."""
     wall_s: float
-    left_out: tuple[str, ...] = ()
-    """Streams of the source that the container does not hold and nobody watches: data, covers."""
+    fates: tuple[StreamFate, ...] = ()
+    """What became of each stream of the source."""
 
 
-def check_output(source: Source, encoder_name: str, output: Path, *, overwrite: bool) -> None:
-    """Raise InputError for an output that `deliver` would refuse, before anything is encoded."""
-    _plan(source, encoder_name, output, overwrite=overwrite)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where a title goes, and what goes with it."""
+
+    output: Path
+    target: Container
+    carriage: Carriage
+    overwrite: bool
+
+
+def plan(
+    source: Source,
+    encoder_name: str,
+    output: Path,
+    tool: Tool,
+    *,
+    overwrite: bool = False,
+    choice: StreamChoice | None = None,
+) -> Plan:
+    """What `deliver` would write to ``output``, whose suffix names the container.
+
+    Raises InputError where it already exists (unless ``overwrite``), is the source, or can't
+    hold a stream: its muxer is tried on all that would go with the pictures.
+    """
+    target = container(output)
+    if not source.whole:
+        raise InputError("was probed in part, and all of it is delivered", path=source.path)
+    if not output.absolute().parent.is_dir():
+        raise InputError("its folder does not exist", path=output, hint="create it first")
+    _refuse_existing(output, overwrite=overwrite)
+    if output.exists() and output.samefile(source.path):
+        raise InputError("is the source itself", path=output, hint="give the output another name")
+    streams = inventory(source.path) if source.raw is None else []
+    codec = encoder(encoder_name).codec
+
+    def carriage(refused: dict[int, str] | None = None) -> Carriage:
+        return carry(
+            streams, target, codec=codec, encoder=encoder_name, choice=choice, refused=refused
+        )
+
+    made = carriage()
+    if _refusal(source, target, made, tool):
+        refused = {}
+        for stream in made.carried:
+            alone = carry([stream], target, codec=codec, encoder=encoder_name, choice=choice)
+            if said := _refusal(source, target, alone, tool):
+                refused[stream.index] = said
+        made = carriage(refused)
+    return Plan(output, target, made, overwrite)
+
+
+def _refusal(source: Source, target: Container, carriage: Carriage, tool: Tool) -> str:
+    """Why the muxer does not take what goes with the pictures; empty: it does."""
+    if not carriage.carried and not carriage.covers:
+        return ""
+    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+        folder = Path(name)
+        _write_covers(source, carriage, folder)
+        try:
+            finished = run(
+                argv.trial(
+                    tool.path, argv.read(source.path, source.raw), carriage.words, target.muxer,
+                    folder / f"trial.{target.muxer}",
+                ),
+                cwd=folder,
+                deadline_s=_TRIAL_S,
+            )  # fmt: skip
+        except ToolFailure:  # it writes, so it takes them
+            return ""
+    return cause(finished.stderr) if finished.returncode else ""
+
+
+def _write_covers(source: Source, carriage: Carriage, folder: Path) -> None:
+    for stream in carriage.covers:
+        (folder / cover_name(stream)).write_bytes(picture_of(source.path, stream.index))
 
 
 def deliver(
@@ -62,46 +140,50 @@ def deliver(
     preset: str | None,
     cq: float,
     tool: Tool,
-    output: Path,
+    planned: Plan,
     *,
-    overwrite: bool = False,
+    most_bytes: int | None = None,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Delivered:
-    """Encode all of ``source`` to ``output``, whose suffix names the container.
+    """Encode all of ``source``, with what was ``planned`` to go with its pictures.
 
-    Audio, subtitles, chapters, tags, frame times, sample aspect ratio, rotation and colour
-    description go with it. ``on_progress`` is told the frames that are encoded so far. Raises
-    InputError where ``output`` already exists (unless ``overwrite``), is the source, or can't
-    hold a stream; ToolFailure where ffmpeg fails or what it made is not the source's.
+    Chapters, tags, frame times, sample aspect ratio, rotation and colour description go with it.
+    ``on_progress`` is told the frames that are encoded so far. Raises LargerThanSource for video of
+    more than ``most_bytes``, ToolFailure where ffmpeg fails or what it made is not the source's;
+    nothing is written then.
     """
     start = time.monotonic()
-    target, streams, carried, left = _plan(source, encoder_name, output, overwrite=overwrite)
-    entry = encoder(encoder_name)
+    entry, carriage = encoder(encoder_name), planned.carriage
     options = encoder_options(source, entry, cq, preset)
     pictures = [*entry.before_input, *argv.read(source.path, source.raw)]
-    path = output.absolute()
+    path = planned.output.absolute()
     made = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}"
-    what = f"{source.name} to {output.name}"
+    what = f"{source.name} to {path.name}"
     try:
-        with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
-            log = Path(folder) / argv.PACKET_LOG
+        with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+            folder = Path(name)
+            _write_covers(source, carriage, folder)
+            log = folder / argv.PACKET_LOG
             finished = run(
                 argv.deliver(
-                    tool.path, pictures, options, streams, target.muxer, made, video=source.video
+                    tool.path, pictures, options, [*carriage.pictures, *carriage.words],
+                    planned.target.muxer, made, video=source.video,
                 ),
-                cwd=Path(folder),
+                cwd=folder,
                 deadline_s=deadline_s(source.width * source.height, source.frames),
                 cancel=cancel,
                 on_poll=None if on_progress is None else lambda: on_progress(argv.count_lines(log)),
-            )
-            check(finished, what, source)
+            )  # fmt: skip
+            check(finished, what, source, place=path.parent)
             sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
         if len(sizes) != source.frames:
             source.judge(f"{len(sizes)} packets for {source.frames} frames")
             raise ToolFailure(f"{what}: {len(sizes)} packets for {source.frames} frames")
-        _compare(source, made, carried, tool, what)
-        _refuse_existing(path, overwrite=overwrite)
+        if most_bytes is not None and sum(sizes) > most_bytes:
+            raise grown(path, sum(sizes), most_bytes, cq)
+        _compare(source, made, carriage, tool, what)
+        _refuse_existing(path, overwrite=planned.overwrite)
         adopt(made, path)
     finally:
         with contextlib.suppress(InputError):
@@ -113,8 +195,18 @@ def deliver(
         bytes=path.stat().st_size,
         video_bytes=sum(sizes),
         wall_s=time.monotonic() - start,
-        left_out=tuple(str(stream) for stream in left),
+        fates=tuple(carriage.fates),
     )
+
+
+def grown(path: Path, made: int, source: int, crf: float) -> LargerThanSource:
+    """The refusal of video that has ``made`` bytes, where its source has ``source``."""
+    return LargerThanSource(
+        f"not written: at CRF {crf:g} the video has {made:,} bytes, "
+        f"{100 * made / max(source, 1):.0f} % of the source's {source:,}",
+        path=path, made=made, source=source, crf=crf,
+        hint="keep the source, aim lower, or say --allow-larger",
+    )  # fmt: skip
 
 
 def measure_delivered(
@@ -128,23 +220,9 @@ def measure_delivered(
 ) -> Scores:
     """Score the delivered file's pictures against the source's, frame by frame."""
     depth = encoder(delivered.encoder).scoring_depth(source.depth)
-    return score(source, delivered.path, tool, depth=depth, v1=v1, size=size, cancel=cancel)
-
-
-def _plan(
-    source: Source, encoder_name: str, output: Path, *, overwrite: bool
-) -> tuple[Container, list[str], list[Stream], list[Stream]]:
-    target = container(output)
-    if not source.whole:
-        raise InputError("was probed in part, and all of it is delivered", path=source.path)
-    if not output.absolute().parent.is_dir():
-        raise InputError("its folder does not exist", path=output, hint="create it first")
-    _refuse_existing(output, overwrite=overwrite)
-    if output.exists() and output.samefile(source.path):
-        raise InputError("is the source itself", path=output, hint="give the output another name")
-    streams = inventory(source.path) if source.raw is None else []
-    codec = encoder(encoder_name).codec
-    return target, *carry(streams, target, codec=codec, encoder=encoder_name)
+    return score(
+        source, delivered.path, tool, depth=depth, v1=v1, size=size, known=True, cancel=cancel
+    )
 
 
 def _refuse_existing(output: Path, *, overwrite: bool) -> None:
@@ -156,7 +234,7 @@ def _refuse_existing(output: Path, *, overwrite: bool) -> None:
         )
 
 
-def _compare(source: Source, made: Path, carried: list[Stream], tool: Tool, what: str) -> None:
+def _compare(source: Source, made: Path, carriage: Carriage, tool: Tool, what: str) -> None:
     """Raise ToolFailure unless ``made`` decodes, and its times and streams are the source's."""
     try:
         index = decode_made(made, tool)
@@ -169,6 +247,10 @@ def _compare(source: Source, made: Path, carried: list[Stream], tool: Tool, what
     if np.abs(moved).max() > _TIMES_US:
         frame = int(np.abs(moved).argmax())
         raise ToolFailure(f"{what}: frame {frame} comes {moved[frame] / 1000:+.1f} ms off")
-    kinds = ["video", *(stream.kind for stream in carried)]
-    if [stream.kind for stream in inventory(made)][: len(kinds)] != kinds:
-        raise ToolFailure(f"{what}: it does not hold the streams that were carried")
+    planned = Counter(stream.what for stream in (*carriage.carried, *carriage.covers))
+    planned["video"] += 1
+    missing = planned - Counter(stream.what for stream in inventory(made))
+    if missing:
+        raise ToolFailure(f"{what}: it does not hold the {', '.join(missing)} that was carried")
+    if source.raw is None and chapters(source.path) and not chapters(made):
+        raise ToolFailure(f"{what}: it does not hold the source's chapters")

@@ -1,4 +1,4 @@
-"""Whether pictures that are flagged as interlaced are: told by the pictures.
+"""Whether pictures that are flagged as interlaced are, and whether frames repeat: seen in them.
 
 In an interlaced frame what moves is combed: its lines are less like their neighbours than like the
 lines beyond them, and one field of it is as far from the other as from a field of the frame before
@@ -10,6 +10,7 @@ first.)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ _LINES_APART = 1.1
 The same titles have 0.5 to 0.87, and 1.2 to 2.4.
 """
 
+_STILL = 0.2
+"""Levels that frames differ by on average, below which nothing moves."""
+_REPEAT = 0.15
+"""A frame this close to the one before, in distances of frames that move, is the same again."""
+
 Picture = NDArray[np.int16]
 
 
@@ -67,6 +73,16 @@ def is_interlaced(path: Path, stream: int) -> bool:
     """Whether the pictures of a stream are interlaced, by three short looks at them."""
     told = [combed for place in PLACES for combed in _look(path, stream, place)]
     return bool(told) and sum(told) > COMBED * len(told)
+
+
+def repeated(path: Path, stream: int) -> float:
+    """Share of the frames, in a short look at them, that repeat the one before; 0 for a still."""
+    pictures = list(_pictures(path, stream, PLACES[1])) or list(_pictures(path, stream, 0.0))
+    apart = [float(np.abs(after - before).mean()) for before, after in pairwise(pictures)]
+    moves = float(np.percentile(apart, 80)) if apart else 0.0
+    if moves < _STILL:
+        return 0.0
+    return sum(each < _REPEAT * moves for each in apart) / len(apart)
 
 
 def _look(path: Path, stream: int, place: float) -> Iterator[bool]:

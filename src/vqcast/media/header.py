@@ -9,7 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vqcast.errors import InputError, MediaError, MissingDependency
+from vqcast.errors import InputError, MediaError
+from vqcast.extras import needed
 from vqcast.media import argv
 
 DAMAGE_HINT = (
@@ -17,6 +18,8 @@ DAMAGE_HINT = (
 )
 _FIRST_FIELD_ORDER = 2
 """AVFieldOrder: 0 is unknown, 1 progressive, what follows is interlaced."""
+_FULL_RANGE = 2
+"""AVColorRange."""
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """Transfer characteristics of ITU-T H.273."""
 
@@ -45,6 +48,7 @@ class Header:
     bits: int
     alpha: bool
     interlaced: bool
+    full_range: bool
     hdr: str | None
     """Why its pictures are HDR."""
     rate: Fraction | None
@@ -57,13 +61,8 @@ class Header:
 @contextmanager
 def opened(path: Path, raw: RawFormat | None = None) -> Iterator[Any]:
     """The file in PyAV, from allowed protocols and formats. Raises MediaError where it can't be."""
-    try:
+    with needed("av", "reading videos"):
         import av
-        import av.logging
-    except ImportError as error:
-        raise MissingDependency(
-            "reading videos needs PyAV", hint="pip install 'vqcast[media]'"
-        ) from error
     options = {"protocol_whitelist": "file", "format_whitelist": argv.FORMATS}
     if raw is not None:
         options |= {"video_size": f"{raw.width}x{raw.height}", "pixel_format": raw.pix_fmt}
@@ -110,6 +109,7 @@ def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = N
             bits=max(component.bits for component in components),
             alpha=any(component.is_alpha for component in components),
             interlaced=bool(frame.interlaced_frame) or order >= _FIRST_FIELD_ORDER,
+            full_range=int(frame.color_range or 0) == _FULL_RANGE,
             hdr=_hdr(int(frame.color_trc or 0), beside),
             rate=video.guessed_rate,
             codec=video.codec_context.codec.canonical_name if video.codec_context else "",

@@ -10,6 +10,7 @@ decoded by itself.
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -95,19 +96,30 @@ def deadline_s(pixels: int, frames: int) -> float:
     return _DEADLINE_BASE_S + _DEADLINE_S_PER_MEGAPIXEL * megapixels
 
 
-def check(finished: Finished, what: str, source: Source | None = None) -> None:
+_FULL = re.compile(r"No space left on device|File too large")
+
+
+def check(
+    finished: Finished, what: str, source: Source | None = None, *, place: Path | None = None
+) -> None:
     """Raise ToolFailure, quoting ffmpeg, where it failed or complained.
 
-    Complaints that ``source`` is known for are none; of one whose frames were not all decoded
-    they raise Doubted.
+    ``place`` is where it wrote; None: the folder for temporary files. Complaints that ``source`` is
+    known for are none; of one whose frames were not all decoded they raise Doubted.
     """
     said = complaints(finished.stderr)
+    ended = ending(finished.returncode)
+    if _FULL.search(said) or _FULL.search(ended) or "SIGXFSZ" in ended:
+        raise ToolFailure(
+            f"{what}: there is no space left in {place or tempfile.gettempdir()}",
+            hint="free some, or name another folder: TMPDIR for temporary files",
+        )
     if finished.returncode == 0 and source is not None:
         source.judge(cause(said) if said else "")
         if source.damage is not None:
             return
     if finished.returncode or said:
-        raise ToolFailure(f"{what}: ffmpeg {ending(finished.returncode)} and said: {cause(said)}")
+        raise ToolFailure(f"{what}: ffmpeg {ended} and said: {cause(said)}")
 
 
 def encoder_options(
@@ -214,11 +226,13 @@ def score(
     depth: int,
     v1: bool,
     distorted_raw: argv.RawLike | None = None,
+    distorted_video: str = argv.VIDEO,
     segment: Segment | None = None,
     size: tuple[int, int] | None = None,
     known: bool = False,
     every: int = 1,
     threads: int = 1,
+    itself: bool = False,
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
@@ -227,12 +241,13 @@ def score(
     frames of that part of ``reference`` alone. ``size`` (width, height) is what both sides are
     scaled to for scoring; None: both are of one size and stay so. ``every`` scores frames 0,
     every, 2 every, ..., with the values that they have among all. ``known``: the distorted side
-    was probed, too, and may be as damaged as was found. Raises ToolFailure unless every planned
-    frame was decoded on both sides and scored, InputError for a size that can't be.
+    was probed, too, and may be as damaged as was found; ``itself``: it is the reference. Raises
+    ToolFailure unless every planned frame was decoded on both sides and scored, InputError for a
+    size that can't be.
     """
     what = f"{distorted.name} against {reference.name}"
     width, height = check_size(reference, size, v1=v1)
-    if reference.damage is not None and not known:
+    if reference.damage is not None and not (known or itself):
         _require_whole(distorted, tool, what)
     frames = segment.frames if segment else reference.frames
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
@@ -240,7 +255,7 @@ def score(
         finished = run(
             argv.score(
                 tool.path,
-                argv.read(distorted.absolute(), distorted_raw),
+                argv.read(distorted.absolute(), reference.raw if itself else distorted_raw),
                 argv.read(reference.path, reference.raw, segment),
                 argv.score_filter(
                     depth,
@@ -250,7 +265,10 @@ def score(
                     span=segment,
                     every=every,
                     threads=threads,
-                    sides=("0:v:0", f"1:{reference.video}"),
+                    sides=(
+                        f"0:{reference.video if itself else distorted_video}",
+                        f"1:{reference.video}",
+                    ),
                 ),
             ),
             cwd=folder,

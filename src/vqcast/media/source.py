@@ -19,7 +19,7 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media import argv, damage
 from vqcast.media.complaint import cause
 from vqcast.media.decode import Decoded, FrameIndex, decode
-from vqcast.media.fields import is_interlaced
+from vqcast.media.fields import is_interlaced, repeated
 from vqcast.media.header import DAMAGE_HINT, Header, RawFormat, read_header
 from vqcast.media.identity import identify
 from vqcast.media.packets import PacketTable, read_packets
@@ -38,6 +38,10 @@ _CHEAP_PIXELS = 300_000_000
 _LOOK = 16
 """Frames that are decoded at the beginning and the end of a longer one."""
 _LOOK_BACK_US = 3_000_000
+_FEW = 24
+"""Frames that are too few to forecast from."""
+_REPEATS = 0.25
+"""Share of frames like the one before, from which on a rate is not that of the pictures."""
 _SAME_US = 1500
 """How far a frame's time may lie off its packet's: both are rounded."""
 
@@ -98,6 +102,8 @@ class Source:
     """FFmpeg's name of the video's codec."""
     packets: PacketTable | None = field(default=None, compare=False, repr=False)
     """One a frame; None where frames and packets were not seen to be the same."""
+    unusual: tuple[str, ...] = ()
+    """Why no forecast was calibrated on the like of it, in words that follow "the source"."""
     index: FrameIndex | None = field(default=None, compare=False, repr=False)
     """Of the whole file; None where only a part was asked for."""
 
@@ -232,6 +238,7 @@ def _source(
         damage=harm,
         packets=packets if packets and len(packets.times_us) == counted else None,
         codec=header.codec,
+        unusual=_unusual(file, found.index, harm),
         index=found.index if frames is None else None,
     )
 
@@ -376,6 +383,21 @@ def _notes(header: Header, size: tuple[int, int], *, flagged: bool) -> tuple[str
     if header.bits > 10:
         notes.append(f"{header.bits} bits a sample are encoded and scored as 10")
     return tuple(notes)
+
+
+def _unusual(file: _File, index: FrameIndex, harm: Damage | None) -> tuple[str, ...]:
+    told, count = [], len(index.times_us)
+    if harm is not None:
+        told.append("is damaged")
+    if count < _FEW:
+        told.append(f"has {count} frame{'' if count == 1 else 's'}")
+    elif file.raw is None and file.frames is None:
+        share = repeated(file.path, file.header.stream)
+        if share >= _REPEATS:
+            told.append(f"repeats {share:.0%} of its frames")
+    if file.header.full_range:
+        told.append("is in full range")
+    return tuple(told)
 
 
 def _is_steady(index: FrameIndex, rate: Fraction | None) -> bool:

@@ -1,8 +1,4 @@
-"""What a file holds beside its pictures, and how another container is given it.
-
-`inventory` reads a file; `carry` is a pure plan: each stream is copied, written
-again as another kind of text subtitle, named as left out, or the whole is refused.
-"""
+"""What a file holds beside its pictures: its streams, and those that are chosen of them."""
 
 from __future__ import annotations
 
@@ -10,18 +6,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal, get_args
 
-from vqcast.errors import InputError, MediaError
-from vqcast.extras import needed
-from vqcast.media import argv
-from vqcast.media.encoders import Codec
+from annotated_doc import Doc
 
-_MKV_HINT = "name the output .mkv, which holds it"
-_STATISTICS = re.compile(r"(BPS|DURATION|NUMBER_OF_(FRAMES|BYTES)|_STATISTICS_\w+)(-\w+)?", re.I)
-"""Tags that Matroska writers put on a stream, true of the bytes that they wrote."""
+from vqcast.errors import InputError
+from vqcast.media.header import is_cover, opened
 
-_TEXT = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
-_AUDIO_ISO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac"})
+Audio = Literal["copy", "aac", "opus", "none"]
+Subtitles = Literal["convert", "copy", "none"]
+_KINDS = {"v": "video", "a": "audio", "s": "subtitle", "d": "data", "t": "attachment"}
+_SPECIFIER = re.compile(r"(-?)(?:0:)?(?:(?P<kind>[vasdt])(?::(?P<nth>\d+))?|(?P<index>\d+))\??")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,128 +32,123 @@ class Stream:
     """A still picture attached to the file, not a video."""
     tags: tuple[str, ...] = ()
     """Names of its metadata."""
+    file_name: str = ""
+    """Of an attachment."""
+
+    @property
+    def what(self) -> str:
+        """Its kind, a cover picture apart from videos."""
+        return "cover" if self.cover else self.kind
 
     def __str__(self) -> str:
-        return f"stream {self.index} ({' '.join(word for word in (self.codec, self.kind) if word)})"
+        return f"stream {self.index} ({' '.join(word for word in (self.codec, self.what) if word)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container that is written, and what it holds as FFmpeg writes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamChoice:
+    """Which streams are delivered, and as what. Raises InputError for a word that is none."""
 
-    muxer: str
-    audio: frozenset[str] | None
-    """None: whatever FFmpeg can copy."""
-    subtitle: str
-    """The text subtitle that others are written as."""
-    subtitles: frozenset[str]
-    """Subtitles that are copied."""
-    fonts: bool = False
-    """Whether attachments are copied."""
-    options: tuple[str, ...] = ()
+    map: Annotated[
+        str | None,
+        Doc(
+            "Streams to keep, by ffmpeg's specifiers: 0:v:0,0:a:1,0:s keeps those, -0:d leaves "
+            "data out. Default: all."
+        ),
+    ] = None
+    audio: Annotated[Audio, Doc("Sound: copy, aac, opus or none.")] = "copy"
+    audio_bitrate: Annotated[
+        str | None, Doc("Of each sound that is encoded, such as 128k. Default: the encoder's.")
+    ] = None
+    downmix: Annotated[
+        int | None, Doc("Channels of the sound that is encoded, such as 2. Default: the source's.")
+    ] = None
+    subtitles: Annotated[
+        Subtitles,
+        Doc("convert what the container holds in another form, copy alone, or none."),
+    ] = "convert"
+    drop: Annotated[
+        str | None,
+        Doc("unknown: leave out what the container can't hold or ffmpeg can't name."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        for field, known in (("audio", get_args(Audio)), ("subtitles", get_args(Subtitles))):
+            if getattr(self, field) not in known:
+                raise _refused(field, getattr(self, field), f"use one of: {', '.join(known)}")
+        if self.drop not in (None, "", "unknown"):
+            raise _refused("drop", self.drop, "use: unknown")
+        if self.audio_bitrate and not re.fullmatch(r"\d{1,4}k|\d{4,7}", self.audio_bitrate):
+            raise _refused("audio_bitrate", self.audio_bitrate, "give bits a second, such as 128k")
+        if self.downmix is not None and not 1 <= self.downmix <= 8:
+            raise _refused("downmix", self.downmix, "give 1 to 8 channels")
+        for word in self.words:
+            if not _SPECIFIER.fullmatch(word):
+                raise _refused("map", word, "use specifiers such as 0:v:0, 0:a, 2 or -0:s")
+
+    @property
+    def words(self) -> list[str]:
+        """The specifiers of ``map``."""
+        return [word.strip() for word in (self.map or "").split(",") if word.strip()]
+
+    def select(self, streams: Sequence[Stream]) -> list[Stream]:
+        """The streams that are kept, in their order.
+
+        Raises InputError for a specifier that names none, unless it ends in ``?``.
+        """
+        keep = all(word.startswith("-") for word in self.words)
+        chosen = {stream.index for stream in streams} if keep else set()
+        for word in self.words:
+            named = {stream.index for stream in _named(word, streams)}
+            if not named and not word.endswith("?"):
+                raise InputError(f"--map {word}: there is no such stream in the source")
+            chosen = chosen - named if word.startswith("-") else chosen | named
+        return [stream for stream in streams if stream.index in chosen]
 
 
-_ISO = ("-movflags", "+faststart")
-_PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"})
-_MKV_SUBTITLES = frozenset(
-    {"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
-)
-_MOV_TEXT = frozenset({"mov_text"})
-
-CONTAINERS = {
-    ".mkv": Container("matroska", None, "subrip", _MKV_SUBTITLES, fonts=True),
-    ".mp4": Container("mp4", _AUDIO_ISO | {"flac", "opus"}, "mov_text", _MOV_TEXT, options=_ISO),
-    ".mov": Container("mov", _AUDIO_ISO | _PCM, "mov_text", _MOV_TEXT, options=_ISO),
-    ".webm": Container("webm", frozenset({"opus", "vorbis"}), "webvtt", frozenset({"webvtt"})),
-}
-"""Suffix of the output -> container. Narrower than FFmpeg's own tables: players are."""
+def _named(word: str, streams: Sequence[Stream]) -> list[Stream]:
+    found = _SPECIFIER.fullmatch(word)
+    assert found is not None
+    if found["index"] is not None:
+        return [stream for stream in streams if stream.index == int(found["index"])]
+    of_kind = [stream for stream in streams if stream.kind == _KINDS[found["kind"]]]
+    return of_kind if found["nth"] is None else of_kind[int(found["nth"]) :][:1]
 
 
-def container(output: Path) -> Container:
-    """The container that a file's name asks for. Raises InputError for another suffix."""
-    if output.suffix.lower() not in CONTAINERS:
-        raise InputError(
-            f"{output.suffix or 'no suffix'} is no container that is written",
-            path=output,
-            hint=f"name the output one of {', '.join(CONTAINERS)}",
-        )
-    return CONTAINERS[output.suffix.lower()]
+def _refused(field: str, value: object, hint: str) -> InputError:
+    return InputError(f"{value!r} is not known", hint=hint, field=field)
 
 
 def inventory(path: Path) -> list[Stream]:
     """Every stream of a file, in its order. Raises MediaError where it can't be read."""
-    with needed("av", "reading videos"):
-        import av
-    options = {"protocol_whitelist": "file", "format_whitelist": argv.FORMATS}
-    try:
-        with av.open(f"file:{path}", options=options) as opened:
-            return [
-                Stream(
-                    index=stream.index,
-                    kind=stream.type or "data",
-                    codec=stream.codec_context.codec.canonical_name if stream.codec_context else "",
-                    cover=bool(stream.disposition & av.stream.Disposition.attached_pic),
-                    tags=tuple(stream.metadata),
-                )
-                for stream in opened.streams
-            ]
-    except (av.FFmpegError, ValueError, UnicodeError) as error:
-        words = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"not a video that ffmpeg can read: {words}", path=path) from error
+    with opened(path) as container:
+        return [
+            Stream(
+                index=stream.index,
+                kind=stream.type or "data",
+                codec=stream.codec_context.codec.canonical_name if stream.codec_context else "",
+                cover=is_cover(stream),
+                tags=tuple(stream.metadata),
+                file_name=stream.metadata.get("filename", ""),
+            )
+            for stream in container.streams
+        ]
 
 
-def carry(
-    streams: Sequence[Stream], target: Container, *, codec: Codec, encoder: str
-) -> tuple[list[str], list[Stream], list[Stream]]:
-    """ffmpeg's arguments after the encoder's, the streams carried, and those left out.
-
-    ``codec`` is what ``encoder`` makes of the first video stream, which is mapped first.
-    Raises InputError for what ``target`` can't hold.
-    """
-    name = target.muxer
-    if name not in codec.muxers:
-        raise InputError(
-            f"{name} does not hold {codec.name}, which {encoder} makes", hint=_MKV_HINT
-        )
-    videos = [stream for stream in streams if stream.kind == "video" and not stream.cover]
-    if len(videos) > 1:
-        raise InputError(
-            f"there are {len(videos)} video streams, and one is encoded",
-            hint="keep one first: ffmpeg -i FILE -map 0:v:0 -map 0:a? -map 0:s? -c copy OUT.mkv",
-        )
-    words: list[str] = []
-    for tag in videos[0].tags if videos else ():
-        if _STATISTICS.fullmatch(tag):
-            words += ["-metadata:s:v:0", f"{tag}="]
-    if codec.iso_tag and name in ("mp4", "mov"):
-        words += ["-tag:v:0", codec.iso_tag]
-    carried: list[Stream] = []
-    left: list[Stream] = []
-    for stream in streams:
-        how = _how(stream, target)
-        if how is None:
-            left += [] if stream in videos else [stream]
-            continue
-        words += ["-map", f"0:{stream.index}", f"-c:{len(carried) + 1}", how]
-        carried.append(stream)
-    return [*words, *target.options], carried, left
+def chapters(path: Path) -> int:
+    """How many chapters a file has."""
+    with opened(path) as container:
+        return len(container.chapters())
 
 
-def _how(stream: Stream, target: Container) -> str | None:
-    """The codec that a stream is written with; None: it is not written."""
-    if stream.kind == "audio" and (target.audio is None or stream.codec in target.audio):
-        return "copy"
-    if stream.kind == "subtitle" and stream.codec in target.subtitles:
-        return "copy"
-    if stream.kind == "subtitle" and stream.codec in _TEXT:
-        return target.subtitle
-    if stream.kind == "attachment" and target.fonts:
-        return "copy"
-    if stream.kind in ("audio", "subtitle"):
-        without = f"-map 0 -map -0:{stream.index} -c copy"
-        take_out = f"take it out first: ffmpeg -i FILE {without} OUT.mkv"
-        raise InputError(
-            f"{target.muxer} does not hold {stream}",
-            hint=take_out if target.muxer == "matroska" else _MKV_HINT,
-        )
-    return None
+def pictures(streams: Sequence[Stream]) -> Stream | None:
+    """The stream that is encoded: the first video that is no cover; None: there is none."""
+    return next((each for each in streams if each.kind == "video" and not each.cover), None)
+
+
+def picture_of(path: Path, index: int) -> bytes:
+    """The bytes of a cover picture."""
+    with opened(path) as container:
+        for packet in container.demux(container.streams[index]):
+            if packet.size:
+                return bytes(packet)
+    return b""

@@ -9,12 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from vqcast.documents.source import StreamFate
 from vqcast.documents.tune import EncodeResult, TuneResult
+from vqcast.durable.files import sha256_file
 from vqcast.forecast.latent import METRICS, pool
-from vqcast.media.deliver import check_output, deliver, measure_delivered
-from vqcast.media.source import Source, probe
+from vqcast.media import grain
+from vqcast.media.deliver import Plan, deliver, grown, measure_delivered, plan
+from vqcast.media.encoders import encoder as adapter
+from vqcast.media.source import Doubted, Intake, Source, probe, reread
+from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.trust import Trust
 from vqcast.tuning.request import TuneRequest
@@ -38,45 +44,69 @@ def encode(
     on_event: Callable[[Event], None] | None = None,
     on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    intake: Intake | None = None,
+    streams: StreamChoice | None = None,
+    allow_larger: bool = False,
 ) -> EncodeResult:
     """Tune ``source``, write ``output`` at the CRF that was found, and measure it.
 
-    The output's suffix names its container. ``overwrite`` replaces a file; the other arguments are
-    `tune`'s, and ``on_progress`` follows the final encode. Raises as `tune` does, and InputError
-    for an output that can't be written or can't hold a stream, before anything is encoded.
+    The output's suffix names its container. ``overwrite`` replaces a file, ``streams`` says what
+    goes with the pictures; the other arguments are `tune`'s, and ``on_progress`` follows the final
+    encode. Raises as `tune` does, InputError for an output that can't be written or can't hold a
+    stream, before anything is encoded, and LargerThanSource where the video would have more bytes
+    than the source's (unless ``allow_larger``), which writes nothing.
     """
     tool, output = find_ffmpeg(), Path(output)
-    opened = source if isinstance(source, Source) else probe(Path(source), tool)
-    check_output(opened, request.encoder, output, overwrite=overwrite)
-    found = tune(
-        opened, request, registry=registry, trust=trust, cache=cache, keep=keep,
-        on_event=on_event, cancel=cancel,
-    )  # fmt: skip
-    return encode_found(
-        opened, output, found, tool, overwrite=overwrite, on_progress=on_progress, cancel=cancel
-    )
+    if not isinstance(source, Source):
+        source = probe(Path(source), tool, intake=_of_map(Path(source), intake, streams))
+
+    def all_of_it(opened: Source) -> EncodeResult:
+        planned = plan(opened, request.encoder, output, tool, overwrite=overwrite, choice=streams)
+        told = (*opened.notes, *planned.carriage.notes())
+        opened = replace(opened, notes=told)
+        found = tune(
+            opened, request, registry=registry, trust=trust, cache=cache, keep=keep,
+            on_event=on_event, cancel=cancel,
+        )  # fmt: skip
+        return encode_found(
+            opened, planned, found, tool, allow_larger=allow_larger,
+            on_progress=on_progress, cancel=cancel,
+        )  # fmt: skip
+
+    try:
+        return all_of_it(source)
+    except Doubted:
+        return all_of_it(reread(source, tool, intake))
+
+
+def _of_map(path: Path, intake: Intake | None, streams: StreamChoice | None) -> Intake | None:
+    """The intake of the video stream that is chosen, where one is."""
+    if streams is None or not streams.map or not path.is_file():
+        return intake
+    chosen = pictures(streams.select(inventory(path)))
+    return intake if chosen is None else replace(intake or Intake(), stream=chosen.index)
 
 
 def encode_found(
     source: Source,
-    output: Path,
+    planned: Plan,
     found: TuneResult,
     tool: Tool,
     *,
-    overwrite: bool = False,
+    allow_larger: bool = False,
     on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> EncodeResult:
-    """Write ``output`` at the CRF that ``found`` names, and score it as the probes were scored.
+    """Write what was ``planned`` at the CRF that ``found`` names, and score it as probes were.
 
-    Raises InputError for an output that can't be written or can't hold a stream, ToolFailure
-    where ffmpeg fails.
+    Raises ToolFailure where ffmpeg fails, LargerThanSource as `encode` does.
     """
-    start = time.monotonic()
+    start, most = time.monotonic(), None if allow_larger else source.video_bytes
+    if most is not None and found.bytes_lower > most:
+        raise grown(planned.output, found.bytes, most, found.crf)
     made = deliver(
-        source, found.encoder, found.preset, found.crf, tool, output,
-        overwrite=overwrite, cancel=cancel,
-        on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
+        source, found.encoder, found.preset, found.crf, tool, planned, most_bytes=most,
+        cancel=cancel, on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
     )  # fmt: skip
     size = (found.source.score_width, found.source.score_height)
     scores = measure_delivered(
@@ -85,9 +115,19 @@ def encode_found(
     )  # fmt: skip
     fps = source.frames / duration_s(source)
     score = pool(scores.columns[METRICS[found.metric]], found.pool, fps)
+    notes = planned.carriage.notes()
+    if grain.has_grain(made.path, adapter(found.encoder).codec.name, tool):
+        notes.append(f"{made.path.name} {grain.NOTE}")
     return EncodeResult(
-        output=str(output), crf=found.crf, score=round(score, 4), target=found.target,
+        output=str(planned.output), crf=found.crf, score=round(score, 4), target=found.target,
         met=score >= found.target, bytes=made.bytes, video_bytes=made.video_bytes,
         size_percent=round(100 * made.bytes / found.source.bytes, 2),
-        left_out=list(made.left_out), wall_s=round(time.monotonic() - start, 3),
+        left_out=[_name(each) for each in made.fates if each.fate == "left out"],
+        streams=made.fates, source_video_bytes=source.video_bytes, notes=tuple(notes),
+        frames=made.frames, sha256=sha256_file(made.path),
+        wall_s=round(time.monotonic() - start, 3),
     )  # fmt: skip
+
+
+def _name(fate: StreamFate) -> str:
+    return f"stream {fate.index} ({' '.join(word for word in (fate.codec, fate.kind) if word)})"

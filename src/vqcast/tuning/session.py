@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ from vqcast.documents.tune import (
     TuneStart,
 )
 from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
+from vqcast.forecast.latent import METRICS, pool
 from vqcast.forecast.table import FOLDER, load_table
 from vqcast.measured.probe import Prober
 from vqcast.media.encoders import encoder as adapter
-from vqcast.media.measure import check_size, encoder_options
+from vqcast.media.measure import check_size, encoder_options, score
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.folder import packaged_registry
@@ -43,6 +45,8 @@ from vqcast.tuning.search import Goal, State
 from vqcast.tuning.title import SAMPLED_POOLS, Title, duration_s
 
 MOST_PROBES = 8
+CEILING_MARGIN = 0.1
+"""Points below the source's score against itself that the best reachable CRF may give."""
 Event = TuneStart | TuneProbed | TuneResult
 
 
@@ -69,8 +73,8 @@ def tune(
     for a signed one. Probes are kept in ``cache`` (default: the user's cache folder) unless
     ``keep`` is false. ``on_event`` is told of the start, each probe and the result; setting
     ``cancel`` ends the encodes that run. ``intake`` is how a source that is given by its path is
-    taken. Raises RegistryError for a registry that is absent or
-    damaged, InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
+    taken. Raises RegistryError for a registry that is absent or damaged, InputError or MediaError
+    for what can't be tuned, ToolFailure where ffmpeg fails.
     """
     tool = find_ffmpeg()
     opened = source if isinstance(source, Source) else probe(Path(source), tool, intake=intake)
@@ -124,6 +128,8 @@ class Session:
             allowed=sampling.allowed(request.confidence),
             sampled=_sampled(request, source),
         )
+        self.ceiling: float | None = None
+        """The source's score against itself, once it was asked for."""
         self.lines: list[TuneProbe] = []
         self.probes: list[Probe] = []
         self.known: dict[int, float] = {}
@@ -132,17 +138,26 @@ class Session:
     def run(self, on_event: Callable[[Event], None]) -> TuneResult:
         """Search, and say what was found."""
         start = time.monotonic()
-        on_event(TuneStart(**self._question(), notes=list(self.source.notes)))
+        on_event(TuneStart(**self._question(), notes=self._notes()))
         while True:
             forecast = self.forecaster.forecast(self.probes, self.crfs)
             state = search.assess(forecast, self.goal, self.known, self.title.error)
             wanted = self._next(forecast, state)
             if wanted is None:
+                if state.answer is None and self._lower_to_ceiling():
+                    continue
                 break
             on_event(TuneProbed(probe=self._probe(*wanted)))
         result = self._result(forecast, state, time.monotonic() - start)
         on_event(result)
         return result
+
+    def _notes(self) -> list[str]:
+        unusual = self.source.unusual
+        measured = (
+            [f"the source {' and '.join(unusual)}: the answer is measured"] if unusual else []
+        )
+        return [*self.source.notes, *measured]
 
     def _next(self, forecast: Forecast, state: State) -> tuple[int, bool] | None:
         """Index to probe and whether on the whole title; None: the search is over."""
@@ -164,7 +179,24 @@ class Session:
     def _must_verify(self) -> bool:
         """Whether a forecast is no answer: asked for, or nothing has calibrated it."""
         uncalibrated = self.info.sha256 is None and not self.title.sampled
-        return self.request.verify or uncalibrated
+        unusual = bool(self.source.unusual) and not self.title.sampled
+        return self.request.verify or uncalibrated or unusual or self.ceiling is not None
+
+    def _lower_to_ceiling(self) -> bool:
+        """Aim at what the source reaches against itself, where that is below the target."""
+        if self.ceiling is not None:
+            return False
+        source, request = self.source, self.request
+        prober = self.title.prober
+        scores = score(
+            source, source.path, prober.tool, depth=source.depth, v1=prober.v1,
+            size=request.score_size, itself=True, cancel=prober.cancel,
+        )  # fmt: skip
+        self.ceiling = pool(scores.columns[METRICS[request.metric]], request.pool, self.title.fps)
+        if self.ceiling >= request.target:
+            return False
+        self.goal = replace(self.goal, target=self.ceiling - CEILING_MARGIN)
+        return True
 
     def _probe(self, index: int, whole: bool) -> TuneProbe:
         was_sampled = self.title.sampled
@@ -213,7 +245,7 @@ class Session:
             size_percent=round(100 * point.bytes / self.source.path.stat().st_size, 2),
             probes=self.lines, curve=curve,
             frames_encoded=sum(line.frames for line in self.lines if not line.reused),
-            wall_s=round(wall_s, 3),
+            wall_s=round(wall_s, 3), ceiling=self.ceiling and round(self.ceiling, 4),
         )  # fmt: skip
 
     def _curve(self, forecast: Forecast, state: State) -> list[CurvePoint]:
@@ -251,13 +283,28 @@ class Session:
             point = curve[0]
             return 0, "best_effort", (
                 f"{self.request.encoder} gives {point.score:.2f} at CRF {point.crf:g}, the lowest "
-                f"allowed: {self.goal.target:g} is out of reach, or too near to be sure of"
+                f"allowed: {self.request.target:g} is out of reach, or too near to be sure of"
+                + self._of_ceiling()
             )  # fmt: skip
         cap = self.request.max_size_percent
         allowed = math.inf if cap is None else cap / 100 * self.source.path.stat().st_size
         if curve[state.answer].bytes > allowed:
             return self._within(allowed, curve, state.answer)
+        if self.goal.target < self.request.target:
+            return (
+                state.answer,
+                "best_effort",
+                (
+                    f"{self.request.target:g} is out of reach{self._of_ceiling()}; "
+                    f"this is the highest CRF within {CEILING_MARGIN:g} of that"
+                ),
+            )
         return state.answer, "met", self._why(curve, state.answer)
+
+    def _of_ceiling(self) -> str:
+        if self.ceiling is None or self.ceiling >= self.request.target:
+            return ""
+        return f": the source against itself scores {self.ceiling:.2f}"
 
     def _why(self, curve: list[CurvePoint], answer: int) -> str:
         point, count = curve[answer], len(self.lines)

@@ -54,6 +54,7 @@ SOURCE_SAYS_NOTHING = {
     "video_bytes": "is in the bytes",
     "damage": "is in the bytes",
     "codec": "is in the bytes",
+    "unusual": "is in the bytes",
 }
 CELL_CHANGES: dict[str, Any] = {
     "source": replace(SOURCE, sha256="b" * 64),

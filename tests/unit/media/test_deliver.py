@@ -7,13 +7,14 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from vqcast.errors import InputError, ToolFailure
-from vqcast.media.deliver import check_output, deliver, measure_delivered
+from vqcast.errors import InputError, LargerThanSource, ToolFailure
+from vqcast.media.deliver import Delivered, deliver, measure_delivered, plan
 from vqcast.media.encoders import ENCODERS
 from vqcast.media.measure import encode
 from vqcast.media.run import Cancelled
@@ -60,6 +61,21 @@ def rich(ffmpeg: Ffmpeg, clips: Path) -> Path:
     )
 
 
+def _deliver(
+    source: Source,
+    encoder: str,
+    preset: str,
+    cq: float,
+    tool: Tool,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    **asked: Any,
+) -> Delivered:
+    planned = plan(source, encoder, output, tool, overwrite=overwrite)
+    return deliver(source, encoder, preset, cq, tool, planned, **asked)
+
+
 def _sound(path: Path, number: int) -> list[bytes]:
     with av.open(str(path)) as opened:
         return [bytes(packet) for packet in opened.demux(audio=number) if packet.size]
@@ -70,9 +86,9 @@ def test_everything_beside_the_pictures_goes_with_them(
     suffix: str, text: str, rich: Path, tmp_path: Path, tool: Tool
 ) -> None:
     source = probe(rich, tool)
-    made = deliver(source, "libx264", "ultrafast", 30, tool, tmp_path / f"made{suffix}")
+    made = _deliver(source, "libx264", "ultrafast", 30, tool, tmp_path / f"made{suffix}")
     assert made.path == tmp_path / f"made{suffix}"
-    assert (made.frames, made.left_out) == (30, ())
+    assert (made.frames, {each.fate for each in made.fates} & {"left out"}) == (30, set())
     assert made.bytes == made.path.stat().st_size > made.video_bytes > 0
     assert sorted(os.listdir(tmp_path)) == [made.path.name, "tmp"]
     for number in (0, 1):
@@ -100,7 +116,7 @@ def test_everything_beside_the_pictures_goes_with_them(
 def test_every_encoder_s_pictures_are_those_of_its_probe(
     encoder: str, preset: str, suffix: str, pattern_source: Source, tmp_path: Path, tool: Tool
 ) -> None:
-    made = deliver(pattern_source, encoder, preset, 40, tool, tmp_path / f"made{suffix}")
+    made = _deliver(pattern_source, encoder, preset, 40, tool, tmp_path / f"made{suffix}")
     probed = encode(pattern_source, encoder, preset, 40, tool, tmp_path / "probe.mp4")
     ours, theirs = probe(made.path, tool).index, probe(probed.path, tool).index
     assert ours is not None
@@ -112,7 +128,7 @@ def test_progress_rises_and_is_of_frames(ffmpeg: Ffmpeg, tmp_path: Path, tool: T
     graph = "testsrc2=s=320x240:r=25:d=2,format=yuv420p"
     path = ffmpeg("-f", "lavfi", "-i", graph, "-c:v", "ffv1", tmp_path / "a.mkv")
     seen: list[int] = []
-    deliver(
+    _deliver(
         *(probe(path, tool), "libx264", "slower", 20, tool, tmp_path / "made.mkv"),
         on_progress=seen.append,
     )
@@ -126,9 +142,9 @@ def test_a_file_that_is_there_is_kept_unless_told(
     output = tmp_path / "made.mkv"
     output.write_bytes(b"precious")
     with pytest.raises(InputError, match="already exists"):
-        deliver(pattern_source, "libx264", "ultrafast", 30, tool, output)
+        _deliver(pattern_source, "libx264", "ultrafast", 30, tool, output)
     assert output.read_bytes() == b"precious"
-    deliver(pattern_source, "libx264", "ultrafast", 30, tool, output, overwrite=True)
+    _deliver(pattern_source, "libx264", "ultrafast", 30, tool, output, overwrite=True)
     assert probe(output, tool).frames == 8
 
 
@@ -140,7 +156,7 @@ def test_it_never_writes_over_its_input(pattern: Path, tmp_path: Path, tool: Too
     source = probe(path, tool)
     for output in (path, link):
         with pytest.raises(InputError, match="is the source itself"):
-            deliver(source, "libx264", "ultrafast", 30, tool, output, overwrite=True)
+            _deliver(source, "libx264", "ultrafast", 30, tool, output, overwrite=True)
     assert path.read_bytes() == pattern.read_bytes()
 
 
@@ -148,10 +164,10 @@ def test_it_never_writes_over_its_input(pattern: Path, tmp_path: Path, tool: Too
     ("name", "words"), [("absent/a.mkv", "folder does not exist"), ("a.avi", "no container")]
 )
 def test_an_output_that_can_t_be_is_refused_before_any_work(
-    name: str, words: str, pattern_source: Source, tmp_path: Path
+    name: str, words: str, pattern_source: Source, tmp_path: Path, tool: Tool
 ) -> None:
     with pytest.raises(InputError, match=words):
-        check_output(pattern_source, "libx264", tmp_path / name, overwrite=False)
+        plan(pattern_source, "libx264", tmp_path / name, tool)
 
 
 def test_a_failure_leaves_nothing_behind(
@@ -162,7 +178,7 @@ def test_a_failure_leaves_nothing_behind(
     off = dataclasses.replace(index, times_us=index.times_us * np.array([1] * 7 + [2]))
     output = tmp_path / "made.mkv"
     with pytest.raises(ToolFailure, match=r"frame 7 comes -280\.0 ms off"):
-        deliver(
+        _deliver(
             *(dataclasses.replace(pattern_source, index=off), "libx264", "ultrafast", 30),
             *(tool, output),
         )
@@ -175,12 +191,21 @@ def test_cancelling_leaves_nothing_behind(ffmpeg: Ffmpeg, tmp_path: Path, tool: 
     cancel = threading.Event()
     source = probe(path, tool)
     with pytest.raises(Cancelled):
-        deliver(
+        _deliver(
             *(source, "libx264", "veryslow", 20, tool, tmp_path / "made.mkv"),
             cancel=cancel,
             on_progress=lambda _: cancel.set(),
         )
     assert sorted(os.listdir(tmp_path)) == ["a.mkv", "tmp"]
+
+
+def test_what_grew_is_not_written(pattern_source: Source, tmp_path: Path, tool: Tool) -> None:
+    with pytest.raises(LargerThanSource, match="of the source's 100") as refused:
+        _deliver(
+            pattern_source, "libx264", "ultrafast", 10, tool, tmp_path / "a.mkv", most_bytes=100
+        )
+    assert refused.value.exit_status == 4 and "--allow-larger" in str(refused.value.hint)
+    assert os.listdir(tmp_path) == ["tmp"]
 
 
 def test_every_software_encoder_has_a_container() -> None:

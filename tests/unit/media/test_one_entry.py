@@ -16,7 +16,8 @@ from vqcast.corpus.build import build
 from vqcast.corpus.plan import plan, weight
 from vqcast.corpus.table import load
 from vqcast.errors import InputError
-from vqcast.media.deliver import check_output, deliver
+from vqcast.media.deliver import deliver
+from vqcast.media.deliver import plan as plan_output
 from vqcast.media.encoders import AV1, ENCODERS, Codec, Encoder
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
@@ -64,12 +65,15 @@ def test_a_title_is_tuned_and_delivered_with_it(
     assert result.status == "met" and result.score >= 80
     assert result.crf in grid_of(entry.name).crfs
     source = probe(fractal, tool)
-    made = deliver(source, entry.name, result.preset, result.crf, tool, tmp_path / "o.mkv")
+    made = deliver(
+        source, entry.name, result.preset, result.crf, tool,
+        plan_output(source, entry.name, tmp_path / "o.mkv", tool),
+    )  # fmt: skip
     with av.open(str(made.path)) as opened:
         assert opened.streams.video[0].codec_context.codec.canonical_name == entry.codec.name
     if "webm" not in entry.codec.muxers:
         with pytest.raises(InputError, match="webm does not hold mpeg4"):
-            check_output(source, entry.name, tmp_path / "o.webm", overwrite=False)
+            plan_output(source, entry.name, tmp_path / "o.webm", tool)
 
 
 def test_a_preset_that_it_lacks_is_refused_with_its_own_list(entry: Encoder) -> None:

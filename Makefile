@@ -72,7 +72,8 @@ $(UNSEEN): $(VENV)/installed
 demo: setup $(UNSEEN)
 	rm -rf $(RUN)
 	$(BIN)/vqcast corpus select $(CORPUS) --source $(DEMO_SOURCES) --cq $(DEMO_CQ) --out $(RUN)/corpus.jsonl
-	$(BIN)/vqcast pipeline --corpus $(RUN)/corpus.jsonl --out-dir $(RUN)/run --registry $(RUN)/registry
+	$(BIN)/vqcast pipeline --corpus $(RUN)/corpus.jsonl --out-dir $(RUN)/run
+	$(BIN)/vqcast promote $(RUN)/run --corpus $(RUN)/corpus.jsonl --registry $(RUN)/registry
 	$(BIN)/vqcast registry verify $(RUN)/registry
 	$(BIN)/vqcast registry list $(RUN)/registry
 	@echo "encoding a clip that no model has seen: libsvtav1, preset 8, CRF 35"
@@ -134,9 +135,11 @@ FORECAST_CORPORA := --corpus $(CORPUS) --corpus data/presets/per_frame_canonical
 
 retrain: setup
 	for model in fr_regressor_v2_ensemble_v1 fr_regressor_v1 fr_regressor_v2 fr_regressor_v3; do \
-	  $(BIN)/vqcast pipeline --model $$model --corpus $(CORPUS) --out-dir runs/$$model --registry model/tiny || exit 1; \
+	  $(BIN)/vqcast pipeline --model $$model --corpus $(CORPUS) --out-dir runs/$$model \
+	  && $(BIN)/vqcast promote runs/$$model --corpus $(CORPUS) --registry model/tiny || exit 1; \
 	done
-	$(BIN)/vqcast pipeline --model crf_forecast_v1 $(FORECAST_CORPORA) --out-dir runs/crf_forecast_v1 --registry model/forecast
+	$(BIN)/vqcast pipeline --model crf_forecast_v1 $(FORECAST_CORPORA) --out-dir runs/crf_forecast_v1
+	$(BIN)/vqcast promote runs/crf_forecast_v1 $(FORECAST_CORPORA) --registry model/forecast
 
 figures: setup datasheet
 	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --lift data/phase_a/lift.json --out docs/models --readme README.md

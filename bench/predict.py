@@ -41,13 +41,13 @@ from onnx import numpy_helper
 from page import write_block
 
 from vqcast.durable.files import sha256_bytes
-from vqcast.families import ENSEMBLE
 from vqcast.interval import Calibration, LevelQuantile
 from vqcast.media import measure
 from vqcast.media.run import run
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg
-from vqcast.regressor import fused
+from vqcast.regressor import graph
+from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve.folder import Folder, packaged_registry
 from vqcast.serve.guard import Session
 from vqcast.serve.predictor import Networks, Predictor
@@ -112,7 +112,7 @@ class Ensemble:
             features, encoder=ENSEMBLE.vocabulary[0], crf_norm=float(codec[0, -1]), preset="medium"
         )
         mean, std = found.mean, found.std
-        bounds = self.calibration.interval(mean, std, features.astype(np.float64), fused.LEVEL)
+        bounds = self.calibration.interval(mean, std, features.astype(np.float64), graph.LEVEL)
         return self.calibration.centre(mean), std, bounds
 
     def five_sessions(self, features: Table, codec: Table) -> object:
@@ -122,7 +122,7 @@ class Ensemble:
         scores = [session.run(scaled, codec)[0].astype(np.float64) for session in self.members]
         members = np.clip(np.stack(scores), 0.0, 100.0)
         mean, std = members.mean(axis=0), members.std(axis=0, ddof=1)
-        lower, upper = self.calibration.interval(mean, std, table, fused.LEVEL)
+        lower, upper = self.calibration.interval(mean, std, table, graph.LEVEL)
         return self.calibration.centre(mean), std, lower, upper
 
     def five_bare_scores(self, features: Table, codec: Table) -> object:
@@ -143,8 +143,8 @@ def stand_in_calibration() -> Calibration:
         distance_limit=6.0,
         distance_gain=3.0,
         unseen_slot_factor=4.0,
-        frame=(LevelQuantile(fused.LEVEL, 0.5),),
-        pooled=(LevelQuantile(fused.LEVEL, 0.5),),
+        frame=(LevelQuantile(graph.LEVEL, 0.5),),
+        pooled=(LevelQuantile(graph.LEVEL, 0.5),),
         n_groups=9,
         n_cells=9,
         n_rows=9,
@@ -168,10 +168,10 @@ def ensemble(registry: Path) -> Ensemble:
         networks.append([(values[f"w{index}"], values[f"b{index}"]) for index in range(depth)])
     info = infos[0]
     mean, std = np.array(info.feature_mean), np.array(info.feature_std)
-    data = folder.files.get(f"{MODEL_ID}.onnx") or fused.build(
+    data = folder.files.get(f"{MODEL_ID}.onnx") or graph.build_ensemble(
         networks, mean, std, calibration, info.slot_rows or {}, ENSEMBLE, MODEL_ID
     )
-    session = session_of(data, fused.OUTPUTS)
+    session = session_of(data, graph.OUTPUTS)
     five = Networks(tuple(infos), tuple(sessions), size=len(sessions))
     predictor = Predictor(ENSEMBLE.id, five)
     return Ensemble(data, session, sessions, predictor, mean, std, calibration)
@@ -294,7 +294,7 @@ def measure_start(model: Ensemble, registry: Path, rounds: int) -> dict[str, lis
     with tempfile.TemporaryDirectory(prefix="vqcast-bench-") as name:
         path = Path(name) / "fused.onnx"
         path.write_bytes(model.fused_bytes)
-        names = [",".join(ENSEMBLE.input_names), ",".join(fused.OUTPUTS)]
+        names = [",".join(ENSEMBLE.input_names), ",".join(graph.OUTPUTS)]
         digest = sha256_bytes(model.fused_bytes)
         commands = {
             "fused": [sys.executable, "-c", START_FUSED, str(path), digest, *names],

@@ -34,9 +34,9 @@ from typing import Any
 import numpy as np
 from page import write_block
 
-from vqcast.families import ENSEMBLE, Recipe
 from vqcast.regressor import net
 from vqcast.regressor.engine import Columns, Fit, train, usable_cores
+from vqcast.regressor.spec import ENSEMBLE, Recipe
 from vqcast.regressor.trainer import Trainer
 from vqcast.vocab import FEATURES
 

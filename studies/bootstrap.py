@@ -32,8 +32,8 @@ from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError, ToolFailure, ToolUnavailable
 from vqcast.evidence.conformal import Array, Codes, OutOfFold
 from vqcast.evidence.coverage import Coverage, judge_intervals, width_at_coverage
+from vqcast.evidence.folder import in_registry
 from vqcast.evidence.methods import conformal_method, left_out
-from vqcast.families import family
 from vqcast.interval import bounds
 from vqcast.media import argv, measure
 from vqcast.media.complaint import cause
@@ -42,9 +42,9 @@ from vqcast.media.run import run
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.pages import blocks, template
-from vqcast.regressor.dataset import trainable
-from vqcast.regressor.evaluate import codes_of, registry_oof
-from vqcast.serve.folder import packaged_registry
+from vqcast.regressor.dataset import codes_of, out_of_fold, trainable
+from vqcast.regressor.spec import spec_of
+from vqcast.serve.folder import Folder, packaged_registry
 
 MODEL = "vmaf_b_v0.6.3"
 LEVEL = 0.9
@@ -128,8 +128,8 @@ def compare(
     files = {
         path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in _SUFFIXES
     }
-    model = family(model_id)
-    oof = registry_oof(root, corpus, model)
+    model = spec_of(model_id)
+    oof = out_of_fold(in_registry(Folder(root).files, model_id), corpus, model)
     corpus = trainable(corpus, model).corpus
     chosen = _sample(corpus, oof, set(files), cells)
     if not chosen:

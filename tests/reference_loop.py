@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from vqcast.families import Recipe
 from vqcast.regressor import net, streams
 from vqcast.regressor.job import Columns, Fit
+from vqcast.regressor.spec import Recipe
 
 
 @dataclass

@@ -16,16 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from vqcast.cli.gate import run as apply_gate
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
-from vqcast.families import ENSEMBLE, Recipe
-from vqcast.registry.promote import promote
 from vqcast.regressor.crossvalidate import Run, crossvalidate
 from vqcast.regressor.dataset import trainable
+from vqcast.regressor.spec import ENSEMBLE, Recipe
 from vqcast.serve.folder import CHECKSUMS_NAME
 from vqcast.vocab import FEATURES
+from vqcast.workflow import steps
 
 EPOCHS = 150
 RECIPE = replace(Recipe(), epochs=EPOCHS)
@@ -103,7 +102,7 @@ def evidence_run(corpus_path: Path, run_dir: Path, recipe: Recipe = RECIPE) -> s
     """Train every seed, apply the gate, write its verdict and return it."""
     corpus = load(corpus_path)
     crossvalidate(Run(trainable(corpus, ENSEMBLE), ENSEMBLE, recipe), run_dir, seeds=ENSEMBLE.seeds)
-    return apply_gate(run_dir, write=True).verdict
+    return steps.gate(run_dir).verdict.verdict
 
 
 def build_house(folder: Path) -> House:
@@ -111,7 +110,7 @@ def build_house(folder: Path) -> House:
     house = House(write_corpus(folder / "corpus.jsonl"), folder / "run", folder / "registry")
     verdict = evidence_run(house.corpus_path, house.run_dir)
     assert verdict == "PROMOTE"
-    promote(house.run_dir, house.corpus, house.registry)
+    steps.promote(house.run_dir, [house.corpus_path], house.registry)
     return house
 
 

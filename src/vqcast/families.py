@@ -1,148 +1,297 @@
-"""The model family: one declarative entry a model, and the training recipe.
+"""The model families: one table, and the one protocol that each of them implements.
 
-Another model is another entry in ``FAMILIES``: its vocabulary, its graph's
-input and output names, and its seeds. Everything else (training, gate, export,
-registry, cards) reads the entry.
+A family is a package that says what it reads, how it is trained, judged, fitted and exported,
+verified, rebuilt and shown. Commands, registry and pages ask the table for it by id, and never
+which family it is::
+
+    chosen = family("fr_regressor_v3")
+    trained = chosen.train(Corpora([path]), run_dir, Training(), workers=None, watch=Watch())
+
+Adding one is a package and an entry of ``FAMILIES`` (docs/howto/family.md). An entry is a dotted
+name, so that reading the table imports no family, and verifying a registry no training extra.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
-from vqcast.errors import InputError
-from vqcast.vocab import FEATURES, VOCABULARIES
+from vqcast.documents import jsontext
+from vqcast.documents.base import Document
+from vqcast.documents.evidence import AnyVerdict
+from vqcast.documents.registry import AnyRow
+from vqcast.durable.files import read_regular
+from vqcast.errors import EvidenceError, InputError
+from vqcast.evidence.gate import PROMOTE
+
+if TYPE_CHECKING:
+    from vqcast.corpus.table import Corpus
+
+DEFAULT = "fr_regressor_v2_ensemble_v1"
+
+FAMILIES: dict[str, str] = {
+    DEFAULT: "vqcast.regressor.family:ENSEMBLE",
+    "fr_regressor_v1": "vqcast.regressor.family:V1",
+    "fr_regressor_v2": "vqcast.regressor.family:V2",
+    "fr_regressor_v3": "vqcast.regressor.family:V3",
+    "crf_forecast_v1": "vqcast.forecast.family:FORECASTER",
+}
+"""Model id -> where its family is defined, ``package.module:NAME``."""
+
+
+class Corpora:
+    """The corpora that a command was given, each read at most once."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = tuple(paths)
+        self._read: dict[Path, Corpus] = {}
+
+    @classmethod
+    def of(cls, given: Corpora | Sequence[Path]) -> Corpora:
+        """The same, or those at the paths given."""
+        return given if isinstance(given, Corpora) else cls(given)
+
+    def one(self, model_id: str) -> Corpus:
+        """The corpus of a model that is made from one. Raises InputError for several."""
+        if len(self.paths) != 1:
+            raise InputError(
+                f"{model_id} is made from one corpus, {len(self.paths)} are given",
+                hint="give --corpus once",
+            )
+        return self.all()[0]
+
+    def all(self) -> list[Corpus]:
+        """Every corpus in the order given. Raises CorpusError for what can't be trained on."""
+        from vqcast.corpus.table import load  # reading rows needs the training extra
+
+        for path in self.paths:
+            if path not in self._read:
+                self._read[path] = load(path)
+        return [self._read[path] for path in self.paths]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How one network is trained. The defaults are the published recipe."""
+class Training:
+    """What may be asked of a training; what is left out is the family's own choice."""
 
-    hidden: int = 64
-    depth: int = 2
-    dropout: float = 0.1
-    epochs: int = 200
-    batch_size: int = 32
-    lr: float = 5e-4
-    weight_decay: float = 1e-5
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
+    seeds: tuple[int, ...] | None = None
+    epochs: int | None = None
+    hold_out: str | None = None
+    """``src`` or ``group``: what a fold leaves out."""
+    dry_run: bool = False
+    """As short as can be, and marked so that no gate accepts it."""
+
+    @property
+    def given(self) -> list[str]:
+        """The names of what is asked for."""
+        named = {"seeds": self.seeds, "epochs": self.epochs, "hold_out": self.hold_out}
+        asked = [name for name, value in named.items() if value is not None]
+        return [*asked, "dry_run"] if self.dry_run else asked
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """One model family: what it reads, what it writes, how many seeds it has."""
+class Progress:
+    """How far a training is."""
 
-    id: str
-    vocabulary_version: int | None
-    feature_input: str
-    codec_input: str | None
-    output: str
-    seeds: tuple[int, ...]
-    """One network a seed; several make an ensemble, which has a manifest."""
-    adrs: tuple[str, ...]
-    summary: str
-    """What it is, in a few words, for registry rows and cards."""
+    done: float
+    total: float
+    now: str
+    """What is in work, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who wants to hear of a long step: remarks, and how far it is. By default nobody."""
+
+    note: Callable[[str], None] = lambda text: None
+    progress: Callable[[Progress], None] = lambda progress: None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures for a person: a terminal or a page lays them out."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The evidence that a training wrote into its run folder."""
+
+    model_id: str
+    evidence: Document | list[Document]
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A gate's verdict on a run folder."""
+
+    verdict: AnyVerdict
+    recommendation: str
+    """What to do, in a sentence."""
+    tables: tuple[Table, ...]
 
     @property
-    def vocabulary(self) -> tuple[str, ...]:
-        """The encoder slots, empty where the family is codec-blind."""
-        return VOCABULARIES[self.vocabulary_version] if self.vocabulary_version else ()
+    def promotes(self) -> bool:
+        """Whether the verdict is PROMOTE."""
+        return self.verdict.verdict == PROMOTE
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a promotion installs: rows, the models' files, and what they stand on."""
+
+    rows: Sequence[AnyRow]
+    files: Mapping[str, bytes]
+    grounds: Mapping[str, bytes] = field(default_factory=dict)
+    """Verdict and evidence under their names in a registry; empty for a scaffold."""
+    checked: str = ""
+    """What was checked before it may be installed, in a sentence."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """That check's figures, by name."""
+
+
+MAX_REBUILD_DIFFERENCE = 0.05
+"""VMAF points between two makings on different software (CONTRACTS §6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How one promoted model compares with the same model made again."""
+
+    model_id: str
+    same_bytes: bool
+    worst: float
+    """Largest difference in VMAF points over the corpus."""
 
     @property
-    def num_codecs(self) -> int:
-        """Columns of the codec block: slots + preset_norm + crf_norm, or 0."""
-        return len(self.vocabulary) + 2 if self.vocabulary else 0
+    def problem(self) -> str | None:
+        """A sentence where the two differ by more than the law allows."""
+        if self.worst <= MAX_REBUILD_DIFFERENCE:
+            return None
+        return f"{self.model_id}: trained again it differs by {self.worst:.3f} VMAF"
+
+
+class Family(Protocol):
+    """Everything that vqcast asks of a model family."""
 
     @property
-    def input_names(self) -> list[str]:
-        """The graph's inputs, in order."""
-        return [self.feature_input] + ([self.codec_input] if self.codec_input else [])
+    def id(self) -> str:
+        """The model's id, also the name of its folder of evidence."""
 
     @property
-    def is_ensemble(self) -> bool:
-        """Whether its members are rows of their own, under a manifest."""
-        return len(self.seeds) > 1
+    def row_ids(self) -> tuple[str, ...]:
+        """The registry rows that may be its own."""
 
     @property
-    def num_inputs(self) -> int:
-        """Columns of the network's input."""
-        return len(FEATURES) + self.num_codecs
-
-    def member_id(self, seed: int) -> str:
-        """Registry id and file stem of the network trained with ``seed``."""
-        return f"{self.id}_seed{seed}" if self.is_ensemble else self.id
+    def evidence_names(self) -> tuple[str, ...]:
+        """Patterns of the evidence files in a run folder; each says ``model`` inside."""
 
     @property
-    def mean_id(self) -> str:
-        """Reserved id of the ensemble as one graph."""
-        return f"{self.id}_mean"
+    def verdict_name(self) -> str:
+        """The file in a registry that holds the verdict its rows stand on."""
+
+    @property
+    def options(self) -> frozenset[str]:
+        """Which fields of `Training` it understands, and ``scaffold`` where it has scaffolds."""
+
+    @property
+    def exported_by_training(self) -> bool:
+        """Whether ``train`` also judges it and writes its files into the run folder."""
+
+    def train(
+        self,
+        corpora: Corpora,
+        run_dir: Path,
+        asked: Training,
+        *,
+        workers: int | None,
+        watch: Watch,
+    ) -> Trained:
+        """Measure what it is worth on data it has not seen, and leave the evidence in ``run_dir``.
+
+        A killed training goes on where it stopped. Installs nothing.
+        """
+
+    def judge(self, run_dir: Path, *, generated_at_utc: str) -> Judged:
+        """The verdict on a run folder's evidence, a function of it alone; writes nothing.
+
+        Raises EvidenceError for evidence that can't be judged.
+        """
+
+    def fit(
+        self,
+        run_dir: Path,
+        corpora: Corpora,
+        *,
+        scaffold: bool,
+        workers: int | None,
+        watch: Watch,
+    ) -> Package:
+        """Fit on everything, export, and check the export, once the verdict is seen to stand.
+
+        With ``scaffold`` the verdict must be HOLD, and the rows are smoke. Raises GateHeld,
+        EvidenceError or ParityError; writes nothing.
+        """
+
+    def problems(self, rows: Mapping[str, AnyRow], files: Mapping[str, bytes]) -> list[str]:
+        """Why its rows of a registry may not stand, in words; empty where all is well.
+
+        ``rows`` are those of ``row_ids`` that the registry has, ``files`` all its files. That
+        each model's file is there, self-contained and has its digest is the registry's own check.
+        """
+
+    def rebuild(
+        self,
+        rows: Mapping[str, AnyRow],
+        files: Mapping[str, bytes],
+        corpora: Corpora,
+        *,
+        workers: int | None,
+        watch: Watch,
+    ) -> list[Rebuilt]:
+        """Make the promoted models of ``rows`` again and compare.
+
+        Raises EvidenceError where they were made from another corpus.
+        """
 
 
-ENSEMBLE = Family(
-    id="fr_regressor_v2_ensemble_v1",
-    vocabulary_version=2,
-    feature_input="features",
-    codec_input="codec_onehot",
-    output="score",
-    seeds=(0, 1, 2, 3, 4),
-    adrs=("ADR-0303", "ADR-0309", "ADR-0319", "ADR-0321"),
-    summary="Codec-aware per-frame VMAF regressor, five seeds",
-)
-
-V1 = Family(
-    id="fr_regressor_v1",
-    vocabulary_version=None,
-    feature_input="features",
-    codec_input=None,
-    output="score",
-    seeds=(0,),
-    adrs=("ADR-0303",),
-    summary="Codec-blind per-frame VMAF regressor, the baseline",
-)
-
-V2 = Family(
-    id="fr_regressor_v2",
-    vocabulary_version=2,
-    feature_input="features",
-    codec_input="codec",
-    output="score",
-    seeds=(0,),
-    adrs=("ADR-0303",),
-    summary="Codec-aware per-frame VMAF regressor, one network, 12 slots",
-)
-
-V3 = Family(
-    id="fr_regressor_v3",
-    vocabulary_version=3,
-    feature_input="features",
-    codec_input="codec_block",
-    output="vmaf",
-    seeds=(0,),
-    adrs=("ADR-0303",),
-    summary="Codec-aware per-frame VMAF regressor, one network, 16 slots",
-)
-
-FAMILIES: dict[str, Family] = {entry.id: entry for entry in (ENSEMBLE, V1, V2, V3)}
+def family(model_id: str) -> Family:
+    """The family of ``model_id``. Raises InputError naming the known ones."""
+    if model_id not in FAMILIES:
+        raise InputError(
+            f"no model family {model_id!r}", hint=f"known: {', '.join(sorted(FAMILIES))}"
+        )
+    module, _, name = FAMILIES[model_id].partition(":")
+    return cast(Family, getattr(import_module(module), name))
 
 
-FORECASTER = "crf_forecast_v1"
-"""The CRF forecaster: a table in a registry of its own folder, and no network."""
+def all_families() -> list[Family]:
+    """Every family, in the order of the table."""
+    return [family(model_id) for model_id in FAMILIES]
 
 
 def owner_of(row_id: str) -> Family | None:
     """The family that a registry row belongs to, or None for a foreign row."""
-    for entry in FAMILIES.values():
-        if row_id in [entry.member_id(seed) for seed in entry.seeds]:
-            return entry
-        if entry.is_ensemble and row_id == entry.mean_id:
-            return entry
-    return None
+    return next((each for each in all_families() if row_id in each.row_ids), None)
 
 
-def family(model_id: str) -> Family:
-    """The entry of ``model_id``. Raises InputError naming the known ones."""
-    if model_id not in FAMILIES:
-        known = sorted([*FAMILIES, FORECASTER])
-        raise InputError(f"no model family {model_id!r}", hint=f"known: {', '.join(known)}")
-    return FAMILIES[model_id]
+def family_of_run(run_dir: Path) -> Family:
+    """The family whose evidence lies in a run folder; the default one where it says none.
+
+    Raises EvidenceError where it mixes the evidence of several, InputError for an unknown one.
+    """
+    patterns = dict.fromkeys(name for each in all_families() for name in each.evidence_names)
+    models = set()
+    for path in sorted(path for pattern in patterns for path in run_dir.glob(pattern)):
+        said = jsontext.parse(read_regular(path), where=str(path))
+        models.add(said.get("model") or DEFAULT if isinstance(said, dict) else DEFAULT)
+    if len(models) > 1:
+        raise EvidenceError(f"{run_dir}: mixes evidence of {', '.join(sorted(map(str, models)))}")
+    return family(str(models.pop()) if models else DEFAULT)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -20,9 +21,17 @@ from vqcast.cli import options, render
 from vqcast.corpus.table import load
 from vqcast.documents import decode, encode, to_dict
 from vqcast.durable.files import read_regular, write_atomic
-from vqcast.families import Recipe
 from vqcast.pages.template import num
+from vqcast.regressor.family import relayed
+from vqcast.regressor.job import TrainingProgress
+from vqcast.regressor.spec import Recipe
 from vqcast.serve.folder import packaged_registry
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
+    with render.watching(label) as watch:
+        yield relayed(watch)
 
 
 def lift(
@@ -99,7 +108,7 @@ def _measured(
         work,
         evidence_folders=sorted(path for path in evidence.glob("*") if path.is_dir()),
         workers=workers,
-        bar=render.training_bar,
+        bar=_bar,
     )
     report = measure(
         load(corpus),

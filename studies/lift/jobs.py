@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from vqcast.corpus.table import Corpus
 from vqcast.errors import CorpusError
-from vqcast.families import Family, Recipe
 from vqcast.regressor.crossvalidate import Fold
 from vqcast.regressor.dataset import Trainable, columns_of, multi_source_groups, source_codes
 from vqcast.regressor.engine import Columns
+from vqcast.regressor.spec import Recipe, Spec
 from vqcast.vocab import NEUTRAL
 
 BY_SOURCE, BY_GROUP, BY_ENCODER = "src", "group", "encoder"
@@ -31,7 +31,7 @@ class Arm:
     """One way to train: a family's network, and what of the codec block it may see."""
 
     name: str
-    family: Family
+    family: Spec
     blind: bool = False
     """The whole codec block is zero."""
     no_preset: bool = False

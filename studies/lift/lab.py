@@ -27,8 +27,8 @@ from vqcast.documents.evidence import LosoReport
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.evidence import folder as evidence
-from vqcast.families import Recipe
-from vqcast.regressor.engine import Columns, Fit, Progress, train
+from vqcast.regressor.engine import Columns, Fit, TrainingProgress, train
+from vqcast.regressor.spec import Recipe
 
 _EVIDENCE_COLUMN = {BY_SOURCE: "vmaf_hold_out_src", BY_GROUP: "vmaf_hold_out_group"}
 
@@ -39,7 +39,7 @@ _FORMAT = 1
 _PERMUTATION_SEED = 0
 
 Float32 = NDArray[np.float32]
-Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+Bar = Callable[[str], AbstractContextManager[Callable[[TrainingProgress], None]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

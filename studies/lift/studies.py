@@ -28,8 +28,8 @@ from studies.lift.judge import HeldOutRows, LiftReport, LiftStudy, PresetUse
 from studies.lift.lab import FASTEST, PERMUTED, REAL, SLOWEST, Lab, Predicted
 from vqcast.corpus.table import Corpus
 from vqcast.errors import CorpusError
-from vqcast.families import V1, V2, V3, Recipe
 from vqcast.regressor.dataset import multi_source_groups, trainable
+from vqcast.regressor.spec import V1, V2, V3, Recipe
 
 SCHEMA_VERSION = 1
 TEACHER_V1 = "vmaf_v1"

@@ -17,10 +17,11 @@ from registry_kit import House, build_house, contents, evidence_run, rows, write
 
 import vqcast
 from attacks.disk import Tree
+from vqcast.families import Package
 from vqcast.registry import law
-from vqcast.registry.promote import install, promote
-from vqcast.regressor.package import Package
+from vqcast.registry.promote import install
 from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, Folder
+from vqcast.workflow.steps import promote
 
 FEATURES = [[0.9, 0.7, 0.8, 0.85, 0.9, 3.0]]
 
@@ -39,7 +40,7 @@ class Edition:
     def install(self, registry: Path) -> None:
         """Promote it into ``registry``; the law is asked once of each state."""
         with patch.object(law, "violations", _judged_once):
-            install(registry, self.package, {})
+            install(registry, self.package)
 
 
 _JUDGED: dict[int, list[str]] = {}
@@ -61,7 +62,7 @@ def houses() -> tuple[House, House]:
     path = write_corpus(folder / "second" / "corpus.jsonl", rows(seed=8, frames=11))
     second = House(path, folder / "second" / "run", folder / "second" / "registry")
     assert evidence_run(path, second.run_dir) == "PROMOTE"
-    promote(second.run_dir, second.corpus, second.registry)
+    promote(second.run_dir, [second.corpus_path], second.registry)
     return first, second
 
 

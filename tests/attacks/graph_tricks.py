@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vqcast.families import ENSEMBLE
 from vqcast.regressor import graph
+from vqcast.regressor.spec import ENSEMBLE
 
 INPUTS, OUTPUTS = ["features", "codec_onehot"], ["score"]
 

@@ -29,9 +29,9 @@ from vqcast.documents.registry import Registry, Status
 from vqcast.errors import VqcastError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence import gate
-from vqcast.families import ENSEMBLE
 from vqcast.media.measure import V06_METRICS, parse_log
 from vqcast.registry import law
+from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve import guard
 from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, packaged_registry
 
@@ -199,7 +199,7 @@ def targets() -> dict[str, Target]:
         "the law on registry.json": Target(_in_registry(REGISTRY_NAME), (registry,), is_slow=True),
         "the law on a sidecar": Target(_in_registry(named), (sidecar,), is_slow=True),
         "the law on a verdict": Target(
-            _in_registry(law.verdict_name(ENSEMBLE.id)), (verdict,), is_slow=True
+            _in_registry(ENSEMBLE.verdict_name), (verdict,), is_slow=True
         ),
         "load with another registry.json": Target(
             _loaded(REGISTRY_NAME), (registry,), is_slow=True

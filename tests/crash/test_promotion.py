@@ -15,8 +15,8 @@ from attacks.editions import editions, houses, leftovers, old_registry, speaks, 
 
 from vqcast.durable.folder import replace_folder
 from vqcast.errors import InputError
-from vqcast.registry.promote import promote
 from vqcast.serve.folder import Folder
+from vqcast.workflow.steps import promote
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def test_a_whole_promotion_fails_cleanly_too(registry: Path) -> None:
     second = houses()[1]
     full = FaultyDisk(40, Fault("ENOSPC for good", errno.ENOSPC, lasting=True))
     with using(full), pytest.raises(InputError, match="No space left") as refused:
-        promote(second.run_dir, second.corpus, registry)
+        promote(second.run_dir, [second.corpus_path], registry)
     assert refused.value.hint and which(registry) == "old"
-    promote(second.run_dir, second.corpus, registry)
+    promote(second.run_dir, [second.corpus_path], registry)
     assert which(registry) == "new" and leftovers(registry) == [] and speaks(registry)
 
 

@@ -13,9 +13,10 @@ from vqcast.corpus.table import Corpus, load
 from vqcast.documents import jsontext
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import PROMOTE, judge
-from vqcast.families import ENSEMBLE, FAMILIES
 from vqcast.media.encoders import ENCODERS
 from vqcast.registry import law
+from vqcast.regressor import standing
+from vqcast.regressor.spec import ENSEMBLE, SPECS
 from vqcast.serve.folder import Folder
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ def test_the_shipped_registry_keeps_its_law() -> None:
 
 def test_every_family_ships_promoted(folder: Folder) -> None:
     rows = {row.id: row for row in folder.registry().models}
-    wanted = {entry.member_id(seed) for entry in FAMILIES.values() for seed in entry.seeds}
+    wanted = {entry.member_id(seed) for entry in SPECS.values() for seed in entry.seeds}
     wanted.add(ENSEMBLE.mean_id)
     assert wanted <= set(rows)
     assert not any(rows[name].is_smoke for name in wanted)
@@ -64,7 +65,9 @@ def test_the_shipped_corpus_is_the_one_the_models_stand_on(
 ) -> None:
     assert corpus.sha256 == provenance["corpus"]["sha256"]
     for row in folder.registry().models:
-        assert law.corpus_sha256(law.read_sidecar(row, folder.files)) == corpus.sha256
+        spec = next(spec for spec in SPECS.values() if row.id in spec.row_ids)
+        sidecar = standing.read_sidecar(row, spec, folder.files)
+        assert standing.corpus_sha256(sidecar) == corpus.sha256
 
 
 def test_the_shipped_corpus_holds_six_encoders_on_every_clip(corpus: Corpus) -> None:

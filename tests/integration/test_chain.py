@@ -159,12 +159,21 @@ def test_violations_are_named_with_exit_1(vqcast: Vqcast, chain: House, tmp_path
     vqcast("registry", "verify", tmp_path / "absent", code=2)
 
 
-def test_the_pipeline_promotes_in_one_run(vqcast: Vqcast, chain: House, tmp_path: Path) -> None:
-    words = (
-        "pipeline", "--corpus", chain.corpus_path, "--out-dir", tmp_path / "run",
-        "--registry", tmp_path / "registry", "--epochs", 150,
-    )  # fmt: skip
-    assert "PROMOTE" in vqcast(*words).stdout
+def test_a_verdict_installs_nothing_until_it_is_asked_to(
+    vqcast: Vqcast, refusal: Refusal, chain: House, tmp_path: Path
+) -> None:
+    registry = tmp_path / "registry"
+    words = ("pipeline", "--corpus", chain.corpus_path, "--out-dir", tmp_path / "run")
+    done = vqcast(*words, "--registry", registry, "--epochs", 150)
+    assert "PROMOTE" in done.stdout and not registry.exists()
+    command = done.stdout.splitlines()[-1]
+    assert command == (
+        f"vqcast promote {tmp_path / 'run'} --corpus {chain.corpus_path} --registry {registry}"
+    )
+    assert "needs a registry" in refusal(*words, "--promote")
+    done = vqcast(*words, "--registry", registry, "--epochs", 150, "--promote")
+    assert "--promote: installed" in done.stdout
+    vqcast(*command.split()[1:])  # the same again changes nothing
     vqcast("registry", "verify", tmp_path / "registry")
     assert len(list((tmp_path / "run").glob("train_seed*.log"))) == 5
     one, two = contents(tmp_path / "registry"), contents(chain.registry)

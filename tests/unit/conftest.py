@@ -9,7 +9,7 @@ import pytest
 from forecast_kit import ForecastHouse, write_small_corpus
 from registry_kit import House, build_house
 
-from vqcast.workflow import forecast as forecasters
+from vqcast.workflow import steps
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +31,10 @@ def forecast_pristine(tmp_path_factory: pytest.TempPathFactory) -> ForecastHouse
     house = ForecastHouse(
         write_small_corpus(root / "corpus.jsonl"), root / "run", root / "registry"
     )
-    forecasters.train([house.corpus], house.run_dir)
-    verdict = forecasters.gate(house.run_dir, write=True)
-    assert verdict.verdict == "PROMOTE", verdict.recommendation
-    forecasters.promote(house.run_dir, [house.corpus], house.registry)
+    steps.train("crf_forecast_v1", [house.corpus], house.run_dir)
+    judged = steps.gate(house.run_dir)
+    assert judged.promotes, judged.recommendation
+    steps.promote(house.run_dir, [house.corpus], house.registry)
     return house
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
-from vqcast.errors import InputError
-from vqcast.families import family
+from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 
 
@@ -32,21 +32,13 @@ def evaluate(
     Nothing is trained: the registry's evidence holds every out-of-fold prediction.
     """
     extras.require("evaluate")
-    import msgspec
-
     from vqcast.corpus.table import load
     from vqcast.pages import blocks
     from vqcast.pages.evaluation import evaluation
-    from vqcast.regressor.evaluate import evaluate_registry
-    from vqcast.serve.folder import packaged_registry
+    from vqcast.workflow.evaluate import evaluate_registry
 
     root = registry or packaged_registry()
-    table = load(corpus)
-    if not family(model).is_ensemble:
-        raise InputError(
-            f"{model} is one network and ships no interval", hint="evaluate an ensemble"
-        )
-    judged = evaluate_registry(root, table, model, trust=trust)
+    judged = evaluate_registry(root, load(corpus), model, trust=trust)
     page = evaluation(judged, corpus=corpus.name, command=_command(root, corpus, markdown))
     if markdown is not None:
         blocks.write(markdown, "evaluation", page)

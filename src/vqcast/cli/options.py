@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ Workers = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
 ModelId = Annotated[str, typer.Option("--model", help="The model family.")]
+
 
 DEFAULT_MODEL = "fr_regressor_v2_ensemble_v1"
 
@@ -88,14 +90,11 @@ class Stores:
     no_cache: Annotated[bool, Doc("Neither read nor keep probes.")] = False
 
 
-def one(corpora: Sequence[Path], model: str) -> Path:
-    """The only corpus of a model that is trained on one. Raises InputError for several."""
-    if len(corpora) != 1:
-        raise InputError(
-            f"{model} is made from one corpus, {len(corpora)} are given",
-            hint="give --corpus once",
-        )
-    return corpora[0]
+def promotion(run_dir: Path, corpora: Sequence[Path], registry: Path | None) -> str:
+    """The command line that installs what a run folder's verdict promotes."""
+    given = [word for path in corpora for word in ("--corpus", str(path))]
+    words = ["vqcast", "promote", str(run_dir), *given, "--registry", str(registry or "DIR")]
+    return shlex.join(words)
 
 
 def split(values: Sequence[str]) -> list[str]:

@@ -1,74 +1,67 @@
-"""``vqcast pipeline``: check, train, gate and promote in one run."""
+"""``vqcast pipeline``: check, train and gate in one run; promote where that is asked for."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vqcast import extras
-from vqcast.cli import forecast, gate, options, promote, render, train
-from vqcast.corpus.table import load
-from vqcast.evidence.gate import PROMOTE
-from vqcast.families import FORECASTER, Recipe, family
-from vqcast.workflow import forecast as forecasters
+from vqcast.cli import gate, options, promote, render, train
+from vqcast.errors import InputError
+from vqcast.families import Judged, Trained, Training
+from vqcast.workflow import steps
 
 
 def pipeline(
     corpus: options.CorpusFiles,
     out_dir: options.OutDir,
-    registry: promote.Registry,
+    registry: Annotated[
+        Path | None,
+        typer.Option("--registry", help="The registry that a promotion installs into."),
+    ] = None,
     model: options.ModelId = options.DEFAULT_MODEL,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each fit.")] = Recipe().epochs,
-    hold_out: Annotated[str, typer.Option(help="What a fold holds out: src or group.")] = "src",
+    epochs: train.Epochs = None,
+    hold_out: train.HoldOut = None,
+    install: Annotated[
+        bool, typer.Option("--promote", help="On PROMOTE also install it into --registry.")
+    ] = False,
     workers: options.Workers = None,
 ) -> None:
-    """Check the corpus, train every seed, gate, and promote on PROMOTE.
+    """Check the corpus, train every seed and gate; the verdict alone installs nothing.
 
-    Exit code 1 on HOLD, which leaves the registry alone; 2 where the corpus is
-    missing or too small. A killed run goes on where it stopped.
+    Ends with the verdict and the promotion's command line, or with --promote does
+    both at once. Exit code 1 on HOLD; 2 where the corpus is missing or too small.
+    A killed run goes on where it stopped.
     """
     extras.require("pipeline")
-    if model == FORECASTER:
-        forecast.refuse_given(
-            {
-                "--epochs": epochs != Recipe().epochs,
-                "--hold-out": hold_out != "src",
-            }
+    if install and registry is None:
+        raise InputError("--promote needs a registry", hint="add --registry DIR")
+    with render.watching(model) as watch:
+        judged = steps.pipeline(
+            model,
+            corpus,
+            out_dir,
+            promote_into=registry if install else None,
+            asked=Training(epochs=epochs, hold_out=hold_out),
+            workers=workers,
+            watch=watch,
+            on_step=_show,
         )
-        _forecaster(corpus, out_dir, registry)
-        return
-    chosen = family(model)
-    path = options.one(corpus, model)
-    loaded = load(path)
-    render.say(
-        f"{path}: {len(loaded)} rows, {len(loaded.sources)} sources, sha256 {loaded.sha256[:16]}…"
-    )
-    reports = train.run(
-        loaded,
-        chosen,
-        out_dir,
-        seeds=chosen.seeds,
-        recipe=replace(Recipe(), epochs=epochs),
-        hold_out=hold_out,
-        workers=workers,
-    )
-    train.show(reports)
-    verdict = gate.run(out_dir, write=True)
-    gate.show(verdict)
-    if verdict.verdict != PROMOTE:
-        render.note(f"{registry} is untouched")
+    if not judged.promotes:
+        render.note("nothing is installed")
         raise typer.Exit(1)
-    promote.run(out_dir, loaded, registry, workers=workers)
+    if not install:
+        render.say("nothing is installed yet; to install it:")
+        render.say(options.promotion(out_dir, corpus, registry))
 
 
-def _forecaster(corpora: list[Path], out_dir: Path, registry: Path) -> None:
-    forecast.train(corpora, out_dir)
-    verdict = forecasters.gate(out_dir, write=True)
-    forecast.show_verdict(verdict)
-    if verdict.verdict != PROMOTE:
-        render.note(f"{registry} is untouched")
-        raise typer.Exit(1)
-    forecast.promote(out_dir, corpora, registry)
+def _show(step: steps.Step) -> None:
+    if isinstance(step, Trained):
+        render.tables(step.tables)
+    elif isinstance(step, Judged):
+        gate.show(step)
+    else:
+        render.say("--promote: installed")
+        promote.show(step)

@@ -1,4 +1,4 @@
-"""``vqcast promote``: the one way for weights, sidecars and rows to ship."""
+"""``vqcast promote``: the one way for models, sidecars and rows to ship."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from vqcast import extras
-from vqcast.cli import forecast, options, render
-from vqcast.corpus.table import Corpus, load
+from vqcast.cli import options, render
 from vqcast.documents import to_dict
-from vqcast.workflow import forecast as forecasters
+from vqcast.workflow import steps
 
 Registry = Annotated[Path, typer.Option("--registry", help="The registry folder to promote into.")]
 
@@ -36,55 +35,22 @@ def promote(
     digest (exit code 1 on HOLD). All or nothing, whenever it is killed.
     """
     extras.require("promote")
-    if forecasters.is_run(run_dir):
-        forecast.refuse_given({"--scaffold": scaffold})
-        forecast.promote(run_dir, corpus, registry, json=json)
-        return
-    run(
-        run_dir,
-        load(options.one(corpus, "this model")),
-        registry,
-        scaffold=scaffold,
-        workers=workers,
-        json=json,
-    )
-
-
-def run(
-    run_dir: Path,
-    corpus: Corpus,
-    registry: Path,
-    *,
-    scaffold: bool = False,
-    workers: int | None = None,
-    json: bool = False,
-) -> None:
-    """Promote with a progress bar and say what was installed."""
-    from vqcast.registry.promote import promote as promote_run
-
-    with render.training_bar("fitting the production models") as update:
-        done = promote_run(
-            run_dir,
-            corpus,
-            registry,
-            scaffold=scaffold,
-            workers=workers,
-            on_progress=update,
+    with render.watching("fitting the production models") as watch:
+        done = steps.promote(
+            run_dir, corpus, registry, scaffold=scaffold, workers=workers, watch=watch
         )
     if json:
+        rows = [to_dict(row) for row in done.rows]
         render.print_json(
-            {
-                "registry": str(registry),
-                "rows": [to_dict(row) for row in done.rows],
-                "files": done.files,
-                "max_abs_export_difference": done.worst_parity,
-            }
+            {"registry": str(registry), "rows": rows, "files": done.files, **done.figures}
         )
         return
+    show(done)
+
+
+def show(done: steps.Promoted) -> None:
+    """What was installed, and what was checked before."""
     for row in done.rows:
         state = "scaffold" if row.is_smoke else "promoted"
         render.say(f"{state} {row.id}  sha256 {row.sha256[:16]}…")
-    render.say(
-        f"{registry}: {done.files} files; the graphs differ from the trained networks by at most "
-        f"{done.worst_parity:.1e} VMAF"
-    )
+    render.say(f"{done.registry}: {done.files} files; {done.checked}")

@@ -5,26 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
-from vqcast.documents import to_dict
-from vqcast.documents.forecast import ForecastRegistry, ForecastRow
-from vqcast.documents.registry import StatusEntry
-from vqcast.errors import InputError, SignatureRefused
+from vqcast.documents import decode, to_dict
+from vqcast.documents.registry import AnyRow, StatusEntry
+from vqcast.durable.files import read_regular, write_atomic
+from vqcast.errors import InputError
 from vqcast.families import owner_of
-from vqcast.forecast import law as forecast_law
-from vqcast.registry.law import verdict_name
-from vqcast.registry.seal import read_status
-from vqcast.serve.folder import AnyRow, Folder, packaged_registry, read_registry
+from vqcast.registry import seal
+from vqcast.serve.folder import Folder, packaged_registry, read_registry
 from vqcast.serve.trust import Trust
-
-if TYPE_CHECKING:
-    from vqcast.registry.rebuild import Rebuilt
+from vqcast.workflow import steps
 
 app = typer.Typer(help="List and verify a registry of models.", no_args_is_help=True)
 FolderArgument = Annotated[
@@ -40,7 +36,7 @@ def list_models(folder: FolderArgument = None, json: options.Json = False) -> No
     root = folder or packaged_registry()
     opened = Folder(root)
     rows = read_registry(opened.files).models
-    status = read_status(opened.files).models
+    status = seal.read_status(opened.files).models
     if json:
         said = [(row, _entry(row, status)) for row in rows]
         render.print_json(
@@ -72,11 +68,7 @@ def _state(row: AnyRow, status: Mapping[str, StatusEntry], files: Mapping[str, b
     owner, entry = owner_of(row.id), _entry(row, status)
     if row.is_smoke:
         return "smoke"
-    if isinstance(row, ForecastRow):
-        stands = forecast_law.verdict_name(row.id) in files
-    else:
-        stands = owner is not None and verdict_name(owner.id) in files
-    if not stands:
+    if owner is None or owner.verdict_name not in files:
         return "no verdict"
     return entry.state if entry else "promoted"
 
@@ -103,76 +95,60 @@ def verify(
     Exit code 0 where it is sound, 1 where it breaks the law or is not signed as
     asked, 2 where there is none.
     """
-    from vqcast.registry.law import verify as verify_folder
-
-    if rebuild and not corpus:
-        raise InputError("--rebuild needs the corpus", hint="add --corpus FILE")
-    root, keyed = folder or packaged_registry(), trust.public_key is not None
-    problems = verify_folder(root, trust)
-    compared = []
-    if rebuild and corpus and not problems:
-        compared = _made_again(root, corpus, workers)
-        problems += [each.problem for each in compared if each.problem is not None]
-    if json:
-        render.print_json(
-            {
-                "registry": str(root),
-                "sound": not problems,
-                "violations": problems,
-                "signature": _signature(root, checked=keyed and not problems),
-                "rebuilt": [
-                    {"id": each.model_id, "same_bytes": each.same_bytes, "max_abs_vmaf": each.worst}
-                    for each in compared
-                ],
-            }
+    if rebuild:
+        if not corpus:
+            raise InputError("--rebuild needs the corpus", hint="add --corpus FILE")
+        extras.require("registry verify --rebuild")
+    with render.watching("training again") as watch:
+        found = steps.verify(
+            folder,
+            trust=trust,
+            corpora=corpus if rebuild and corpus else (),
+            workers=workers,
+            watch=watch,
         )
+    if json:
+        render.print_json(_as_json(found))
     else:
-        for each in compared:
-            same = "the same bytes" if each.same_bytes else f"within {each.worst:.4f} VMAF"
-            render.say(f"{each.model_id}: rebuilt, {same}")
-        for problem in problems:
-            render.say(f"violation: {problem}")
-        if problems:
-            render.say(f"{root}: {len(problems)} violations")
-        else:
-            signed = _signed(_signature(root, checked=keyed))
-            render.say(f"{root}: sound, {len(Folder(root).files)} files; {signed}")
-    if problems:
+        _show(found)
+    if found.violations:
         raise typer.Exit(1)
 
 
-def _made_again(root: Path, corpora: list[Path], workers: int | None) -> list[Rebuilt]:
-    extras.require("registry verify --rebuild")
-    if isinstance(read_registry(Folder(root).files), ForecastRegistry):
-        from vqcast.cli import forecast
-
-        return forecast.rebuild(root, corpora)
-    from vqcast.corpus.table import load
-    from vqcast.registry.rebuild import rebuild
-
-    corpus = load(options.one(corpora, "a registry of networks"))
-    with render.training_bar("training again") as update:
-        return rebuild(root, corpus, workers=workers, on_progress=update)
-
-
-def _signature(root: Path, *, checked: bool) -> dict[str, Any] | None:
-    """What a sound registry's signature says; None where it has none."""
-    from vqcast.serve.signature import read
-
-    try:
-        found = read(Folder(root))
-    except SignatureRefused:  # named among the violations
-        return None
-    if found is None:
-        return None
-    return {"serial": found.statement.serial, "key": found.key, "checked": checked}
+def _as_json(found: steps.Verified) -> dict[str, Any]:
+    signed = found.signature
+    return {
+        "registry": str(found.root),
+        "sound": not found.violations,
+        "violations": found.violations,
+        "signature": signed
+        and {
+            "serial": signed.statement.serial,
+            "key": signed.key,
+            "checked": found.signature_checked,
+        },
+        "rebuilt": [
+            {"id": each.model_id, "same_bytes": each.same_bytes, "max_abs_vmaf": each.worst}
+            for each in found.rebuilt
+        ],
+    }
 
 
-def _signed(found: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return "not signed"
-    how = "checked" if found["checked"] else "not checked: no --public-key"
-    return f"signed by the key {found['key'][:16]}…, serial {found['serial']} ({how})"
+def _show(found: steps.Verified) -> None:
+    for each in found.rebuilt:
+        same = "the same bytes" if each.same_bytes else f"within {each.worst:.4f} VMAF"
+        render.say(f"{each.model_id}: rebuilt, {same}")
+    for problem in found.violations:
+        render.say(f"violation: {problem}")
+    if found.violations:
+        render.say(f"{found.root}: {len(found.violations)} violations")
+        return
+    signed = "not signed"
+    if found.signature is not None:
+        how = "checked" if found.signature_checked else "not checked: no --public-key"
+        key, serial = found.signature.key[:16], found.signature.statement.serial
+        signed = f"signed by the key {key}…, serial {serial} ({how})"
+    render.say(f"{found.root}: sound, {found.n_files} files; {signed}")
 
 
 @app.command()
@@ -215,9 +191,7 @@ def keygen(
 @app.command()
 def rollback(folder: RegistryArgument) -> None:
     """Return a registry to the state before its last change, digests checked."""
-    from vqcast.registry.seal import rollback as roll_back
-
-    restored = roll_back(folder)
+    restored = seal.rollback(folder)
     render.say(f"{folder}: back at the state {restored.name}; the undone one is kept beside it")
 
 
@@ -231,14 +205,12 @@ def deprecate(
     ] = None,
 ) -> None:
     """Mark a model as deprecated, or superseded by another; whoever predicts with it is told."""
-    from vqcast.registry.seal import mark
-
     entry = StatusEntry(
         state="superseded" if superseded_by else "deprecated",
         reason=reason,
         superseded_by=superseded_by,
     )
-    mark(folder, model_id, entry)
+    seal.mark(folder, model_id, entry)
     render.say(f"{folder}: {model_id} is {entry.state}")
 
 
@@ -248,9 +220,7 @@ def reinstate(
     model_id: Annotated[str, typer.Argument(help="The model, or the ensemble's id.")],
 ) -> None:
     """Take back what deprecate said of a model."""
-    from vqcast.registry.seal import mark
-
-    mark(folder, model_id, None)
+    seal.mark(folder, model_id, None)
     render.say(f"{folder}: nothing is said against {model_id}")
 
 
@@ -296,9 +266,7 @@ def cards(
 ) -> None:
     """Write a card for each model from its evidence."""
     extras.require("registry cards")
-    from vqcast.documents import decode
     from vqcast.documents.provenance import CorpusProvenance
-    from vqcast.durable.files import read_regular, write_atomic
     from vqcast.pages import blocks
     from vqcast.pages import cards as pages
 

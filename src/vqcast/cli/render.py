@@ -17,17 +17,18 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    Progress,
     SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.progress import Progress as Bars
+from rich.table import Table as Drawn
 
 from vqcast.documents import jsontext
 from vqcast.errors import VqcastError
+from vqcast.families import Progress, Table, Watch
 
 _PIPED_WIDTH = 200
 """Columns of a table that no terminal bounds."""
@@ -74,7 +75,7 @@ def refusal(error: VqcastError) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
     """A table on standard output; the first column is text, the others align right."""
-    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    drawn = Drawn(title=title or None, title_justify="left", box=None, pad_edge=False)
     for index, name in enumerate(columns):
         drawn.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
@@ -87,6 +88,12 @@ def markdown(text: str) -> None:
     out.print(Markdown(text))
 
 
+def tables(drawn: Sequence[Table]) -> None:
+    """Tables on standard output, one below the other."""
+    for each in drawn:
+        table(each.columns, each.rows, title=each.title)
+
+
 def figure(value: object) -> str:
     """A table cell: floats with four decimals, None as a dash."""
     if value is None:
@@ -94,8 +101,8 @@ def figure(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def _bar(*extra: Any) -> Progress:
-    return Progress(
+def _bar(*extra: Any) -> Bars:
+    return Bars(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
@@ -112,7 +119,7 @@ def _bar(*extra: Any) -> Progress:
 def spinner(label: str) -> Iterator[Callable[[str], None]]:
     """Work whose length is not known; call with what is done now. Drawn on a terminal only."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+    with Bars(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
         task = progress.add_task(label, total=None)
         yield lambda now: progress.update(task, description=escape(now))
 
@@ -139,20 +146,12 @@ def weighted_bar(label: str, total: float) -> Iterator[Callable[[float, str], No
 
 
 @contextmanager
-def training_bar(label: str) -> Iterator[Callable[[Any], None]]:
-    """A bar that follows `vqcast.regressor.job.Progress` values."""
-    columns = TextColumn("epoch {task.fields[epochs]} of {task.fields[of]}, {task.fields[models]}")
-    with _bar(columns) as progress:
-        task = progress.add_task(label, total=1.0, epochs=0, of=0, models="")
+def watching(label: str) -> Iterator[Watch]:
+    """A bar that follows a long step, and its remarks on standard error."""
+    with _bar(TextColumn("{task.fields[now]}")) as progress:
+        task = progress.add_task(label, total=1.0, now="")
 
-        def update(state: Any) -> None:
-            progress.update(
-                task,
-                completed=state.epochs_done,
-                total=state.epochs,
-                epochs=state.epochs_done,
-                of=state.epochs,
-                models=f"{state.models_done}/{state.models} networks",
-            )
+        def update(state: Progress) -> None:
+            progress.update(task, completed=state.done, total=state.total, now=escape(state.now))
 
-        yield update
+        yield Watch(note=note, progress=update)

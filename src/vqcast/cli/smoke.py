@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vqcast import extras
-from vqcast.cli import gate, render, train
-from vqcast.corpus.table import load
+from vqcast.cli import render
 from vqcast.errors import RegistryError
-from vqcast.evidence.gate import HOLD
-from vqcast.families import ENSEMBLE, Recipe
+from vqcast.families import DEFAULT, Corpora, Training
+from vqcast.serve.load import load
+from vqcast.workflow import steps
 
 _EPOCHS = 100
 
@@ -38,35 +37,27 @@ def smoke(
 
 def _chain(folder: Path) -> None:
     from vqcast.corpus import synthetic
-    from vqcast.evidence import folder as evidence
-    from vqcast.registry import law
-    from vqcast.registry.promote import fit_and_package, install
-    from vqcast.serve.load import load as load_model
 
-    corpus_path = folder / "synthetic.jsonl"
-    synthetic.write(corpus_path)
-    corpus = load(corpus_path)
+    path, run_dir, registry = folder / "synthetic.jsonl", folder / "run", folder / "registry"
+    synthetic.write(path)
+    given = Corpora([path])
+    corpus = given.one(DEFAULT)
     render.say(f"corpus: {len(corpus)} synthetic rows, {len(corpus.sources)} sources")
-    recipe = replace(Recipe(), epochs=_EPOCHS)
-    run_dir = folder / "run"
-    reports = train.run(corpus, ENSEMBLE, run_dir, seeds=ENSEMBLE.seeds, recipe=recipe)
-    train.show(reports)
-    verdict = gate.run(run_dir, write=True)
-    if verdict.verdict != HOLD:
+    with render.watching(f"training {DEFAULT}") as watch:
+        trained = steps.train(DEFAULT, given, run_dir, asked=Training(epochs=_EPOCHS), watch=watch)
+    render.tables(trained.tables)
+    if steps.gate(run_dir).promotes:
         raise RegistryError("a synthetic corpus was promoted: the gate is broken")
-    render.say(f"verdict: {verdict.verdict}, as it must be")
-    made, worst = fit_and_package(corpus, verdict, evidence.read(run_dir), smoke=True)
-    registry = folder / "registry"
-    install(registry, made, {})
-    problems = law.verify(registry)
+    render.say("verdict: HOLD, as it must be")
+    done = steps.promote(run_dir, given, registry, scaffold=True)
+    problems = steps.verify(registry).violations
     if problems:
         raise RegistryError(f"the scaffold breaks the law: {'; '.join(problems)}")
-    render.say(f"registry: {len(made.rows)} rows, all smoke: true, law kept")
-    predictor = load_model(ENSEMBLE.id, registry, allow_smoke=True)
+    render.say(f"registry: {len(done.rows)} rows, all smoke: true, law kept; {done.checked}")
+    predictor = load(DEFAULT, registry, allow_smoke=True)
     predicted = predictor.predict(corpus.features[:8], encoder="libx264", cq=28)
     render.say(
-        f"load: {predictor.size} networks answer through ONNX Runtime; "
-        f"export differs by at most {worst:.1e}; a smoke score means nothing "
-        f"({predicted.pooled_mean:.1f})"
+        f"load: {predictor.size} networks answer through ONNX Runtime; a smoke score means "
+        f"nothing ({predicted.pooled_mean:.1f})"
     )
     render.say("smoke: the chain holds")

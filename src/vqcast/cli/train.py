@@ -1,20 +1,28 @@
-"""``vqcast train``: leave-one-source-out evidence, one file a seed."""
+"""``vqcast train``: evidence of what a model is worth, made on data held out."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from vqcast import extras
-from vqcast.cli import forecast, options, render
-from vqcast.corpus.table import Corpus, load
-from vqcast.documents.evidence import LosoReport
-from vqcast.errors import InputError
-from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE
-from vqcast.families import FORECASTER, Family, Recipe, family
+from vqcast.cli import options, render
+from vqcast.families import Corpora, Training, family
+from vqcast.workflow import steps
+
+Epochs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Epochs of each fit. Default: the recipe's 200.", show_default=False),
+]
+HoldOut = Annotated[
+    str | None,
+    typer.Option(
+        help="What a fold holds out: src, or group for sources that share content. Default: src.",
+        show_default=False,
+    ),
+]
 
 
 def train(
@@ -22,11 +30,8 @@ def train(
     out_dir: options.OutDir,
     model: options.ModelId = options.DEFAULT_MODEL,
     seeds: Annotated[str, typer.Option(help="Seeds to train. Default: all of the family.")] = "",
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each fit.")] = Recipe().epochs,
-    hold_out: Annotated[
-        str,
-        typer.Option(help="What a fold holds out: src, or group for sources that share content."),
-    ] = "src",
+    epochs: Epochs = None,
+    hold_out: HoldOut = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="One epoch, marked so that no gate accepts it.")
     ] = False,
@@ -41,141 +46,28 @@ def train(
     forecaster reads several corpora, and writes its table and evidence.
     """
     extras.require("train")
-    if model == FORECASTER:
-        forecast.refuse_given(
-            {
-                "--seeds": bool(seeds),
-                "--epochs": epochs != Recipe().epochs,
-                "--hold-out": hold_out != "src",
-                "--dry-run": dry_run,
-            }
-        )
-        forecast.train(corpus, out_dir, json=json)
-        return
-    chosen = family(model)
-    loaded = load(options.one(corpus, model))
-    reports = run(
-        loaded,
-        chosen,
-        out_dir,
-        seeds=options.integers(seeds, "--seeds") if seeds else chosen.seeds,
-        recipe=replace(Recipe(), epochs=1 if dry_run else epochs),
+    given = Corpora(corpus)
+    asked = Training(
+        seeds=options.integers(seeds, "--seeds") if seeds else None,
+        epochs=epochs,
         hold_out=hold_out,
         dry_run=dry_run,
-        workers=workers,
     )
+    with render.watching(f"training {model}") as watch:
+        trained = steps.train(model, given, out_dir, asked=asked, workers=workers, watch=watch)
     if json:
-        from vqcast.documents import to_dict
-
-        render.print_json([to_dict(report) for report in reports.values()])
+        render.print_json(msgspec.to_builtins(trained.evidence))
     else:
-        show(reports)
-    if chosen.is_ensemble or dry_run:
+        render.tables(trained.tables)
+    if dry_run or not family(model).exported_by_training:
         render.note(f"evidence in {out_dir}; next: vqcast gate {out_dir}")
         return
-    _judge_and_export(loaded, chosen, out_dir, workers=workers)
-
-
-def _judge_and_export(
-    corpus: Corpus, chosen: Family, out_dir: Path, *, workers: int | None
-) -> None:
-    """A single model's verdict and files, at training time."""
-    from vqcast.cli import gate
-    from vqcast.evidence.gate import PROMOTE
-    from vqcast.registry.promote import EXPORT_FOLDER, export
-
-    verdict = gate.run(out_dir, write=True)
-    with render.training_bar(f"fitting {chosen.id} on every row") as update:
-        export(out_dir, corpus, workers=workers, on_progress=update)
-    render.note(
-        f"{verdict.verdict}: {chosen.id} exported into {out_dir / EXPORT_FOLDER}; "
-        "vqcast promote installs it"
-    )
-    if verdict.verdict != PROMOTE:
+    with render.watching(f"fitting {model} on every row") as watch:
+        judged = steps.export(out_dir, given, workers=workers, watch=watch)
+    folder = out_dir / steps.EXPORT_FOLDER
+    if not judged.promotes:
+        render.note(f"HOLD: {model} in {folder} is a scaffold, which nothing may score with")
+        render.note(judged.recommendation)
         raise typer.Exit(1)
-
-
-def run(
-    corpus: Corpus,
-    chosen: Family,
-    out_dir: Path,
-    *,
-    seeds: tuple[int, ...],
-    recipe: Recipe,
-    hold_out: str = "src",
-    dry_run: bool = False,
-    workers: int | None = None,
-) -> dict[int, LosoReport]:
-    """Cross-validate with a progress bar and a log file a seed."""
-    from vqcast.durable.files import write_atomic
-    from vqcast.regressor.crossvalidate import Run, crossvalidate
-    from vqcast.regressor.dataset import trainable
-
-    foreign = [seed for seed in seeds if seed not in chosen.seeds]
-    if foreign or not seeds:
-        raise InputError(
-            f"{chosen.id} has no seed {', '.join(map(str, foreign)) or 'given'}",
-            hint=f"its seeds: {', '.join(map(str, chosen.seeds))}",
-        )
-    data = trainable(corpus, chosen)
-    for encoder, rows in data.excluded.items():
-        render.note(f"left out: {rows} rows of {encoder}, which has no slot in {chosen.id}")
-    smoke_note = SMOKE_NOTE if corpus.synthetic else None
-
-    def log(report: LosoReport) -> None:
-        write_atomic(out_dir / f"train_seed{report.seed}.log", log_text(report).encode())
-
-    with render.training_bar(f"training {chosen.id}") as update:
-        reports = crossvalidate(
-            Run(data, chosen, recipe, hold_out, DRY_RUN_NOTE if dry_run else smoke_note),
-            out_dir,
-            seeds=seeds,
-            workers=workers,
-            on_progress=update,
-            on_seed=log,
-        )
-    if chosen.is_ensemble and not dry_run and not corpus.synthetic:
-        _measure_intervals(corpus, chosen, out_dir)
-    return reports
-
-
-def _measure_intervals(corpus: Corpus, chosen: Family, out_dir: Path) -> None:
-    """Calibrate and measure coverage, once every seed's evidence is there."""
-    from vqcast.evidence import folder as evidence
-    from vqcast.regressor import intervals
-
-    if not all((out_dir / evidence.loso_name(seed)).exists() for seed in chosen.seeds):
-        return
-    if intervals.write(out_dir, corpus, chosen) is None:
-        render.note("intervals: too few content groups to claim a coverage; spread only")
-
-
-def log_text(report: LosoReport) -> str:
-    """One seed's folds as lines a person reads."""
-    lines = [f"{report.model} seed {report.seed} on {report.corpus} ({report.corpus_sha256})"]
-    lines += [
-        f"{fold.held_out}: n {fold.n_val}, PLCC {render.figure(fold.plcc)}, "
-        f"SROCC {render.figure(fold.srocc)}, RMSE {render.figure(fold.rmse)}"
-        for fold in report.folds
-    ]
-    lines.append(f"mean PLCC {render.figure(report.mean_plcc)}, {report.wall_time_s:.1f} s")
-    return "\n".join(lines) + "\n"
-
-
-def show(reports: dict[int, LosoReport]) -> None:
-    """The seeds' means as a table."""
-    render.table(
-        ("seed", "folds", "mean PLCC", "min PLCC", "mean SROCC", "mean RMSE", "by group: PLCC"),
-        [
-            (
-                report.seed,
-                report.n_folds,
-                report.mean_plcc,
-                report.min_plcc,
-                report.mean_srocc,
-                report.mean_rmse,
-                report.groups.mean_plcc if report.groups else None,
-            )
-            for report in reports.values()
-        ],
-    )
+    render.note(f"PROMOTE: {model} is in {folder}; to install it:")
+    render.note(options.promotion(out_dir, corpus, None))

@@ -145,12 +145,17 @@ class VerdictCorpus(Document, frozen=True, kw_only=True):
     n_sources: int | None
 
 
-class Verdict(Document, frozen=True, kw_only=True):
-    """``PROMOTE.json`` or ``HOLD.json`` (CONTRACTS §5)."""
+class AnyVerdict(Document, frozen=True, kw_only=True):
+    """What every family's ``PROMOTE.json`` or ``HOLD.json`` begins with."""
 
     schema_version: int
     verdict: str
     generated_at_utc: str
+
+
+class Verdict(AnyVerdict, frozen=True, kw_only=True):
+    """The verdict on leave-one-source-out evidence (CONTRACTS §5)."""
+
     loso_dir: str
     seeds: list[int]
     gate: GateReport

@@ -1,17 +1,12 @@
-"""The forecast family's own documents: its table, evidence, verdict and registry."""
+"""The forecast family's own documents: its table, evidence and verdict."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
-
-from vqcast.documents.base import Document, Omitting
-from vqcast.documents.registry import RowId, Sha256
-
-TableName = Annotated[
-    str, msgspec.Meta(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$))[^\\:\x00]+\.json$(?!\n)", max_length=255)
-]
+from vqcast.documents.base import Document
+from vqcast.documents.evidence import AnyVerdict
+from vqcast.documents.registry import RowId
 
 
 class CorpusPin(Document, frozen=True, kw_only=True):
@@ -180,7 +175,7 @@ class ForecastGate(Document, frozen=True, kw_only=True):
     failing: list[str]
 
 
-class ForecastVerdict(Document, frozen=True, kw_only=True):
+class ForecastVerdict(AnyVerdict, frozen=True, kw_only=True):
     """``PROMOTE.json`` or ``HOLD.json`` of a forecast run folder."""
 
     schema_version: Literal[1] = 1
@@ -192,31 +187,3 @@ class ForecastVerdict(Document, frozen=True, kw_only=True):
     evidence: dict[str, str]
     """File name -> sha256 of the table and of the evidence."""
     recommendation: str
-
-
-class ForecastRow(Omitting, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One forecaster of a forecast registry. No other keys are allowed."""
-
-    id: RowId
-    kind: Literal["forecast"]
-    table: TableName
-    sha256: Sha256
-    smoke: bool | None = None
-    notes: Annotated[str, msgspec.Meta(max_length=512)] | None = None
-    description: Annotated[str, msgspec.Meta(max_length=256)] | None = None
-    license: str | None = None
-    license_url: str | None = None
-    sigstore_bundle: str | None = None
-
-    @property
-    def is_smoke(self) -> bool:
-        """Whether the row is a scaffold that nothing may forecast with."""
-        return bool(self.smoke)
-
-
-class ForecastRegistry(Document, frozen=True, kw_only=True):
-    """``registry.json`` of a forecast registry: the rows, sorted by id."""
-
-    schema: str = msgspec.field(name="$schema", default="./registry.schema.json")
-    schema_version: Literal[1] = 1
-    models: list[ForecastRow]

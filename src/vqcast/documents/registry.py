@@ -8,6 +8,10 @@ import msgspec
 
 from vqcast.documents.base import Document, Omitting
 
+LICENSE = "BSD-2-Clause-Patent"
+LICENSE_URL = "https://spdx.org/licenses/BSD-2-Clause-Patent.html"
+"""Of the models that this project promotes."""
+
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 RowId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$(?!\n)", max_length=64)]
 OnnxName = Annotated[
@@ -15,6 +19,11 @@ OnnxName = Annotated[
 ]
 SigstoreName = Annotated[
     str, msgspec.Meta(pattern=r"^[^/].*\.sigstore\.json$(?!\n)", max_length=255)
+]
+
+
+TableName = Annotated[
+    str, msgspec.Meta(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$))[^\\:\x00]+\.json$(?!\n)", max_length=255)
 ]
 
 
@@ -42,6 +51,11 @@ class Row(Omitting, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Whether the row is a scaffold that nothing may score with."""
         return bool(self.smoke)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The model's file, then its sidecar: the same stem with ``.json``."""
+        return self.onnx, self.onnx.removesuffix(".onnx") + ".json"
+
 
 class Registry(Document, frozen=True, kw_only=True):
     """``registry.json``: the rows, sorted by id."""
@@ -49,6 +63,45 @@ class Registry(Document, frozen=True, kw_only=True):
     schema: str = msgspec.field(name="$schema", default="./registry.schema.json")
     schema_version: Literal[1] = 1
     models: list[Row]
+
+
+class ForecastRow(Omitting, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One forecaster of a forecast registry. No other keys are allowed."""
+
+    id: RowId
+    kind: Literal["forecast"]
+    table: TableName
+    sha256: Sha256
+    smoke: bool | None = None
+    notes: Annotated[str, msgspec.Meta(max_length=512)] | None = None
+    description: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    license: str | None = None
+    license_url: str | None = None
+    sigstore_bundle: str | None = None
+
+    @property
+    def is_smoke(self) -> bool:
+        """Whether the row is a scaffold that nothing may forecast with."""
+        return bool(self.smoke)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The model's only file."""
+        return (self.table,)
+
+
+class ForecastRegistry(Document, frozen=True, kw_only=True):
+    """``registry.json`` of a forecast registry: the rows, sorted by id."""
+
+    schema: str = msgspec.field(name="$schema", default="./registry.schema.json")
+    schema_version: Literal[1] = 1
+    models: list[ForecastRow]
+
+
+AnyRow = Row | ForecastRow
+AnyRegistry = Registry | ForecastRegistry
+ROW_KINDS: dict[str, type[AnyRegistry]] = {"forecast": ForecastRegistry}
+"""The registry document of rows of a kind; of all other kinds it is `Registry`."""
 
 
 class StatusEntry(Document, frozen=True, kw_only=True):

@@ -14,22 +14,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from vqcast import documents
-from vqcast.documents.evidence import IntervalReport, LosoReport, Verdict
-from vqcast.documents.forecast import ForecastVerdict
+from vqcast.documents.evidence import AnyVerdict, IntervalReport, LosoReport, Verdict
 from vqcast.durable.files import read_regular, remove, sha256_bytes, write_atomic
 from vqcast.errors import EvidenceError
 from vqcast.evidence.gate import HOLD, PROMOTE
 
-AnyVerdict = TypeVar("AnyVerdict", Verdict, ForecastVerdict)
+V = TypeVar("V", bound=AnyVerdict)
 
 INTERVALS_NAME = "intervals.json"
 _TRAIN_HINT = "vqcast train --help"
 _LOSO_NAME = re.compile(r"loso_seed\d+\.json")
 
 
-def prefix(ensemble_id: str) -> str:
-    """Where an ensemble's evidence lies in a registry."""
-    return f"evidence/{ensemble_id}/"
+def prefix(model_id: str) -> str:
+    """Where a model's evidence lies in a registry."""
+    return f"evidence/{model_id}/"
 
 
 def loso_name(seed: int) -> str:
@@ -57,6 +56,11 @@ class Evidence:
         return {
             name: sha256_bytes(data) for name, data in self.files.items() if name.endswith(".json")
         }
+
+    @property
+    def all_digests(self) -> dict[str, str]:
+        """sha256 of every piece of evidence, predictions included."""
+        return {name: sha256_bytes(data) for name, data in sorted(self.files.items())}
 
     @property
     def prediction_digests(self) -> dict[str, str]:
@@ -109,6 +113,13 @@ def _predictions(files: Mapping[str, bytes], report: LosoReport, where: str) -> 
     return files[name]
 
 
+def in_registry(files: Mapping[str, bytes], model_id: str, *, where: str = "") -> Evidence:
+    """A model's evidence among a registry's files. Raises EvidenceError as ``parse`` does."""
+    start = prefix(model_id)
+    mine = {name.removeprefix(start): files[name] for name in files if name.startswith(start)}
+    return parse(mine, where=where + start.rstrip("/"))
+
+
 def read(folder: Path) -> Evidence:
     """Every seed's evidence in ``folder``. Raises EvidenceError as ``parse`` does."""
     if not folder.is_dir():
@@ -130,7 +141,7 @@ def verdict_path(folder: Path, verdict: str) -> Path:
     return folder / f"{verdict}.json"
 
 
-def write_verdict(folder: Path, verdict: Verdict | ForecastVerdict) -> Path:
+def write_verdict(folder: Path, verdict: AnyVerdict) -> Path:
     """Write the verdict and remove the other kind; never are both there for long.
 
     The old kind goes first: a kill in between leaves no verdict, which
@@ -151,7 +162,7 @@ def read_verdict(folder: Path) -> tuple[Verdict, bytes]:
     return read_verdict_as(Verdict, folder)
 
 
-def read_verdict_as(kind: type[AnyVerdict], folder: Path) -> tuple[AnyVerdict, bytes]:
+def read_verdict_as(kind: type[V], folder: Path) -> tuple[V, bytes]:
     """`read_verdict` of a run folder whose verdicts are of another ``kind``."""
     found = [path for word in (PROMOTE, HOLD) if (path := verdict_path(folder, word)).exists()]
     if not found:

@@ -21,9 +21,8 @@ from vqcast.documents.evidence import (
     VerdictCorpus,
 )
 from vqcast.errors import EvidenceError
-from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE, n_rows_of
+from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE, Judged
 from vqcast.evidence.metrics import mean_or_none
-from vqcast.families import Family
 
 MEAN_PLCC_MIN = 0.95
 PLCC_SPREAD_MAX = 0.005
@@ -71,17 +70,17 @@ def gate(per_seed_plccs: Mapping[int, float | None]) -> GateReport:
     )
 
 
-def check_evidence(reports: Mapping[int, LosoReport], family: Family) -> None:
+def check_evidence(reports: Mapping[int, LosoReport], model: Judged) -> None:
     """Raise EvidenceError unless the reports can be judged together.
 
-    They must be of ``family``, of every seed it has, of one corpus and one
+    They must be of ``model``, of every seed it has, of one corpus and one
     recipe, each mean that of its folds, and none a dry run.
     """
-    absent = [seed for seed in family.seeds if seed not in reports]
+    absent = [seed for seed in model.seeds if seed not in reports]
     if absent:
         raise EvidenceError(
-            f"no evidence for seed {', '.join(map(str, absent))} of {family.id}",
-            hint=f"vqcast train --model {family.id} --seeds {','.join(map(str, absent))} "
+            f"no evidence for seed {', '.join(map(str, absent))} of {model.id}",
+            hint=f"vqcast train --model {model.id} --seeds {','.join(map(str, absent))} "
             "--corpus FILE --out-dir DIR",
         )
     for seed, report in sorted(reports.items()):
@@ -93,17 +92,17 @@ def check_evidence(reports: Mapping[int, LosoReport], family: Family) -> None:
                 f"{name}: is a dry run, which no gate accepts",
                 hint="train again without --dry-run",
             )
-        if report.model not in ("", family.id):
-            raise EvidenceError(f"{name}: is of model {report.model}, not {family.id}")
+        if report.model not in ("", model.id):
+            raise EvidenceError(f"{name}: is of model {report.model}, not {model.id}")
         folds_mean = mean_or_none([fold.plcc for fold in report.folds])
         if not _same(report.mean_plcc, folds_mean):
             raise EvidenceError(
                 f"{name}: its mean_plcc is {report.mean_plcc}, its folds' mean is {folds_mean}",
                 hint="train that seed again",
             )
-        if report.num_codecs != family.num_codecs:
+        if report.num_codecs != model.num_codecs:
             raise EvidenceError(
-                f"{name}: has {report.num_codecs} codec columns, not {family.num_codecs}"
+                f"{name}: has {report.num_codecs} codec columns, not {model.num_codecs}"
             )
     for field in ("corpus_sha256", "epochs", "batch_size", "lr", "weight_decay", "hold_out"):
         values = {getattr(report, field) for report in reports.values()}
@@ -157,18 +156,18 @@ def gate_intervals(report: IntervalReport) -> IntervalGate:
 def judge(
     reports: Mapping[int, LosoReport],
     evidence: Mapping[str, str],
-    family: Family,
+    model: Judged,
     *,
     generated_at_utc: str,
     intervals: IntervalReport | None = None,
 ) -> Verdict:
-    """The verdict on a family's evidence; ``evidence`` maps each file name to its sha256.
+    """The verdict on a model's evidence; ``evidence`` maps each file name to its sha256.
 
     With ``intervals`` the ensemble claims coverage, and that claim must pass too.
     Smoke evidence is judged like any other and held all the same. Raises
     EvidenceError where ``check_evidence`` does.
     """
-    check_evidence(reports, family)
+    check_evidence(reports, model)
     report = gate({seed: loso.mean_plcc for seed, loso in reports.items()})
     any_loso = reports[min(reports)]
     smoke = any(loso.note == SMOKE_NOTE for loso in reports.values())
@@ -191,13 +190,19 @@ def judge(
             n_rows=n_rows_of(reports),
             n_sources=any_loso.n_folds if any_loso.hold_out == "src" else None,
         ),
-        recommendation=_recommend(report, reports, claim, smoke=smoke, family=family),
+        recommendation=_recommend(report, reports, claim, smoke=smoke, model=model),
         adr="ADR-0309",
         parent_adr="ADR-0303",
-        model=family.id,
+        model=model.id,
         evidence=dict(sorted(evidence.items())),
         intervals=claim,
     )
+
+
+def n_rows_of(reports: Mapping[int, LosoReport]) -> int | None:
+    """Rows of the corpus behind the evidence: every row is held out once."""
+    counts = {sum(fold.n_val for fold in report.folds) for report in reports.values()}
+    return counts.pop() if len(counts) == 1 else None
 
 
 def _recommend(
@@ -206,7 +211,7 @@ def _recommend(
     claim: IntervalGate | None,
     *,
     smoke: bool,
-    family: Family,
+    model: Judged,
 ) -> str:
     if smoke:
         return (
@@ -216,7 +221,7 @@ def _recommend(
     if report.passed:
         return (
             "All parts of the gate hold: flip seeds smoke->false with "
-            f"`vqcast promote` for {family.id}; it fits and installs all of them together."
+            f"`vqcast promote` for {model.id}; it fits and installs all of them together."
         )
     parts = []
     undefined = sorted({fold for loso in reports.values() for fold in loso.nan_folds})
@@ -252,3 +257,41 @@ def _worst(reports: Mapping[int, LosoReport], count: int = 3) -> list[str]:
                 totals.setdefault(fold.held_out, []).append(fold.plcc)
     ranked = sorted(totals, key=lambda name: sum(totals[name]) / len(totals[name]))
     return ranked[:count]
+
+
+def verdict_problems(
+    verdict: Verdict,
+    reports: Mapping[int, LosoReport],
+    evidence: Mapping[str, str],
+    model: Judged,
+    corpus_sha256: str,
+    *,
+    intervals: IntervalReport | None = None,
+) -> list[str]:
+    """Why ``verdict`` does not follow from the evidence on that corpus; empty where it does.
+
+    Raises EvidenceError where the evidence can't be judged together.
+    """
+    problems = []
+    if verdict.model != model.id:
+        problems.append(f"the verdict is on {verdict.model or 'no model'}, not on {model.id}")
+    if verdict.corpus.sha256 != corpus_sha256:
+        problems.append("the verdict is on another corpus")
+    for seed, report in sorted(reports.items()):
+        if report.corpus_sha256 != corpus_sha256:
+            problems.append(f"the evidence of seed {seed} is of another corpus")
+        if report.note == DRY_RUN_NOTE or (report.note and verdict.verdict == PROMOTE):
+            problems.append(f"the evidence of seed {seed} is a {report.note} run")
+    if verdict.evidence != evidence:
+        problems.append("the evidence differs from the digests that the verdict pins")
+    again = judge(
+        reports, evidence, model,
+        generated_at_utc=verdict.generated_at_utc, intervals=intervals,
+    )  # fmt: skip
+    if (again.gate, again.verdict, again.intervals) != (
+        verdict.gate,
+        verdict.verdict,
+        verdict.intervals,
+    ):
+        problems.append("the gate, computed again from the evidence, disagrees with the verdict")
+    return problems

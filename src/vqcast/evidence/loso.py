@@ -3,17 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.documents.evidence import FoldReport, GroupReport, LosoReport, Predictions, SliceReport
 from vqcast.evidence.metrics import mean_or_none, plcc, rmse, srocc, std_or_none
-from vqcast.families import Family, Recipe
 
 Array = NDArray[np.float64]
 DRY_RUN_NOTE = "dry-run"
 SMOKE_NOTE = "smoke"
+
+
+class Judged(Protocol):
+    """What the evidence says of the model that it is of."""
+
+    @property
+    def id(self) -> str:
+        """The model's id."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed that must be there."""
+
+    @property
+    def num_codecs(self) -> int:
+        """Columns of its codec block."""
+
+    @property
+    def vocabulary_version(self) -> int | None:
+        """Of its encoder vocabulary, None where it reads no encoder."""
+
+
+class Recipe(Protocol):
+    """What the evidence says of the training (CONTRACTS §4)."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of each fit."""
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a step."""
+
+    @property
+    def lr(self) -> float:
+        """Learning rate."""
+
+    @property
+    def weight_decay(self) -> float:
+        """L2 in the gradient."""
 
 
 def fold_report(held_out: str, n_train: int, predicted: Array, measured: Array) -> FoldReport:
@@ -56,7 +96,7 @@ def group_report(folds: Sequence[FoldReport]) -> GroupReport:
 
 def loso_report(
     *,
-    family: Family,
+    model: Judged,
     recipe: Recipe,
     seed: int,
     corpus: str,
@@ -89,11 +129,11 @@ def loso_report(
         batch_size=recipe.batch_size,
         lr=recipe.lr,
         weight_decay=recipe.weight_decay,
-        num_codecs=family.num_codecs,
-        encoder_vocab_version=family.vocabulary_version,
+        num_codecs=model.num_codecs,
+        encoder_vocab_version=model.vocabulary_version,
         wall_time_s=wall_time_s,
         corpus_sha256=corpus_sha256,
-        model=family.id,
+        model=model.id,
         hold_out=hold_out,
         nan_folds=[fold.held_out for fold in folds if fold.plcc is None or fold.srocc is None],
         encoders=list(encoders),
@@ -102,9 +142,3 @@ def loso_report(
         rows_excluded=dict(rows_excluded or {}),
         note=note,
     )
-
-
-def n_rows_of(reports: Mapping[int, LosoReport]) -> int | None:
-    """Rows of the corpus behind the evidence: every row is held out once."""
-    counts = {sum(fold.n_val for fold in report.folds) for report in reports.values()}
-    return counts.pop() if len(counts) == 1 else None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from vqcast.corpus.table import Corpus, load
+from vqcast.corpus.table import Corpus
 from vqcast.documents.forecast import CorpusPin, LibraryCurve
 from vqcast.errors import CorpusError
 from vqcast.forecast.latent import METRICS, POOLS, pool, side_channels, to_latent
@@ -45,17 +44,16 @@ class MeasuredCurve:
     """Means of canonical-6, ``[qualities, 6]``."""
 
 
-def read(paths: Sequence[Path]) -> tuple[list[MeasuredCurve], list[CorpusPin]]:
+def read(corpora: Sequence[Corpus]) -> tuple[list[MeasuredCurve], list[CorpusPin]]:
     """Every curve of the corpora, each cell once, and what was read.
 
     Raises CorpusError for a corpus without sizes, or where no curve is left.
     """
     found: dict[str, tuple[CorpusPin, pl.DataFrame]] = {}
-    for path in paths:
-        corpus = load(path)
+    for corpus in corpora:
         if corpus.synthetic:
-            raise CorpusError(f"{path}: is synthetic, no forecaster is made from it")
-        pin = CorpusPin(path=path.name, sha256=corpus.sha256, n_rows=len(corpus))
+            raise CorpusError(f"{corpus.path}: is synthetic, no forecaster is made from it")
+        pin = CorpusPin(path=corpus.path.name, sha256=corpus.sha256, n_rows=len(corpus))
         found[corpus.sha256] = (pin, _cells(corpus))
     # By digest, so that the order in which corpora are named changes nothing.
     pins, frames = zip(*(found[digest] for digest in sorted(found)), strict=True)
@@ -67,8 +65,9 @@ def read(paths: Sequence[Path]) -> tuple[list[MeasuredCurve], list[CorpusPin]]:
         if len(part) >= MIN_QUALITIES:
             curves.append(_curve(part))
     if not curves:
+        named = ", ".join(str(each.path) for each in corpora)
         raise CorpusError(
-            f"{', '.join(map(str, paths))}: no source has {MIN_QUALITIES} qualities of one encoder",
+            f"{named}: no source has {MIN_QUALITIES} qualities of one encoder",
             hint="measure more qualities: vqcast corpus build --help",
         )
     return curves, list(pins)

@@ -24,12 +24,12 @@ from vqcast.documents.forecast import (
     ForecastTable,
 )
 from vqcast.errors import CorpusError
-from vqcast.families import FORECASTER
 from vqcast.forecast.curves import DENSE_QUALITIES, MeasuredCurve, axes_of, curves_on_nodes
 from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.latent import CHANNELS, TOP, to_latent
 from vqcast.forecast.prior import MIN_CURVES
 from vqcast.forecast.rivals import FLOOR_RIDGES, gaussian_floor, straight_lines
+from vqcast.forecast.table import FORECASTER_ID
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def empty_table(
     plain = [[NormalDist().inv_cdf((1 + level) / 2) for level in LEVELS]] * len(POSITIONS)
     measures = sorted({name for curve in curves for name in curve.score})
     return ForecastTable(
-        id=FORECASTER,
+        id=FORECASTER_ID,
         recipe=recipe,
         top=TOP,
         channels=list(CHANNELS),

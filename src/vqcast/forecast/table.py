@@ -8,21 +8,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from vqcast import documents
-from vqcast.documents.forecast import ForecastRegistry, ForecastRow, ForecastTable
+from vqcast.documents.forecast import ForecastTable
+from vqcast.documents.registry import ForecastRow
 from vqcast.errors import ModelRefused, RegistryError
-from vqcast.families import FORECASTER
 from vqcast.forecast.latent import CHANNELS, TOP
 from vqcast.serve.folder import packaged_registry, read_registry
 from vqcast.serve.guard import check_digest
 from vqcast.serve.signature import opened
 from vqcast.serve.trust import Trust
 
+FORECASTER_ID = "crf_forecast_v1"
 FOLDER = "forecast"
-_MAKE = f"vqcast pipeline --model {FORECASTER} --help"
+_MAKE = f"vqcast pipeline --model {FORECASTER_ID} --help"
 
 
 def load_table(
-    registry: Path | None, model_id: str = FORECASTER, *, trust: Trust | None = None
+    registry: Path | None, model_id: str = FORECASTER_ID, *, trust: Trust | None = None
 ) -> tuple[ForecastTable, ForecastRow]:
     """The table of a promoted forecaster, and its registry row.
 
@@ -33,10 +34,9 @@ def load_table(
     """
     root = packaged_registry(FOLDER) if registry is None else registry
     folder = opened(root, trust)
-    found = read_registry(folder.files)
-    rows = found.models if isinstance(found, ForecastRegistry) else []
-    row = next((row for row in rows if row.id == model_id), None)
-    if row is None:
+    rows = {row.id: row for row in read_registry(folder.files).models}
+    row = rows.get(model_id)
+    if not isinstance(row, ForecastRow):
         raise RegistryError(f"{root}: holds no CRF forecaster {model_id}", hint=_MAKE)
     if row.is_smoke:
         raise ModelRefused(f"{row.id}: is a scaffold, nothing may forecast with it", hint=_MAKE)

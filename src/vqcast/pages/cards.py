@@ -16,23 +16,21 @@ from vqcast.documents.base import Document
 from vqcast.documents.evidence import LosoReport
 from vqcast.documents.forecast import (
     ForecastEvidence,
-    ForecastRegistry,
-    ForecastRow,
     ForecastVerdict,
 )
 from vqcast.documents.model import TrainingRecipe
 from vqcast.documents.provenance import CorpusProvenance
-from vqcast.documents.registry import Registry
+from vqcast.documents.registry import ForecastRegistry, ForecastRow, Registry
 from vqcast.errors import EvidenceError, InputError
 from vqcast.evidence.coverage import standard_error
 from vqcast.evidence.metrics import mean_or_none
-from vqcast.families import Recipe
-from vqcast.forecast import law as forecast_law
+from vqcast.forecast.family import FORECASTER
 from vqcast.forecast.judge import MEASURE
 from vqcast.forecast.table import read_table
 from vqcast.pages import template
 from vqcast.pages.subject import Subject, subjects_in
-from vqcast.registry import law
+from vqcast.regressor import standing
+from vqcast.regressor.spec import Recipe
 from vqcast.serve.folder import read_registry
 
 Facts = dict[str, Any]
@@ -127,8 +125,8 @@ def _network(
     ids = [*(family.member_id(seed) for seed in family.seeds), family.mean_id]
     by_id = {row.id: row for row in registry.models}
     rows = [by_id[name] for name in ids if name in by_id]
-    sidecar = law.read_network_sidecar(rows[0], files)
-    sha256 = law.corpus_sha256(sidecar)
+    sidecar = standing.read_network_sidecar(rows[0], family, files)
+    sha256 = standing.corpus_sha256(sidecar)
     lift = beside.lift
     return {
         "id": family.id,
@@ -137,7 +135,7 @@ def _network(
         "rows": rows,
         "sidecar": sidecar,
         "smoke": any(row.is_smoke for row in rows),
-        "cq_range": law.cq_range(sidecar),
+        "cq_range": standing.cq_range(sidecar),
         "provenance": next(iter(beside.of([sha256])), None),
         "lift": lift if lift is not None and sha256 in lift.corpora else None,
         "published": PUBLISHED.get(family.id) if _is_published(sidecar.training_recipe) else None,
@@ -167,7 +165,7 @@ def _figures(reports: Sequence[LosoReport]) -> dict[str, float | None]:
 
 
 def _forecast(row: ForecastRow, files: Mapping[str, bytes], beside: Beside) -> Facts:
-    names = forecast_law.verdict_name(row.id), forecast_law.evidence_name(row.id)
+    names = FORECASTER.verdict_name, FORECASTER.evidence_path
     for name in names:
         if name not in files:
             raise EvidenceError(f"{row.id}: has no {name}")

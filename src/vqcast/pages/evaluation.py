@@ -9,7 +9,7 @@ from vqcast.evidence.methods import CONFORMAL
 from vqcast.interval import Calibration, largest_level, needed_groups
 from vqcast.pages import template
 from vqcast.pages.subject import NOUNS
-from vqcast.regressor.evaluate import Judged
+from vqcast.workflow.evaluate import Evaluated
 
 METHODS = {
     "conformal": "ensemble, conformal (ours)",
@@ -24,7 +24,7 @@ Slices = dict[tuple[str, str], dict[float, Coverage]]
 """(name, target) -> level -> what was covered."""
 
 
-def evaluation(judged: Judged, *, corpus: str, command: str) -> str:
+def evaluation(judged: Evaluated, *, corpus: str, command: str) -> str:
     """Everything a reader needs to judge the intervals, n in every table.
 
     ``corpus`` is the file's name, ``command`` what writes the page again.

@@ -76,8 +76,7 @@ def held_out(subject: Subject, corpus: Corpus) -> HeldOut | None:
     row's content group, clipped to 0..100 and not corrected.
     """
     # A report without a corpus does without the training extra.
-    from vqcast.regressor.dataset import trainable
-    from vqcast.regressor.evaluate import out_of_fold
+    from vqcast.regressor.dataset import out_of_fold, trainable
 
     if any(report.corpus_sha256 != corpus.sha256 for report in subject.reports):
         return None

@@ -14,8 +14,7 @@ from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.metrics import mean_or_none
-from vqcast.families import ENSEMBLE, FAMILIES, Family, family
-from vqcast.registry import law
+from vqcast.regressor.spec import ENSEMBLE, SPECS, Spec, spec_of
 from vqcast.serve.folder import REGISTRY_NAME, Folder
 from vqcast.vocab import slot_of
 
@@ -90,7 +89,7 @@ class Claim:
 class Subject:
     """One model family's verdict and the evidence that it pins."""
 
-    model: Family
+    model: Spec
     verdict: Verdict
     found: evidence.Evidence
     pieces: dict[str, Piece]
@@ -227,8 +226,8 @@ def subjects_in(files: Mapping[str, bytes], *, where: Path) -> list[Subject]:
     registry = documents.decode(Registry, files[REGISTRY_NAME], where=REGISTRY_NAME)
     ids = {row.id for row in registry.models}
     subjects = []
-    for model in FAMILIES.values():
-        name, prefix = law.verdict_name(model.id), evidence.prefix(model.id)
+    for model in SPECS.values():
+        name, prefix = model.verdict_name, evidence.prefix(model.id)
         if name not in files or not all(model.member_id(seed) in ids for seed in model.seeds):
             continue
         verdict = documents.decode(Verdict, files[name], where=f"{where}/{name}")
@@ -258,7 +257,7 @@ def _subject(
             hint=f"vqcast gate{again or ' --help'}",
         )
     return Subject(
-        model=family(verdict.model or ENSEMBLE.id),
+        model=spec_of(verdict.model or ENSEMBLE.id),
         verdict=verdict,
         found=found,
         pieces={key: _piece(below + key, data, where) for key, data in files.items()},

@@ -13,13 +13,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 
 from vqcast import documents
 from vqcast.documents import jsontext
-from vqcast.documents.forecast import ForecastRegistry, ForecastRow
-from vqcast.documents.registry import Registry, Row, Status, StatusEntry
+from vqcast.documents.registry import (
+    ROW_KINDS,
+    AnyRegistry,
+    AnyRow,
+    Registry,
+    Status,
+    StatusEntry,
+)
 from vqcast.durable.files import sha256_bytes
 from vqcast.durable.folder import remove_folder, replace_folder
 from vqcast.durable.lock import locked
@@ -30,8 +37,6 @@ from vqcast.serve.folder import (
     REGISTRY_NAME,
     SIGNATURE_NAME,
     STATUS_NAME,
-    AnyRegistry,
-    AnyRow,
     Folder,
     read_registry,
 )
@@ -42,11 +47,11 @@ _WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class Content:
     """A registry's content: its rows, and every file that is not made by sealing."""
 
     rows: dict[str, AnyRow]
-    """Networks or forecasters: one registry never holds both."""
+    """Of one shape: networks and tables never stand in one registry."""
     files: dict[str, bytes]
 
 
@@ -64,7 +69,7 @@ def registry_schema(kind: type[AnyRegistry] = Registry) -> dict[str, object]:
 def sealed(rows: Sequence[AnyRow], files: Mapping[str, bytes]) -> dict[str, bytes]:
     """``files`` with the registry, its schema and the checksums of everything; unsigned.
 
-    Raises RegistryError for networks and forecasters together.
+    Raises RegistryError for rows of several shapes.
     """
     made_here = (CHECKSUMS_NAME, SIGNATURE_NAME)
     whole = {name: data for name, data in files.items() if name not in made_here}
@@ -75,14 +80,14 @@ def sealed(rows: Sequence[AnyRow], files: Mapping[str, bytes]) -> dict[str, byte
 
 
 def _registry_of(rows: Sequence[AnyRow]) -> AnyRegistry:
-    networks = [row for row in rows if isinstance(row, Row)]
-    forecasters = [row for row in rows if isinstance(row, ForecastRow)]
-    if networks and forecasters:
+    kinds = {ROW_KINDS.get(row.kind, Registry) for row in rows} or {Registry}
+    if len(kinds) > 1:
         raise RegistryError(
             "a registry holds networks or CRF forecasters, not both",
             hint="promote the forecaster into a folder of its own, such as model/forecast",
         )
-    return ForecastRegistry(models=forecasters) if forecasters else Registry(models=networks)
+    kind: Any = kinds.pop()
+    return cast(AnyRegistry, kind(models=list(rows)))
 
 
 @contextmanager
@@ -96,7 +101,7 @@ def held(registry: Path, what: str) -> Iterator[Path]:
         yield registry
 
 
-def change(registry: Path, edit: Callable[[State], State]) -> int:
+def change(registry: Path, edit: Callable[[Content], Content]) -> int:
     """Replace a registry's content by ``edit`` of it, in one step; return its number of files.
 
     A missing or empty folder is an empty registry. Raises RegistryError where
@@ -107,7 +112,7 @@ def change(registry: Path, edit: Callable[[State], State]) -> int:
         folder = None if empty else Folder(root)
         if folder is not None:
             folder.require_whole()
-        before = State(
+        before = Content(
             {row.id: row for row in read_registry(folder.files).models} if folder else {},
             dict(folder.files) if folder else {},
         )
@@ -130,20 +135,20 @@ def mark(registry: Path, model_id: str, entry: StatusEntry | None) -> None:
     Raises RegistryError for a model that is not there.
     """
 
-    def edit(state: State) -> State:
+    def edit(before: Content) -> Content:
         named = [model_id] + ([entry.superseded_by] if entry and entry.superseded_by else [])
-        known = set(state.rows) | _ensembles(state.files)
+        known = set(before.rows) | _ensembles(before.files)
         absent = [name for name in named if name not in known]
         if absent:
             raise RegistryError(
                 f"{registry}: has no model {', '.join(absent)}",
                 hint=f"it has: {', '.join(sorted(known)) or 'none'}",
             )
-        models = dict(read_status(state.files).models)
+        models = dict(read_status(before.files).models)
         models.pop(model_id, None)
         if entry is not None:
             models[model_id] = entry
-        return State(state.rows, with_status(state.files, models))
+        return Content(before.rows, with_status(before.files, models))
 
     change(registry, edit)
 

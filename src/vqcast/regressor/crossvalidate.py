@@ -28,9 +28,9 @@ from vqcast.durable.lock import locked
 from vqcast.errors import CorpusError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence import loso
-from vqcast.families import Family, Recipe
 from vqcast.regressor.dataset import Trainable, columns_of, multi_source_groups
-from vqcast.regressor.engine import Columns, Fit, Fitted, Progress, train
+from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
+from vqcast.regressor.spec import Recipe, Spec
 
 FOLDS_FOLDER = ".folds"
 _GROUP_LABEL = "group:"
@@ -56,7 +56,7 @@ class Run:
     """Everything that a seed's evidence is a function of, but for the seed."""
 
     data: Trainable
-    family: Family
+    spec: Spec
     recipe: Recipe
     hold_out: str = "src"
     note: str | None = None
@@ -86,7 +86,7 @@ def crossvalidate(
     *,
     seeds: Sequence[int],
     workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
     on_seed: Callable[[LosoReport], None] | None = None,
 ) -> dict[int, LosoReport]:
     """Write each seed's evidence to ``out_dir`` and return the reports.
@@ -108,7 +108,7 @@ def crossvalidate(
         todo = [seed for seed in seeds if seed not in finished]
         if not todo:
             return finished
-        columns = columns_of(run.corpus, run.family)
+        columns = columns_of(run.corpus, run.spec)
         pending = _Pending(run, out_dir, columns, todo)
         for report in pending.complete_seeds():
             finished[report.seed] = report
@@ -140,7 +140,7 @@ def _finished_seeds(run: Run, out_dir: Path, seeds: Sequence[int]) -> dict[int, 
         if report.note is not None:
             continue
         theirs = (report.corpus_sha256, report.model, report.hold_out, *_recipe_of(report))
-        ours = (run.corpus.sha256, run.family.id, run.hold_out, *_recipe_of(run.recipe))
+        ours = (run.corpus.sha256, run.spec.id, run.hold_out, *_recipe_of(run.recipe))
         if (report.seed, *theirs) != (seed, *ours):
             raise EvidenceError(
                 f"{path}: is evidence of another run (seed, corpus, model, hold-out or recipe)",
@@ -192,7 +192,7 @@ class _Pending:
 
     def _checkpoint(self, seed: int, label: str) -> Path:
         run = self._run
-        identity = [run.corpus.sha256, run.family.id, dataclasses.astuple(run.recipe), seed, label]
+        identity = [run.corpus.sha256, run.spec.id, dataclasses.astuple(run.recipe), seed, label]
         name = sha256_bytes(jsontext.dump_line(identity))[:32]
         return self._out_dir / FOLDS_FOLDER / f"seed{seed}-{name}.f32"
 
@@ -259,7 +259,7 @@ class _Pending:
         judged = np.where(np.isnan(by_group), by_source, by_group)
         table = _parquet(run.data, by_source, judged)
         report = loso.loso_report(
-            family=run.family,
+            model=run.spec,
             recipe=run.recipe,
             seed=seed,
             corpus=run.corpus.path.name,

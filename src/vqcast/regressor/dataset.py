@@ -1,26 +1,26 @@
-"""From a checked corpus to a family's training columns, with the coverage of its slots."""
+"""A corpus as a family's training columns, and its out-of-fold predictions beside it."""
 
 from __future__ import annotations
 
+import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from vqcast.corpus.table import Corpus
-from vqcast.errors import CorpusError
-from vqcast.families import Family
-from vqcast.regressor.engine import Columns
+from vqcast.errors import CorpusError, EvidenceError
+from vqcast.evidence import folder as evidence
+from vqcast.evidence.conformal import Array, Codes, OutOfFold
+from vqcast.evidence.gate import check_evidence
+from vqcast.regressor.job import Columns
+from vqcast.regressor.spec import SlotRows, Spec
 from vqcast.vocab import UNKNOWN, codec_block, slot_of, varied_encoders
 
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """Training rows per vocabulary slot, and who trained the ``unknown`` slot."""
-
-    slot_rows: dict[str, int]
-    unknown_encoders: dict[str, int]
+HELD_OUT_COLUMN = "vmaf_hold_out_group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Trainable:
     """Rows left out per encoder: the vocabulary has no slot for them."""
 
 
-def trainable(corpus: Corpus, family: Family) -> Trainable:
+def trainable(corpus: Corpus, spec: Spec) -> Trainable:
     """Leave out rows whose encoder has no slot in a vocabulary without ``unknown``.
 
     Raises CorpusError where no row is left.
     """
-    slots = family.vocabulary
+    slots = spec.vocabulary
     if not slots or UNKNOWN in slots:
         return Trainable(corpus, np.arange(len(corpus)), len(corpus), {})
     counts = corpus.counts("encoder")
@@ -49,7 +49,7 @@ def trainable(corpus: Corpus, family: Family) -> Trainable:
     kept = np.array([encoder in slots for encoder in encoders])[encoder_of_row]
     if not kept.any():
         raise CorpusError(
-            f"{family.id} has no slot for any of its encoders",
+            f"{spec.id} has no slot for any of its encoders",
             path=corpus.path,
             hint=f"its vocabulary: {', '.join(slots)}",
         )
@@ -58,17 +58,17 @@ def trainable(corpus: Corpus, family: Family) -> Trainable:
     return Trainable(corpus.take(rows), rows, len(corpus), dict(sorted(excluded.items())))
 
 
-def columns_of(corpus: Corpus, family: Family) -> Columns:
-    """The corpus as float32 columns for ``family``; units are sources, sorted by name.
+def columns_of(corpus: Corpus, spec: Spec) -> Columns:
+    """The corpus as float32 columns for ``spec``; units are sources, sorted by name.
 
     Raises UnknownEncoderError for an encoder that the vocabulary can't hold.
     """
-    if family.vocabulary:
+    if spec.vocabulary:
         settings, setting_of_row = corpus.settings()
         encoders, presets, cqs = zip(*settings, strict=True)
         varied = varied_encoders(zip(encoders, presets, strict=True))
         block = codec_block(
-            encoders, presets, cqs, family.vocabulary, corpus.cq_min, corpus.cq_max, varied
+            encoders, presets, cqs, spec.vocabulary, corpus.cq_min, corpus.cq_max, varied
         )[setting_of_row]
     else:
         block = np.zeros((len(corpus), 0), dtype=np.float32)
@@ -87,9 +87,9 @@ def source_codes(corpus: Corpus) -> NDArray[np.int32]:
     return np.array([code[name] for name in names], dtype=np.int32)[codes]
 
 
-def coverage_of(corpus: Corpus, family: Family) -> Coverage:
+def slot_rows_of(corpus: Corpus, spec: Spec) -> SlotRows:
     """Count the corpus's rows per slot of the family's vocabulary."""
-    slots = family.vocabulary
+    slots = spec.vocabulary
     slot_rows = dict.fromkeys(slots, 0)
     unknown: Counter[str] = Counter()
     for encoder, rows in sorted(corpus.counts("encoder").items()):
@@ -99,7 +99,7 @@ def coverage_of(corpus: Corpus, family: Family) -> Coverage:
         slot_rows[slot] += rows
         if slot == UNKNOWN and encoder != UNKNOWN:
             unknown[encoder] += rows
-    return Coverage(slot_rows=slot_rows, unknown_encoders=dict(unknown))
+    return SlotRows(slot_rows=slot_rows, unknown_encoders=dict(unknown))
 
 
 def multi_source_groups(corpus: Corpus) -> dict[str, list[str]]:
@@ -108,3 +108,54 @@ def multi_source_groups(corpus: Corpus) -> dict[str, list[str]]:
     for src, group in sorted(corpus.group_of().items()):
         members.setdefault(group, []).append(src)
     return {group: names for group, names in members.items() if len(names) > 1}
+
+
+def codes_of(names: Sequence[object]) -> Codes:
+    """Codes 0..n-1 of the names, sorted by name, ``[rows]``."""
+    order = {name: code for code, name in enumerate(sorted(set(names), key=str))}
+    return np.fromiter((order[name] for name in names), dtype=np.int64, count=len(names))
+
+
+def out_of_fold(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> OutOfFold:
+    """Every seed's out-of-group predictions beside the corpus's rows that it was trained on.
+
+    Raises EvidenceError where a seed or its predictions are absent, or are of
+    another corpus.
+    """
+    check_evidence(found.reports, spec)
+    data = trainable(corpus, spec)
+    members = []
+    for seed in spec.seeds:
+        report = found.reports[seed]
+        if report.corpus_sha256 != corpus.sha256:
+            raise EvidenceError(
+                f"{evidence.loso_name(seed)}: is of another corpus than {corpus.path}"
+            )
+        if report.predictions is None:
+            raise EvidenceError(
+                f"{evidence.loso_name(seed)}: keeps no out-of-fold predictions",
+                hint="train that seed again",
+            )
+        column = _held_out(found.files[evidence.predictions_name(seed)], seed, data.file_rows)
+        members.append(column[data.rows])
+    corpus = data.corpus
+    group_of = corpus.group_of()
+    cells = list(zip(corpus.src, corpus.encoder, corpus.preset, corpus.cq.tolist(), strict=True))
+    return OutOfFold(
+        members=np.stack(members),
+        vmaf=corpus.vmaf,
+        features=corpus.features,
+        group=codes_of([group_of[src] for src in corpus.src]),
+        cell=codes_of(cells),
+    )
+
+
+def _held_out(data: bytes, seed: int, rows: int) -> Array:
+    name = evidence.predictions_name(seed)
+    try:
+        column = pl.read_parquet(io.BytesIO(data))[HELD_OUT_COLUMN].to_numpy()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise EvidenceError(f"{name}: can't be read: {error}") from error
+    if len(column) != rows:
+        raise EvidenceError(f"{name}: {len(column)} predictions for {rows} rows")
+    return column.astype(np.float64)

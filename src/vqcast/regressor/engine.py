@@ -24,11 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from vqcast.errors import InputError
-from vqcast.families import Recipe
-from vqcast.regressor.job import Clock, Columns, Fit, Fitted, Progress
+from vqcast.regressor.job import Columns, Fit, Fitted, TrainingProgress
+from vqcast.regressor.spec import Recipe
 from vqcast.regressor.trainer import Stopped, Trainer
 
-__all__ = ["Columns", "Fit", "Fitted", "Progress", "train", "usable_cores"]
+__all__ = ["Columns", "Fit", "Fitted", "TrainingProgress", "train", "usable_cores"]
 
 _REPORT_S = 0.2
 """Seconds between two calls of ``progress``."""
@@ -40,7 +40,7 @@ def train(
     recipe: Recipe,
     *,
     workers: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainingProgress], None] | None = None,
 ) -> Iterator[Fitted]:
     """Train ``fits`` and yield each as it is done, roughly in their order.
 
@@ -81,6 +81,26 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+class _Clock:
+    """Turns counts into `TrainingProgress` values."""
+
+    def __init__(self, fits: int, epochs: int) -> None:
+        self._start = time.perf_counter()
+        self._models = fits
+        self._epochs = fits * epochs
+
+    def read(self, models_done: int, epochs_done: int) -> TrainingProgress:
+        """The state now."""
+        elapsed = time.perf_counter() - self._start
+        left = self._epochs - epochs_done
+        remaining = elapsed * left / epochs_done if epochs_done else float("inf")
+        if left == 0:
+            remaining = 0.0
+        return TrainingProgress(
+            models_done, self._models, epochs_done, self._epochs, elapsed, remaining
+        )
+
+
 class _Pool:
     """Threads that take fits from a queue, in order, until it is empty."""
 
@@ -99,9 +119,9 @@ class _Pool:
             for index in range(workers)
         ]
 
-    def run(self, progress: Callable[[Progress], None] | None) -> Iterator[Fitted]:
+    def run(self, progress: Callable[[TrainingProgress], None] | None) -> Iterator[Fitted]:
         """Yield fits as they are done; stop the threads however this ends."""
-        clock = Clock(self._fits, self._recipe.epochs)
+        clock = _Clock(self._fits, self._recipe.epochs)
         done = 0
         reported = 0.0
         try:

@@ -18,29 +18,28 @@ from vqcast.evidence.conformal import OutOfFold, calibrate
 from vqcast.evidence.evaluation import figures_of, slices_of
 from vqcast.evidence.gate import NOMINAL_COVERAGE
 from vqcast.evidence.methods import conformal_method
-from vqcast.families import Family
 from vqcast.interval import largest_level
-from vqcast.regressor.dataset import trainable
-from vqcast.regressor.evaluate import out_of_fold
+from vqcast.regressor.dataset import out_of_fold, trainable
+from vqcast.regressor.spec import Spec
 
 TARGETS = ("frame", "pooled")
 
 
-def measure(found: evidence.Evidence, corpus: Corpus, model: Family) -> IntervalReport | None:
+def measure(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> IntervalReport | None:
     """Calibrate on an ensemble's out-of-fold predictions and measure its coverage.
 
     Coverage is that of groups that neither trained nor calibrated. None where
     one group left out leaves too few to support the nominal level.
     """
-    kept = trainable(corpus, model).corpus
+    kept = trainable(corpus, spec).corpus
     if largest_level(len(set(kept.group_of().values())) - 1) < NOMINAL_COVERAGE:
         return None
-    oof = out_of_fold(found, corpus, model)
+    oof = out_of_fold(found, corpus, spec)
     coverage = _coverage(oof, kept)
     if coverage is None:
         return None
     return IntervalReport(
-        model=model.id,
+        model=spec.id,
         corpus_sha256=corpus.sha256,
         nominal_coverage=NOMINAL_COVERAGE,
         calibration=calibrate(oof, evidence=found.prediction_digests),
@@ -69,13 +68,13 @@ def _coverage(oof: OutOfFold, corpus: Corpus) -> dict[str, IntervalCoverage] | N
     return coverage
 
 
-def write(run_dir: Path, corpus: Corpus, model: Family) -> IntervalReport | None:
+def write(run_dir: Path, corpus: Corpus, spec: Spec) -> IntervalReport | None:
     """Measure a run folder's intervals and keep them with its evidence.
 
     A report of an earlier run is removed where none can be made.
     """
     path = run_dir / evidence.INTERVALS_NAME
-    report = measure(evidence.read(run_dir), corpus, model)
+    report = measure(evidence.read(run_dir), corpus, spec)
     if report is None:
         remove(path)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,7 +98,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """How far a call of `train` has come."""
 
     models_done: int
@@ -134,21 +133,3 @@ def scaler(
         mean[column], std[column] = values.mean(), values.std()
     std[std < _STD_FLOOR] = 1.0
     return mean, std
-
-
-class Clock:
-    """Turns counts into `Progress` values."""
-
-    def __init__(self, fits: int, epochs: int) -> None:
-        self._start = time.perf_counter()
-        self._models = fits
-        self._epochs = fits * epochs
-
-    def read(self, models_done: int, epochs_done: int) -> Progress:
-        """The state now."""
-        elapsed = time.perf_counter() - self._start
-        left = self._epochs - epochs_done
-        remaining = elapsed * left / epochs_done if epochs_done else float("inf")
-        if left == 0:
-            remaining = 0.0
-        return Progress(models_done, self._models, epochs_done, self._epochs, elapsed, remaining)

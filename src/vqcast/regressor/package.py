@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,48 +26,27 @@ from vqcast.documents.model import (
     SidecarCorpus,
     SidecarGate,
     SingleSidecar,
-    TrainingRecipe,
     TrainingTrace,
 )
-from vqcast.documents.registry import Row
+from vqcast.documents.registry import LICENSE, LICENSE_URL, Row
 from vqcast.durable.files import sha256_bytes
 from vqcast.evidence.gate import MEAN_PLCC_MIN, PER_SEED_PLCC_MIN, PROMOTE
 from vqcast.evidence.loso import SMOKE_NOTE
-from vqcast.families import Family, Recipe
-from vqcast.regressor import fused, graph
+from vqcast.families import Package
+from vqcast.regressor import graph
+from vqcast.regressor.graph import Layers
+from vqcast.regressor.spec import Recipe, SlotRows, Spec
 from vqcast.vocab import FEATURES, codec_block_layout
 
-LICENSE = "BSD-2-Clause-Patent"
-LICENSE_URL = "https://spdx.org/licenses/BSD-2-Clause-Patent.html"
 GAUSSIAN_NOMINAL = 0.95
 
 
-class Coverage(Protocol):
-    """Training rows per vocabulary slot, and who trained the ``unknown`` slot."""
-
-    @property
-    def slot_rows(self) -> Mapping[str, int]:
-        """Slot -> rows."""
-
-    @property
-    def unknown_encoders(self) -> Mapping[str, int]:
-        """Encoder -> its rows in the slot ``unknown``."""
-
-
-class Network(Protocol):
-    """What a trained network must offer to be shipped."""
-
-    @property
-    def layers(self) -> Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Weights ``[in, out]`` and biases ``[out]`` of each layer, in order."""
-
-
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedNetwork:
     """One production fit: its seed, layers and scaler."""
 
     seed: int
-    network: Network
+    layers: Layers
     feature_mean: NDArray[np.float64]
     feature_std: NDArray[np.float64]
 
@@ -76,10 +55,10 @@ class Trained:
 class Provenance:
     """What all members of a package share."""
 
-    family: Family
+    spec: Spec
     recipe: Recipe
     corpus: SidecarCorpus
-    coverage: Coverage
+    slots: SlotRows
     verdict: Verdict
     reports: Mapping[int, LosoReport]
     smoke: bool
@@ -87,27 +66,19 @@ class Provenance:
     """The calibration that an ensemble's claim of coverage stands on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
-    """Files by name, and the registry rows that speak for them."""
-
-    files: dict[str, bytes]
-    rows: list[Row]
-
-
-def package(networks: Sequence[Trained], provenance: Provenance) -> Package:
+def package(networks: Sequence[TrainedNetwork], provenance: Provenance) -> Package:
     """Graph, sidecar and row of every network, and the manifest of an ensemble."""
-    family = provenance.family
+    spec = provenance.spec
     files: dict[str, bytes] = {}
     rows: list[Row] = []
     members: list[Member] = []
     for trained in sorted(networks, key=lambda network: network.seed):
-        member_id = family.member_id(trained.seed)
-        onnx_bytes = graph.build(trained.network.layers, family, member_id)
+        member_id = spec.member_id(trained.seed)
+        onnx_bytes = graph.build(trained.layers, spec, member_id)
         digest = sha256_bytes(onnx_bytes)
         described = (
             sidecar(trained, provenance, digest)
-            if family.is_ensemble
+            if spec.is_ensemble
             else single_sidecar(trained, provenance, digest)
         )
         files[f"{member_id}.onnx"] = onnx_bytes
@@ -116,30 +87,30 @@ def package(networks: Sequence[Trained], provenance: Provenance) -> Package:
         members.append(
             Member(id=member_id, onnx=f"{member_id}.onnx", seed=trained.seed, sha256=digest)
         )
-    if family.is_ensemble:
-        files[f"{family.id}.json"] = documents.encode(_manifest(networks[0], members, provenance))
-    if family.is_ensemble and provenance.intervals is not None:
+    if spec.is_ensemble:
+        files[f"{spec.id}.json"] = documents.encode(_manifest(networks[0], members, provenance))
+    if spec.is_ensemble and provenance.intervals is not None:
         data = mean_graph(networks, provenance)
         digest = sha256_bytes(data)
         whole = mean_sidecar(members, provenance, digest)
         files[whole.onnx] = data
-        files[f"{family.mean_id}.json"] = documents.encode(whole)
-        rows.append(_row(family.mean_id, digest, provenance))
-    return Package(files=files, rows=rows)
+        files[f"{spec.mean_id}.json"] = documents.encode(whole)
+        rows.append(_row(spec.mean_id, digest, provenance))
+    return Package(rows=rows, files=files)
 
 
-def mean_graph(networks: Sequence[Trained], provenance: Provenance) -> bytes:
+def mean_graph(networks: Sequence[TrainedNetwork], provenance: Provenance) -> bytes:
     """The whole ensemble as one graph, scaler and calibration inside."""
     assert provenance.intervals is not None
     ordered = sorted(networks, key=lambda network: network.seed)
-    return fused.build(
-        [each.network.layers for each in ordered],
+    return graph.build_ensemble(
+        [each.layers for each in ordered],
         ordered[0].feature_mean,
         ordered[0].feature_std,
         provenance.intervals.calibration,
-        provenance.coverage.slot_rows,
-        provenance.family,
-        provenance.family.mean_id,
+        provenance.slots.slot_rows,
+        provenance.spec,
+        provenance.spec.mean_id,
         provenance.intervals.nominal_coverage,
     )
 
@@ -176,61 +147,46 @@ def training_trace(report: LosoReport, *, gate_passed: bool, smoke: bool) -> Tra
     )
 
 
-def _recipe(provenance: Provenance) -> TrainingRecipe:
-    recipe = provenance.recipe
-    return TrainingRecipe(
-        in_features=len(FEATURES),
-        hidden=recipe.hidden,
-        depth=recipe.depth,
-        dropout=recipe.dropout,
-        num_codecs=provenance.family.num_codecs,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr,
-        weight_decay=recipe.weight_decay,
-    )
-
-
 def _shared(model_id: str, provenance: Provenance, digest: str) -> dict[str, Any]:
     """What every sidecar says."""
-    family = provenance.family
+    spec = provenance.spec
     return {
         "id": model_id,
         "kind": "fr",
-        "codec_aware": bool(family.vocabulary),
-        "codec_block_layout": codec_block_layout(family.vocabulary) if family.vocabulary else [],
-        "encoder_vocab": list(family.vocabulary),
-        "encoder_vocab_version": family.vocabulary_version,
+        "codec_aware": bool(spec.vocabulary),
+        "codec_block_layout": codec_block_layout(spec.vocabulary) if spec.vocabulary else [],
+        "encoder_vocab": list(spec.vocabulary),
+        "encoder_vocab_version": spec.vocabulary_version,
         "feature_order": list(FEATURES),
-        "input_names": family.input_names,
+        "input_names": spec.input_names,
         "onnx": f"{model_id}.onnx",
         "opset": graph.OPSET,
         "sha256": digest,
-        "slot_rows": dict(provenance.coverage.slot_rows),
-        "unknown_encoders": dict(provenance.coverage.unknown_encoders),
-        "parent_adrs": list(family.adrs),
+        "slot_rows": dict(provenance.slots.slot_rows),
+        "unknown_encoders": dict(provenance.slots.unknown_encoders),
+        "parent_adrs": list(spec.adrs),
     }
 
 
-def _common(trained: Trained, provenance: Provenance, digest: str) -> dict[str, Any]:
+def _common(trained: TrainedNetwork, provenance: Provenance, digest: str) -> dict[str, Any]:
     """What the sidecars of one network say, an ensemble's member or a model of its own."""
-    family = provenance.family
-    return _shared(family.member_id(trained.seed), provenance, digest) | {
+    spec = provenance.spec
+    return _shared(spec.member_id(trained.seed), provenance, digest) | {
         "seed": trained.seed,
         "feature_mean": trained.feature_mean.tolist(),
         "feature_std": trained.feature_std.tolist(),
-        "output_names": [family.output],
-        "training_recipe": _recipe(provenance),
+        "output_names": [spec.output],
+        "training_recipe": provenance.recipe.document(spec.num_codecs),
         "loso_mean_plcc": provenance.reports[trained.seed].mean_plcc,
         "notes": _notes(provenance),
     }
 
 
-def sidecar(trained: Trained, provenance: Provenance, digest: str) -> Sidecar:
+def sidecar(trained: TrainedNetwork, provenance: Provenance, digest: str) -> Sidecar:
     """The sidecar of an ensemble's member (CONTRACTS §6)."""
     verdict = provenance.verdict
     return Sidecar(
-        ensemble_id=provenance.family.id,
+        ensemble_id=provenance.spec.id,
         corpus=provenance.corpus,
         gate=gate_block(verdict.verdict, verdict.gate, trained.seed),
         **_common(trained, provenance, digest),
@@ -242,11 +198,11 @@ def mean_sidecar(members: Sequence[Member], provenance: Provenance, digest: str)
     assert provenance.intervals is not None
     verdict, level = provenance.verdict, provenance.intervals.nominal_coverage
     return MeanSidecar(
-        **_shared(provenance.family.mean_id, provenance, digest),
-        ensemble_id=provenance.family.id,
+        **_shared(provenance.spec.mean_id, provenance, digest),
+        ensemble_id=provenance.spec.id,
         feature_mean=[0.0] * len(FEATURES),
         feature_std=[1.0] * len(FEATURES),
-        output_names=list(fused.OUTPUTS),
+        output_names=list(graph.OUTPUTS),
         corpus=provenance.corpus,
         members=list(members),
         level=level,
@@ -256,7 +212,7 @@ def mean_sidecar(members: Sequence[Member], provenance: Provenance, digest: str)
     )
 
 
-def single_sidecar(trained: Trained, provenance: Provenance, digest: str) -> SingleSidecar:
+def single_sidecar(trained: TrainedNetwork, provenance: Provenance, digest: str) -> SingleSidecar:
     """The sidecar of a model that is one network (CONTRACTS §6)."""
     passed = provenance.verdict.verdict == PROMOTE
     report = provenance.reports[trained.seed]
@@ -276,14 +232,12 @@ def _notes(provenance: Provenance) -> str:
     if any(report.note == SMOKE_NOTE for report in provenance.reports.values()):
         return "Smoke scaffold: proves the load path only; no score of it means anything."
     if provenance.smoke:
-        version = provenance.family.id.removeprefix("fr_regressor_").split("_")[0]
+        version = provenance.spec.id.removeprefix("fr_regressor_").split("_")[0]
         return f"Below the gate: {version} retrain pending. Proves the load path only."
-    empty = [slot for slot, rows in provenance.coverage.slot_rows.items() if rows == 0]
+    empty = [slot for slot, rows in provenance.slots.slot_rows.items() if rows == 0]
     coverage = f" Slots without training rows: {', '.join(empty)}." if empty else ""
     aware = (
-        ": the codec block is not expected to add accuracy."
-        if provenance.family.vocabulary
-        else "."
+        ": the codec block is not expected to add accuracy." if provenance.spec.vocabulary else "."
     )
     return (
         "Predicts per-frame VMAF v0.6.1 from its own six features, of which it is a deterministic "
@@ -292,11 +246,11 @@ def _notes(provenance: Provenance) -> str:
 
 
 def _row(member_id: str, digest: str, provenance: Provenance) -> Row:
-    family = provenance.family
+    spec = provenance.spec
     if provenance.smoke:
         notes = _notes(provenance)
     else:
-        notes = f"Stands on the {provenance.verdict.verdict} verdict of {family.id}."
+        notes = f"Stands on the {provenance.verdict.verdict} verdict of {spec.id}."
     return Row(
         id=member_id,
         kind="fr",
@@ -305,7 +259,7 @@ def _row(member_id: str, digest: str, provenance: Provenance) -> Row:
         opset=graph.OPSET,
         smoke=provenance.smoke,
         notes=notes,
-        description=family.summary + (" (smoke scaffold)." if provenance.smoke else "."),
+        description=spec.summary + (" (smoke scaffold)." if provenance.smoke else "."),
         license=LICENSE,
         license_url=LICENSE_URL,
         sigstore_bundle=f"{member_id}.onnx.sigstore.json",
@@ -346,20 +300,20 @@ def evaluation_of(verdict: Verdict) -> Evaluation:
     )
 
 
-def _manifest(any_network: Trained, members: list[Member], provenance: Provenance) -> Manifest:
-    family, verdict = provenance.family, provenance.verdict
+def _manifest(network: TrainedNetwork, members: list[Member], provenance: Provenance) -> Manifest:
+    spec, verdict = provenance.spec, provenance.verdict
     return Manifest(
-        id=family.id,
+        id=spec.id,
         kind="fr_ensemble",
         ensemble_size=len(members),
         members=members,
         feature_order=list(FEATURES),
-        feature_mean=any_network.feature_mean.tolist(),
-        feature_std=any_network.feature_std.tolist(),
-        encoder_vocab=list(family.vocabulary),
-        encoder_vocab_version=family.vocabulary_version,
-        codec_vocab=list(family.vocabulary),
-        codec_vocab_version=family.vocabulary_version,
+        feature_mean=network.feature_mean.tolist(),
+        feature_std=network.feature_std.tolist(),
+        encoder_vocab=list(spec.vocabulary),
+        encoder_vocab_version=spec.vocabulary_version,
+        codec_vocab=list(spec.vocabulary),
+        codec_vocab_version=spec.vocabulary_version,
         confidence=confidence_of(provenance.intervals),
         eval=evaluation_of(verdict),
         smoke=provenance.smoke,

@@ -7,9 +7,9 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.families import Recipe
 from vqcast.regressor import kernel, net, streams
 from vqcast.regressor.job import Columns, Fit, Fitted, scaler, training_rows
+from vqcast.regressor.spec import Recipe
 
 _CHUNK_STEPS = 512
 """Steps between two looks at the stop flag: about 10 ms."""

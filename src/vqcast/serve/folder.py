@@ -15,14 +15,10 @@ from pathlib import Path
 
 from vqcast import documents
 from vqcast.documents import jsontext
-from vqcast.documents.forecast import ForecastRegistry, ForecastRow
 from vqcast.documents.reading import ModelInfo
-from vqcast.documents.registry import Registry, Row
+from vqcast.documents.registry import ROW_KINDS, AnyRegistry, Registry, Row
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.errors import DocumentError, InputError, RegistryError
-
-AnyRow = Row | ForecastRow
-AnyRegistry = Registry | ForecastRegistry
 
 REGISTRY_NAME = "registry.json"
 CHECKSUMS_NAME = "checksums.json"
@@ -42,17 +38,18 @@ def packaged_registry(name: str = "tiny") -> Path:
 
 
 def read_registry(files: Mapping[str, bytes]) -> AnyRegistry:
-    """``registry.json``: of forecasters where a row is one, else of networks.
+    """``registry.json``, read as the document of its rows' kind.
 
-    Raises DocumentError where it is neither, or mixes the two.
+    Raises DocumentError where it is none, or mixes rows of several shapes.
     """
     data = files[REGISTRY_NAME]
     value = jsontext.parse(data, where=REGISTRY_NAME)
     rows = value.get("models") if isinstance(value, dict) else None
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and row.get("kind") == "forecast":
-            return documents.decode(ForecastRegistry, data, where=REGISTRY_NAME)
-    return documents.decode(Registry, data, where=REGISTRY_NAME)
+    kinds = (
+        [row.get("kind") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    )
+    found = [ROW_KINDS[kind] for kind in kinds if isinstance(kind, str) and kind in ROW_KINDS]
+    return documents.decode(found[0] if found else Registry, data, where=REGISTRY_NAME)
 
 
 class Folder:
@@ -167,7 +164,7 @@ class Folder:
     def registry(self) -> Registry:
         """The parsed ``registry.json``. Raises RegistryError where it is of forecasters."""
         found = read_registry(self.files)
-        if isinstance(found, ForecastRegistry):
+        if not isinstance(found, Registry):
             raise RegistryError(
                 "is a registry of CRF forecasters, it holds no network",
                 path=self.root,
@@ -205,4 +202,4 @@ def _is_text(name: str) -> bool:
 
 def sidecar_name(row: Row) -> str:
     """File name of a row's sidecar: the ONNX file's stem with ``.json``."""
-    return row.onnx.removesuffix(".onnx") + ".json"
+    return row.files[1]

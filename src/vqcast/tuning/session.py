@@ -16,7 +16,8 @@ from typing import Any
 
 import platformdirs
 
-from vqcast.documents.forecast import ForecastRow, ForecastTable
+from vqcast.documents.forecast import ForecastTable
+from vqcast.documents.registry import ForecastRow
 from vqcast.documents.tune import (
     Basis,
     CurvePoint,

@@ -1,1 +1,1 @@
-"""The typed workflow: build, train, judge, promote."""
+"""The work of vqcast as typed functions: `vqcast.workflow.steps`, `vqcast.workflow.evaluate`."""

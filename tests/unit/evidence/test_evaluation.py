@@ -22,7 +22,7 @@ from vqcast.evidence.evaluation import (
 )
 from vqcast.evidence.methods import conformal_method, gaussian_method, left_out, single_method
 from vqcast.pages.evaluation import evaluation
-from vqcast.regressor.evaluate import Judged, Shipped
+from vqcast.workflow.evaluate import Evaluated, Shipped
 
 
 def make_oof(groups: int = 12, cells: int = 3, frames: int = 6, *, seed: int = 2) -> OutOfFold:
@@ -192,7 +192,7 @@ def test_members_figures_are_averaged() -> None:
 
 def page_of(judged: Evaluation, oof: OutOfFold) -> str:
     shipped = Shipped(n_rows=216, rmse_mean=1.0, rmse_centre=0.5)
-    found = Judged("an_ensemble", "0" * 64, fit(oof), judged, shipped)
+    found = Evaluated("an_ensemble", "0" * 64, fit(oof), judged, shipped)
     return evaluation(found, corpus="c.jsonl", command="vqcast evaluate")
 
 

@@ -15,7 +15,7 @@ from vqcast.errors import DocumentError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import judge
 from vqcast.evidence.loso import loso_report
-from vqcast.families import ENSEMBLE, Recipe
+from vqcast.regressor.spec import ENSEMBLE, Recipe
 
 TABLE = b"PAR1 stands for any bytes PAR1"
 
@@ -24,7 +24,7 @@ def report(seed: int, *, plcc: float = 0.99, predictions: bool = True) -> LosoRe
     fold = FoldReport(held_out="clip", n_train=9, n_val=9, plcc=plcc, srocc=plcc, rmse=1.0)
     pinned = Predictions(path=evidence.predictions_name(seed), sha256=sha256_bytes(TABLE), n_rows=9)
     return loso_report(
-        family=ENSEMBLE, recipe=Recipe(), seed=seed, corpus="c.jsonl", corpus_sha256="0" * 64,
+        model=ENSEMBLE, recipe=Recipe(), seed=seed, corpus="c.jsonl", corpus_sha256="0" * 64,
         folds=[fold], wall_time_s=1.0, hold_out="src", predictions=pinned if predictions else None,
     )  # fmt: skip
 

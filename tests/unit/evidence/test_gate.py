@@ -15,7 +15,7 @@ from vqcast.documents.evidence import FoldReport, LosoReport, Verdict
 from vqcast.errors import EvidenceError
 from vqcast.evidence import gate as law
 from vqcast.evidence.loso import loso_report
-from vqcast.families import ENSEMBLE, Recipe
+from vqcast.regressor.spec import ENSEMBLE, Recipe
 
 # CONTRACTS §5, published.
 PUBLISHED = {
@@ -49,7 +49,7 @@ def evidence(plccs: dict[int, float | None], **changes: object) -> dict[int, Los
             for name in ("clip_a", "clip_b")
         ]
         made = loso_report(
-            family=ENSEMBLE, recipe=Recipe(), seed=seed, corpus="c.jsonl", corpus_sha256=SHA,
+            model=ENSEMBLE, recipe=Recipe(), seed=seed, corpus="c.jsonl", corpus_sha256=SHA,
             folds=folds, wall_time_s=1.0, hold_out="src",
         )  # fmt: skip
         reports[seed] = msgspec.structs.replace(made, **changes)

@@ -7,8 +7,8 @@ import pytest
 
 from vqcast import documents
 from vqcast.documents.evidence import FoldReport, LosoReport
-from vqcast.evidence import loso
-from vqcast.families import ENSEMBLE, Recipe
+from vqcast.evidence import gate, loso
+from vqcast.regressor.spec import ENSEMBLE, Recipe
 
 CONTRACT_KEYS = {
     *("seed", "corpus", "n_folds", "folds", "mean_plcc", "std_plcc", "min_plcc", "max_plcc"),
@@ -24,7 +24,7 @@ def fold(name: str, plcc: float | None, rmse: float = 1.0) -> FoldReport:
 def report(*folds: FoldReport, **changes: object) -> LosoReport:
     fields = {"corpus": "c.jsonl", "corpus_sha256": "0" * 64, "wall_time_s": 1.0} | changes
     return loso.loso_report(
-        family=ENSEMBLE, recipe=Recipe(), seed=0, folds=folds, hold_out="src", **fields
+        model=ENSEMBLE, recipe=Recipe(), seed=0, folds=folds, hold_out="src", **fields
     )
 
 
@@ -76,5 +76,5 @@ def test_slices_are_sorted_and_hold_their_own_rows_only() -> None:
 
 def test_rows_are_counted_where_the_seeds_agree() -> None:
     one, two = report(fold("a", 0.9)), report(fold("a", 0.9), fold("b", 0.9))
-    assert loso.n_rows_of({0: one, 1: one}) == 10
-    assert loso.n_rows_of({0: one, 1: two}) is None
+    assert gate.n_rows_of({0: one, 1: one}) == 10
+    assert gate.n_rows_of({0: one, 1: two}) is None

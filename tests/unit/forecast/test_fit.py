@@ -11,6 +11,7 @@ import pytest
 from forecast_kit import small_rows
 from scipy.interpolate import PchipInterpolator
 
+from vqcast.corpus.table import load
 from vqcast.documents.forecast import ForecastRecipe
 from vqcast.errors import CorpusError
 from vqcast.forecast import curves
@@ -51,9 +52,9 @@ def test_the_order_of_corpora_and_cells_twice_change_nothing(
 ) -> None:
     half = len(rows) // 2
     first, second = write(tmp_path / "a", rows[: half + 500]), write(tmp_path / "b", rows[half:])
-    whole, _ = curves.read([write(tmp_path / "c", rows)])
-    once, pins = curves.read([first, second])
-    again, same_pins = curves.read([second, first])
+    whole, _ = curves.read([load(write(tmp_path / "c", rows))])
+    once, pins = curves.read([load(first), load(second)])
+    again, same_pins = curves.read([load(second), load(first)])
     assert pins == same_pins
     assert len(once) == len(again) == len(whole) == 44
     for one, two in zip(once, again, strict=True):
@@ -63,7 +64,7 @@ def test_the_order_of_corpora_and_cells_twice_change_nothing(
 
 
 def test_a_curve_is_its_cells_pooled(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    found, _ = curves.read([write(tmp_path / "a", rows)])
+    found, _ = curves.read([load(write(tmp_path / "a", rows))])
     one = found[0]
     cell = [
         row
@@ -82,13 +83,17 @@ def test_corpora_that_make_no_forecaster_are_refused(
 ) -> None:
     sizeless = [{k: v for k, v in row.items() if k != "enc_bytes"} for row in rows[:500]]
     with pytest.raises(CorpusError, match="enc_bytes"):
-        curves.read([write(tmp_path / "a", sizeless)])
+        curves.read([load(write(tmp_path / "a", sizeless))])
     with pytest.raises(CorpusError, match="qualities"):
-        curves.read([write(tmp_path / "b", [row for row in rows if row["cq"] < 20])])
+        curves.read([load(write(tmp_path / "b", [row for row in rows if row["cq"] < 20]))])
     with pytest.raises(CorpusError, match="synthetic"):
-        curves.read([write(tmp_path / "c", [row | {"synthetic": True} for row in rows[:500]])])
+        curves.read(
+            [load(write(tmp_path / "c", [row | {"synthetic": True} for row in rows[:500]]))]
+        )
     groups = sorted({row["group"] for row in rows})[:9]
-    found, pins = curves.read([write(tmp_path / "d", [r for r in rows if r["group"] in groups])])
+    found, pins = curves.read(
+        [load(write(tmp_path / "d", [r for r in rows if r["group"] in groups]))]
+    )
     with pytest.raises(CorpusError, match="9 content groups"):
         learn.empty_table(found, pins, ForecastRecipe())
 
@@ -158,7 +163,7 @@ def test_widths_cover_new_groups_as_often_as_they_say() -> None:
 
 def test_a_held_out_group_never_sees_itself(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     """What is said of a group must not move when that group's other curves are replaced."""
-    found, pins = curves.read([write(tmp_path / "a", rows)])
+    found, pins = curves.read([load(write(tmp_path / "a", rows))])
     held = found[0]
     part = [each for each in found if each.encoder == held.encoder]
     changed = [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from forecast_kit import ForecastHouse
 
+from vqcast.corpus.table import load
 from vqcast.documents.forecast import ForecastRecipe, ForecastTable
 from vqcast.errors import InputError
 from vqcast.forecast import curves
@@ -20,7 +21,7 @@ GRID = np.arange(15.0, 43.0)
 
 @cache
 def measured(corpus: Path) -> tuple[list[curves.MeasuredCurve], ForecastTable]:
-    found, pins = curves.read([corpus])
+    found, pins = curves.read([load(corpus)])
     return found, empty_table(found, pins, ForecastRecipe())
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from vqcast.corpus.table import Corpus, load
-from vqcast.families import ENSEMBLE
 from vqcast.pages import ink
 from vqcast.pages.heldout import HeldOut, held_out
 from vqcast.pages.subject import read_registry
+from vqcast.regressor.spec import ENSEMBLE
 
 ROOT = Path(__file__).parents[3]
 REGISTRY = ROOT / "model" / "tiny"

@@ -19,13 +19,13 @@ from vqcast import documents
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents.provenance import CorpusProvenance
 from vqcast.errors import InputError
-from vqcast.families import ENSEMBLE
 from vqcast.pages.cards import Beside, LiftAnswer, card_lines, card_pages
 from vqcast.pages.datasheet import datasheet
 from vqcast.pages.report import Content, report
 from vqcast.pages.subject import read_registry
-from vqcast.registry.promote import promote
+from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve.folder import Folder
+from vqcast.workflow.steps import promote
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
@@ -146,7 +146,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> House:
     path = write_corpus(folder / "c.jsonl", rows(encoders=HARDWARE))
     house = House(path, folder / "run", folder / "registry")
     assert evidence_run(path, house.run_dir) == "PROMOTE"
-    promote(house.run_dir, house.corpus, house.registry)
+    promote(house.run_dir, [house.corpus_path], house.registry)
     return house
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from vqcast.cli.gate import run as apply_gate
 from vqcast.corpus.table import Corpus
 from vqcast.pages import accuracy_charts, curves
 from vqcast.pages.curves import Curves, curves_of
@@ -19,6 +18,7 @@ from vqcast.pages.points import Point
 from vqcast.pages.report import Content, report
 from vqcast.pages.subject import Piece, read_registry, read_run
 from vqcast.pages.tunings import read_tunings
+from vqcast.workflow.steps import gate
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +142,7 @@ def test_a_hold_says_so_and_names_what_fails(run_dir: Path) -> None:
         fold["plcc"] -= 0.06
     loso["mean_plcc"] -= 0.06
     path.write_text(json.dumps(loso))
-    assert apply_gate(run_dir, write=True).verdict == "HOLD"
+    assert not gate(run_dir).promotes
     text = report(Content("t", [read_run(run_dir)]))
     check(text)
     assert '<span class="pill fail">HOLD</span>' in text
@@ -157,7 +157,7 @@ def test_an_undefined_metric_is_a_dash_and_fails(run_dir: Path) -> None:
     loso["folds"][0]["plcc"] = loso["mean_plcc"] = None
     loso["nan_folds"] = [loso["folds"][0]["held_out"]]
     path.write_text(json.dumps(loso))
-    assert apply_gate(run_dir, write=True).verdict == "HOLD"
+    assert not gate(run_dir).promotes
     text = report(Content("t", [read_run(run_dir)]))
     check(text)
     assert '<div class="big">-</div>' in text and "undefined" in text
@@ -169,7 +169,7 @@ def test_names_are_text_and_nothing_else(run_dir: Path, name: str) -> None:
         loso = json.loads(path.read_bytes())
         loso["folds"][0]["held_out"] = loso["encoders"][0]["name"] = name
         path.write_text(json.dumps(loso))
-    apply_gate(run_dir, write=True)
+    gate(run_dir)
     cells = [
         Point(name, name, name, 20.0, 9, 90.0, 3.0),
         Point(name, name, name, 30.0, 9, 80.0, 2.0),

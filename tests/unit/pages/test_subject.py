@@ -12,14 +12,14 @@ import pytest
 from vqcast.corpus.table import Corpus
 from vqcast.durable.files import sha256_file
 from vqcast.errors import EvidenceError, RegistryError
-from vqcast.families import ENSEMBLE, FAMILIES
 from vqcast.pages.heldout import HeldOut, error_bins, even_rows, held_out
 from vqcast.pages.subject import read_registry, read_run
+from vqcast.regressor.spec import ENSEMBLE, SPECS
 
 
 def test_a_registry_gives_every_model_with_a_verdict_the_ensemble_first(registry: Path) -> None:
     subjects = read_registry(registry)
-    assert [subject.model.id for subject in subjects] == list(FAMILIES)
+    assert [subject.model.id for subject in subjects] == list(SPECS)
     for subject in subjects:
         for piece in subject.pieces.values():
             assert sha256_file(piece.path) == piece.sha256

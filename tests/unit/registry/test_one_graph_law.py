@@ -19,9 +19,9 @@ from vqcast.documents import jsontext
 from vqcast.documents.model import Manifest
 from vqcast.documents.registry import StatusEntry
 from vqcast.durable.files import sha256_bytes
-from vqcast.families import ENSEMBLE
 from vqcast.registry import law
 from vqcast.registry.seal import mark, rollback
+from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve.folder import CHECKSUMS_NAME, Folder
 
 SHIPPED = Path(__file__).parents[3] / "model" / "tiny"

@@ -30,14 +30,13 @@ from registry_kit import (
 
 import vqcast
 from vqcast.corpus import synthetic
-from vqcast.corpus.table import load
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError, GateHeld, InputError, ModelRefused, VqcastError
-from vqcast.families import ENSEMBLE
+from vqcast.families import Package
 from vqcast.registry import law
-from vqcast.registry.promote import install, promote
-from vqcast.registry.rebuild import rebuild
-from vqcast.regressor.package import Package
+from vqcast.registry.promote import install
+from vqcast.regressor.spec import ENSEMBLE
+from vqcast.workflow.steps import promote, rebuild
 
 
 def test_the_registry_is_sound_and_whole(pristine: House) -> None:
@@ -64,9 +63,9 @@ def test_checksums_name_every_other_file(pristine: House) -> None:
 
 
 def test_a_second_promotion_gives_the_same_bytes(pristine: House, tmp_path: Path) -> None:
-    promote(pristine.run_dir, pristine.corpus, tmp_path / "again", workers=1)
+    promote(pristine.run_dir, [pristine.corpus_path], tmp_path / "again", workers=1)
     assert contents(tmp_path / "again") == contents(pristine.registry)
-    promote(pristine.run_dir, pristine.corpus, tmp_path / "again", workers=2)
+    promote(pristine.run_dir, [pristine.corpus_path], tmp_path / "again", workers=2)
     assert contents(tmp_path / "again") == contents(pristine.registry)
 
 
@@ -131,7 +130,7 @@ def refused(house: House, error: type[VqcastError], words: str, **options: objec
     """Promotion is refused so, and the registry keeps every byte."""
     before = contents(house.registry)
     with pytest.raises(error, match=words) as caught:
-        promote(house.run_dir, house.corpus, house.registry, **options)
+        promote(house.run_dir, [house.corpus_path], house.registry, **options)
     assert contents(house.registry) == before
     assert [path.name for path in house.registry.parent.glob(".*staged*")] == []
     return caught.value
@@ -180,9 +179,9 @@ def test_a_verdict_carried_over_to_other_evidence_is_refused(house: House, tmp_p
         (lambda v: v["evidence"].update({"loso_seed0.json": "0" * 64}), "digests"),
         (lambda v: v["evidence"].clear(), "digests"),
         (lambda v: v["corpus"].update(sha256="0" * 64), "another corpus"),
-        (lambda v: v.update(model="no_such_family"), "no model family"),
-        (lambda v: v.update(model=""), "model"),
-        (lambda v: v.update(model="fr_regressor_v3"), "model|codec"),
+        (lambda v: v.update(model="no_such_family"), "verdict is on no_such_family"),
+        (lambda v: v.update(model=""), "verdict is on no model"),
+        (lambda v: v.update(model="fr_regressor_v3"), "verdict is on fr_regressor_v3"),
         (lambda v: v.update(verdict="HOLD"), "verdict is 'HOLD'"),
     ],
 )
@@ -228,15 +227,15 @@ def scaffold_of(house: House) -> Package:
 def test_a_scaffold_never_replaces_a_promoted_row(house: House) -> None:
     before = contents(house.registry)
     with pytest.raises(ModelRefused, match="never replaces"):
-        install(house.registry, scaffold_of(house), {})
+        install(house.registry, scaffold_of(house))
     assert contents(house.registry) == before
 
 
 def test_a_promotion_replaces_a_scaffold(house: House, tmp_path: Path) -> None:
     fresh = tmp_path / "fresh"
-    install(fresh, scaffold_of(house), {})
+    install(fresh, scaffold_of(house))
     assert all(row["smoke"] for row in json.loads((fresh / "registry.json").read_bytes())["models"])
-    promote(house.run_dir, house.corpus, fresh)
+    promote(house.run_dir, [house.corpus_path], fresh)
     assert law.verify(fresh) == []
     assert contents(fresh) == contents(house.registry)
 
@@ -248,8 +247,8 @@ def test_other_models_of_the_folder_stay(house: House) -> None:
          "smoke": True},
         vqcast.documents.registry.Row,
     )  # fmt: skip
-    install(house.registry, Package(files={"sub/aaa.onnx": data}, rows=[foreign]), {})
-    promote(house.run_dir, house.corpus, house.registry)
+    install(house.registry, Package(files={"sub/aaa.onnx": data}, rows=[foreign]))
+    promote(house.run_dir, [house.corpus_path], house.registry)
     ids = [
         row["id"] for row in json.loads((house.registry / "registry.json").read_bytes())["models"]
     ]
@@ -265,35 +264,35 @@ def test_a_package_that_would_break_the_law_is_not_installed(house: House) -> No
     )
     before = contents(house.registry)
     with pytest.raises(InputError, match="would break the law"):
-        install(house.registry, Package(files={"bad.onnx": b"x"}, rows=[row]), {})
+        install(house.registry, Package(files={"bad.onnx": b"x"}, rows=[row]))
     assert contents(house.registry) == before
 
 
 def test_a_registry_behind_a_link_stays_behind_it(house: House, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(house.registry)
-    promote(house.run_dir, house.corpus, tmp_path / "link")
+    promote(house.run_dir, [house.corpus_path], tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert contents(house.registry) == contents(tmp_path / "link")
     assert law.verify(tmp_path / "link") == []
 
 
 def test_the_working_folder_can_be_the_registry(house: House, monkeypatch: Any) -> None:
-    run_dir, corpus = house.run_dir.resolve(), house.corpus
+    run_dir, corpus = house.run_dir.resolve(), house.corpus_path.resolve()
     monkeypatch.chdir(house.registry)
-    promote(run_dir, corpus, Path("."))
+    promote(run_dir, [corpus], Path("."))
     assert law.verify(house.registry) == []
 
 
 def test_a_parent_that_is_a_file_is_refused(house: House, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match="file"):
-        promote(house.run_dir, house.corpus, tmp_path / "file" / "registry")
+        promote(house.run_dir, [house.corpus_path], tmp_path / "file" / "registry")
     assert (tmp_path / "file").read_bytes() == b""
 
 
 def test_a_parent_that_can_not_be_written_is_refused(house: House) -> None:
     with pytest.raises(InputError, match="write"):
-        promote(house.run_dir, house.corpus, Path("/proc/vqcast/registry"))
+        promote(house.run_dir, [house.corpus_path], Path("/proc/vqcast/registry"))
 
 
 def test_what_is_promoted_errs_less_on_its_corpus_than_its_folds_did_held_out(
@@ -325,16 +324,16 @@ def test_what_is_promoted_errs_less_on_its_corpus_than_its_folds_did_held_out(
 
 
 def test_a_rebuild_gives_the_same_bytes(pristine: House) -> None:
-    results = rebuild(pristine.registry, pristine.corpus)
+    results = rebuild(pristine.registry, [pristine.corpus_path])
     assert [each.model_id for each in results] == [f"{ENSEMBLE.id}_seed{n}" for n in range(5)]
     for each in results:
         assert each.same_bytes and each.worst < 1e-3 and each.problem is None
 
 
 def test_a_rebuild_on_another_corpus_is_refused(pristine: House, tmp_path: Path) -> None:
-    other = load(write_corpus(tmp_path / "other.jsonl", rows(seed=4)))
+    other = write_corpus(tmp_path / "other.jsonl", rows(seed=4))
     with pytest.raises(EvidenceError, match="another corpus"):
-        rebuild(pristine.registry, other)
+        rebuild(pristine.registry, [other])
 
 
 def test_a_rebuild_finds_weights_that_were_not_trained_here(house: House) -> None:
@@ -352,7 +351,7 @@ def test_a_rebuild_finds_weights_that_were_not_trained_here(house: House) -> Non
     edit(house.registry / MANIFEST, lambda document: repin(document["members"]))
     reseal(house.registry)
     assert law.verify(house.registry) == []
-    by_id = {each.model_id: each for each in rebuild(house.registry, house.corpus)}
+    by_id = {each.model_id: each for each in rebuild(house.registry, [house.corpus_path])}
     assert by_id[MEMBER].problem is None
     assert not by_id[other].same_bytes and by_id[other].problem is not None
 

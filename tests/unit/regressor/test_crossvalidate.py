@@ -23,10 +23,10 @@ from vqcast.corpus.table import load
 from vqcast.documents.evidence import LosoReport
 from vqcast.errors import CorpusError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence
-from vqcast.families import ENSEMBLE, V1, V3, Family, Recipe
 from vqcast.regressor import crossvalidate as module
 from vqcast.regressor.crossvalidate import Run, crossvalidate
 from vqcast.regressor.dataset import trainable
+from vqcast.regressor.spec import ENSEMBLE, V1, V3, Recipe, Spec
 
 SHORT = replace(Recipe(), epochs=6)
 GROUPS = ("beach", None, "beach")
@@ -43,7 +43,7 @@ def grouped_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(folder / "c.jsonl", rows(groups=GROUPS))
 
 
-def run_of(path: Path, family: Family = ENSEMBLE, **changes: object) -> Run:
+def run_of(path: Path, family: Spec = ENSEMBLE, **changes: object) -> Run:
     return replace(Run(trainable(load(path), family), family, SHORT), **changes)
 
 
@@ -192,7 +192,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from vqcast.corpus.table import load
-from vqcast.families import ENSEMBLE, Recipe
+from vqcast.regressor.spec import ENSEMBLE, Recipe
 from vqcast.regressor.crossvalidate import Run, crossvalidate
 from vqcast.regressor.dataset import trainable
 corpus = load(Path(sys.argv[1]))

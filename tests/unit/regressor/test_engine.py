@@ -15,9 +15,9 @@ import pytest
 from learn_columns import made_columns
 
 from vqcast.errors import FeatureError, InputError
-from vqcast.families import Recipe
 from vqcast.regressor import engine, job, net
-from vqcast.regressor.engine import Columns, Fit, Fitted, Progress, train
+from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
+from vqcast.regressor.spec import Recipe
 
 SHORT = Recipe(epochs=3)
 FITS = [Fit(seed, f"u{unit}", (unit,)) for seed in (0, 1) for unit in range(4)]
@@ -99,7 +99,7 @@ def test_losses_fall_and_predictions_learn(columns: Columns) -> None:
 
 
 def test_progress_counts_models_and_epochs(columns: Columns) -> None:
-    seen: list[Progress] = []
+    seen: list[TrainingProgress] = []
     recipe = Recipe(epochs=40)
     results = list(train(columns, FITS, recipe, workers=2, progress=seen.append))
     assert len(results) == len(FITS)
@@ -130,7 +130,7 @@ def test_leaving_early_stops_the_threads(columns: Columns) -> None:
 
 
 def test_an_interrupt_leaves_no_thread(columns: Columns) -> None:
-    def interrupt(_: Progress) -> None:
+    def interrupt(_: TrainingProgress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

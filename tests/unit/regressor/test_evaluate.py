@@ -16,8 +16,11 @@ from vqcast.cli.evaluate import evaluate
 from vqcast.corpus.table import load
 from vqcast.errors import EvidenceError, RegistryError
 from vqcast.evidence import folder as evidence
-from vqcast.families import ENSEMBLE
-from vqcast.regressor.evaluate import calibration_of, out_of_fold, registry_evidence
+from vqcast.evidence.conformal import calibrate
+from vqcast.regressor.dataset import out_of_fold
+from vqcast.regressor.spec import ENSEMBLE
+from vqcast.serve.folder import Folder
+from vqcast.workflow.evaluate import registry_evidence
 
 
 def run(*arguments: object) -> Result:
@@ -30,7 +33,7 @@ def run(*arguments: object) -> Result:
 
 
 def test_out_of_fold_takes_every_seed_row_by_row(house: House) -> None:
-    oof = out_of_fold(registry_evidence(house.registry, ENSEMBLE), house.corpus, ENSEMBLE)
+    oof = out_of_fold(registry_evidence(Folder(house.registry), ENSEMBLE), house.corpus, ENSEMBLE)
     assert (oof.n_groups, oof.n_cells, len(oof.vmaf)) == (3, 36, 360)
     column = pl.read_parquet(house.run_dir / "oof_seed3.parquet")["vmaf_hold_out_group"]
     assert np.array_equal(oof.members[3], column.to_numpy().astype(np.float64))
@@ -38,8 +41,8 @@ def test_out_of_fold_takes_every_seed_row_by_row(house: House) -> None:
 
 
 def test_calibration_names_the_evidence_and_refuses_what_three_groups_cannot(house: House) -> None:
-    found = registry_evidence(house.registry, ENSEMBLE)
-    made = calibration_of(found, house.corpus, ENSEMBLE)
+    found = registry_evidence(Folder(house.registry), ENSEMBLE)
+    made = calibrate(out_of_fold(found, house.corpus, ENSEMBLE), evidence=found.all_digests)
     assert set(made.evidence) == set(found.files)
     assert made.evidence["loso_seed0.json"] == found.digests["loso_seed0.json"]
     assert max(each.level for each in made.frame) == 0.75  # what 3 groups reach

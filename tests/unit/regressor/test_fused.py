@@ -16,12 +16,14 @@ from onnx import numpy_helper
 from vqcast.corpus.table import load
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError
-from vqcast.families import ENSEMBLE
+from vqcast.evidence.conformal import calibrate
+from vqcast.evidence.folder import in_registry
 from vqcast.interval import Calibration, LevelQuantile
-from vqcast.regressor import fused
-from vqcast.regressor.evaluate import calibration_of, registry_evidence
+from vqcast.regressor import graph
+from vqcast.regressor.dataset import out_of_fold
 from vqcast.regressor.graph import OPSET, Layers
 from vqcast.regressor.net import Weights, forward
+from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve.folder import Folder
 from vqcast.serve.guard import Session
 from vqcast.vocab import codec_block
@@ -88,7 +90,7 @@ def constant(*scores: float) -> list[Layers]:
 
 
 def built(members: list[Layers], calibration: Calibration = CALIBRATION, **more: float) -> bytes:
-    return fused.build(members, MEAN, STD, calibration, SLOTS, ENSEMBLE, "x", **more)
+    return graph.build_ensemble(members, MEAN, STD, calibration, SLOTS, ENSEMBLE, "x", **more)
 
 
 def run(data: bytes, features: Array | Floats, codec: Floats) -> list[Floats]:
@@ -97,7 +99,7 @@ def run(data: bytes, features: Array | Floats, codec: Floats) -> list[Floats]:
         data,
         sha256=sha256_bytes(data),
         input_names=ENSEMBLE.input_names,
-        output_names=fused.OUTPUTS,
+        output_names=graph.OUTPUTS,
         where="fused",
     )
     return session.run(features.astype(np.float32), codec)
@@ -190,8 +192,9 @@ def test_the_shipped_ensemble_on_its_whole_corpus_and_beyond_it(
 ) -> None:
     members, mean, std, slot_rows = shipped
     corpus = load(CORPUS)
-    calibration = calibration_of(registry_evidence(REGISTRY, ENSEMBLE), corpus, ENSEMBLE)
-    data = fused.build(members, mean, std, calibration, slot_rows, ENSEMBLE, "x")
+    found = in_registry(Folder(REGISTRY).files, ENSEMBLE.id)
+    calibration = calibrate(out_of_fold(found, corpus, ENSEMBLE))
+    data = graph.build_ensemble(members, mean, std, calibration, slot_rows, ENSEMBLE, "x")
     codec = codec_block(
         *(corpus.encoder, corpus.preset, corpus.cq.tolist(), ENSEMBLE.vocabulary),
         *(corpus.cq_min, corpus.cq_max),
@@ -274,7 +277,7 @@ def test_a_slot_without_training_rows_widens_by_its_factor() -> None:
 
 
 def test_a_slot_that_is_not_counted_is_unseen() -> None:
-    data = fused.build(constant(85), MEAN, STD, CALIBRATION, {}, ENSEMBLE, "x")
+    data = graph.build_ensemble(constant(85), MEAN, STD, CALIBRATION, {}, ENSEMBLE, "x")
     *_, lower, upper = run(data, MEAN[None], codec_of(SEEN, 1))
     assert upper - lower == pytest.approx(4 * 1.1, abs=1e-4)
 
@@ -283,7 +286,7 @@ def test_a_feature_that_never_varied_is_not_divided() -> None:
     members = networks()
     still = STD.copy()
     still[3] = 0
-    data = fused.build(members, MEAN, still, CALIBRATION, SLOTS, ENSEMBLE, "x")
+    data = graph.build_ensemble(members, MEAN, still, CALIBRATION, SLOTS, ENSEMBLE, "x")
     features, codec = near(50), codec_of(SEEN, 50)
     still[3] = 1
     expected = reference(members, MEAN, still, CALIBRATION, SLOTS, features, codec)

@@ -10,9 +10,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from vqcast.families import ENSEMBLE, Family
-from vqcast.families import V1 as BLIND
 from vqcast.regressor import graph
+from vqcast.regressor.spec import ENSEMBLE, Spec
+from vqcast.regressor.spec import V1 as BLIND
 
 ALLOWED = {
     *("Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Erf", "Sqrt", "Concat", "Reshape"),
@@ -20,7 +20,7 @@ ALLOWED = {
 }
 
 
-def layers(family: Family, hidden: int = 64, seed: int = 0) -> graph.Layers:
+def layers(family: Spec, hidden: int = 64, seed: int = 0) -> graph.Layers:
     random = np.random.default_rng(seed)
     sizes = [family.num_inputs, hidden, hidden, 1]
     return [
@@ -52,7 +52,7 @@ def by_hand(made: graph.Layers, row: list[float]) -> float:
     return score
 
 
-def feeds_of(family: Family, rows: int, seed: int = 1) -> dict[str, np.ndarray]:
+def feeds_of(family: Spec, rows: int, seed: int = 1) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
     feeds = {family.feature_input: random.normal(0, 1, (rows, 6)).astype(np.float32)}
     if family.codec_input:
@@ -63,7 +63,7 @@ def feeds_of(family: Family, rows: int, seed: int = 1) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("family", [ENSEMBLE, BLIND], ids=lambda family: family.id)
 @pytest.mark.parametrize("hidden", [1, 3, 64])
-def test_the_graph_computes_the_network_written_out_by_hand(family: Family, hidden: int) -> None:
+def test_the_graph_computes_the_network_written_out_by_hand(family: Spec, hidden: int) -> None:
     made = layers(family, hidden)
     feeds = feeds_of(family, 5)
     scores = run(graph.build(made, family, "x"), feeds)
@@ -90,7 +90,7 @@ def test_a_network_of_one_path_gives_a_number_known_beforehand() -> None:
 
 
 @pytest.mark.parametrize("family", [ENSEMBLE, BLIND], ids=lambda family: family.id)
-def test_the_same_network_gives_the_same_bytes(family: Family) -> None:
+def test_the_same_network_gives_the_same_bytes(family: Spec) -> None:
     one, two = (graph.build(layers(family), family, "x") for _ in range(2))
     assert one == two
     assert graph.build(layers(family, seed=1), family, "x") != one
@@ -104,7 +104,7 @@ def test_a_change_of_one_weight_by_one_bit_changes_the_bytes() -> None:
 
 
 @pytest.mark.parametrize("family", [ENSEMBLE, BLIND], ids=lambda family: family.id)
-def test_only_allowed_operators_one_opset_and_nothing_outside(family: Family) -> None:
+def test_only_allowed_operators_one_opset_and_nothing_outside(family: Spec) -> None:
     model = onnx.load_from_string(graph.build(layers(family), family, "x"))
     assert {node.op_type for node in model.graph.node} <= ALLOWED
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]

@@ -10,9 +10,9 @@ from learn_columns import made_columns
 from reference_loop import reference_loop
 from scipy.special import ndtr
 
-from vqcast.families import Recipe
 from vqcast.regressor import kernel
 from vqcast.regressor.job import Columns, Fit
+from vqcast.regressor.spec import Recipe
 from vqcast.regressor.trainer import Trainer
 
 FOLD = Fit(seed=3, held_out="u1", held_out_units=(1,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -14,9 +13,9 @@ from vqcast.documents.model import SidecarCorpus
 from vqcast.durable.files import sha256_bytes
 from vqcast.evidence.gate import judge
 from vqcast.evidence.loso import loso_report
-from vqcast.families import ENSEMBLE, V1, V2, V3, Family, Recipe
-from vqcast.regressor.dataset import Coverage
-from vqcast.regressor.package import Package, Provenance, Trained, gate_block, package
+from vqcast.families import Package
+from vqcast.regressor.package import Provenance, TrainedNetwork, gate_block, package
+from vqcast.regressor.spec import ENSEMBLE, V1, V2, V3, Recipe, SlotRows, Spec
 from vqcast.vocab import FEATURES, VOCABULARIES
 
 SHA = "cd" * 32
@@ -37,37 +36,32 @@ MANIFEST_KEYS = {
 }
 
 
-@dataclass(frozen=True)
-class Network:
-    layers: list[tuple[np.ndarray, np.ndarray]]
-
-
-def trained(seed: int, family: Family) -> Trained:
+def trained(seed: int, family: Spec) -> TrainedNetwork:
     random = np.random.default_rng(seed)
     layer = (
         random.normal(0, 1, (family.num_inputs, 1)).astype(np.float32),
         np.zeros(1, np.float32),
     )
-    return Trained(seed, Network([layer]), np.arange(6.0), np.arange(1.0, 7.0))
+    return TrainedNetwork(seed, [layer], np.arange(6.0), np.arange(1.0, 7.0))
 
 
-def made(family: Family = ENSEMBLE, *, smoke: bool = False) -> tuple[Package, Provenance]:
+def made(family: Spec = ENSEMBLE, *, smoke: bool = False) -> tuple[Package, Provenance]:
     reports = {}
     for seed in family.seeds:
         plcc = 0.99 + seed / 10000
         fold = FoldReport(held_out="a", n_train=9, n_val=9, plcc=plcc, srocc=plcc, rmse=1.0)
         reports[seed] = loso_report(
-            family=family, recipe=Recipe(), seed=seed, corpus="c.jsonl", corpus_sha256=SHA,
+            model=family, recipe=Recipe(), seed=seed, corpus="c.jsonl", corpus_sha256=SHA,
             folds=[fold], wall_time_s=1.0, hold_out="src", note="smoke" if smoke else None,
         )  # fmt: skip
     digests = {f"loso_seed{seed}.json": SHA for seed in family.seeds}
     slots = dict.fromkeys(family.vocabulary, 0)
     slots |= {"libx264": 9} if slots else {}
     provenance = Provenance(
-        family=family,
+        spec=family,
         recipe=Recipe(),
         corpus=SidecarCorpus(path="c.jsonl", sha256=SHA, n_rows=9, cq_min=18, cq_max=38),
-        coverage=Coverage(slots, {"libaom-av1": 3} if slots else {}),
+        slots=SlotRows(slots, {"libaom-av1": 3} if slots else {}),
         verdict=judge(reports, digests, family, generated_at_utc="2026-01-01T00:00:00Z"),
         reports=reports,
         smoke=smoke,
@@ -173,7 +167,7 @@ TRAINING_KEYS = {
 
 
 @pytest.mark.parametrize("family", [V1, V2, V3], ids=lambda family: family.id)
-def test_a_single_model_has_the_contracts_keys_and_no_manifest(family: Family) -> None:
+def test_a_single_model_has_the_contracts_keys_and_no_manifest(family: Spec) -> None:
     shipped, _ = made(family)
     assert set(shipped.files) == {f"{family.id}.onnx", f"{family.id}.json"}
     plain = document(shipped.files, f"{family.id}.json")
@@ -190,7 +184,7 @@ def test_a_single_model_has_the_contracts_keys_and_no_manifest(family: Family) -
         (V3, ["features", "codec_block"], "vmaf"),
     ],
 )
-def test_the_names_of_inputs_and_outputs(family: Family, inputs: list[str], output: str) -> None:
+def test_the_names_of_inputs_and_outputs(family: Spec, inputs: list[str], output: str) -> None:
     plain = document(made(family)[0].files, f"{family.id}.json")
     assert plain["input_names"] == inputs and plain["output_names"] == [output]
 

@@ -7,8 +7,8 @@ import pytest
 
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import FeatureError, ParityError
-from vqcast.families import ENSEMBLE
-from vqcast.regressor import graph, parity
+from vqcast.regressor import graph, production
+from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve.guard import Session
 
 INPUTS = [np.zeros((4, 6), np.float32), np.zeros((4, 14), np.float32)]
@@ -29,7 +29,9 @@ def session(bias: float) -> Session:
 
 def test_agreement_returns_the_largest_difference() -> None:
     expected = np.array([50.0, 50.0, 50.00005, 49.99998])
-    assert parity.check(session(50.0), INPUTS, expected, where="x") == pytest.approx(5e-5, abs=1e-9)
+    assert production.check_parity(
+        session(50.0), INPUTS, [expected], 1e-4, where="x"
+    ) == pytest.approx(5e-5, abs=1e-9)
 
 
 @pytest.mark.parametrize("row", range(4))
@@ -38,10 +40,10 @@ def test_one_row_too_far_refuses(row: int, by: float) -> None:
     expected = np.full(4, 50.0)
     expected[row] += by
     with pytest.raises(ParityError, match=r"x: the exported graph differs") as caught:
-        parity.check(session(50.0), INPUTS, expected, where="x")
+        production.check_parity(session(50.0), INPUTS, [expected], 1e-4, where="x")
     assert caught.value.exit_status == 1
 
 
 def test_a_graph_that_gives_no_number_refuses() -> None:
     with pytest.raises(FeatureError, match="not finite"):
-        parity.check(session(float("nan")), INPUTS, np.full(4, 50.0), where="x")
+        production.check_parity(session(float("nan")), INPUTS, [np.full(4, 50.0)], 1e-4, where="x")

@@ -10,9 +10,9 @@ import numpy as np
 from vqcast.corpus.part import SHAPE_POOLED
 from vqcast.corpus.table import load
 from vqcast.documents import jsontext
-from vqcast.families import V3, Recipe
 from vqcast.regressor.crossvalidate import Run, crossvalidate
 from vqcast.regressor.dataset import trainable
+from vqcast.regressor.spec import V3, Recipe
 from vqcast.vocab import FEATURES
 
 ENCODERS = ("libx264", "libsvtav1", "libvpx-vp9")

@@ -11,9 +11,9 @@ from registry_kit import House
 from studies import bootstrap
 from vqcast import documents
 from vqcast.errors import InputError
-from vqcast.families import ENSEMBLE
 from vqcast.media.tool import Tool
 from vqcast.pages import blocks
+from vqcast.regressor.spec import ENSEMBLE
 
 ROOT = Path(__file__).parents[3]
 

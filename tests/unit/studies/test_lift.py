@@ -35,10 +35,10 @@ from vqcast.corpus.frame import Frame
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents import jsontext
 from vqcast.errors import CorpusError
-from vqcast.families import ENSEMBLE, V2, V3, Recipe
 from vqcast.regressor.crossvalidate import Run, crossvalidate
 from vqcast.regressor.dataset import trainable
 from vqcast.regressor.job import Fit
+from vqcast.regressor.spec import ENSEMBLE, V2, V3, Recipe
 from vqcast.regressor.trainer import Trainer
 
 ROOT = Path(__file__).parents[3]

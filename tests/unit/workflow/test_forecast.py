@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 
 from vqcast import documents
 from vqcast.cli.main import app
-from vqcast.documents.forecast import ForecastRegistry, ForecastRow, ForecastTable
+from vqcast.documents.forecast import ForecastTable
+from vqcast.documents.registry import ForecastRegistry, ForecastRow
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError, GateHeld, ModelRefused, RegistryError
 from vqcast.forecast.table import load_table
 from vqcast.registry import law, seal
 from vqcast.serve.folder import Folder
-from vqcast.workflow import forecast
+from vqcast.workflow import steps
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def test_what_is_promoted_is_whole_lawful_and_loads(forecast_pristine: Any) -> N
 
 def test_promoting_again_changes_nothing(forecast_house: Any) -> None:
     before = contents(forecast_house.registry)
-    forecast.promote(forecast_house.run_dir, [forecast_house.corpus], forecast_house.registry)
+    steps.promote(forecast_house.run_dir, [forecast_house.corpus], forecast_house.registry)
     assert contents(forecast_house.registry) == before
 
 
@@ -68,7 +69,7 @@ def test_a_held_run_and_a_changed_one_are_refused(forecast_house: Any, tmp_path:
     verdict = json.loads((run / "PROMOTE.json").read_bytes())
 
     def install() -> None:
-        forecast.promote(run, [forecast_house.corpus], target)
+        steps.promote(run, [forecast_house.corpus], target)
 
     edit(run / "PROMOTE.json", lambda value: value["gate"].update(n_groups=99))
     with pytest.raises(EvidenceError, match="judged again"):
@@ -78,12 +79,12 @@ def test_a_held_run_and_a_changed_one_are_refused(forecast_house: Any, tmp_path:
     with pytest.raises(GateHeld):
         install()
     edit(run / "forecast_evidence.json", lambda value: value.update(n_curves=1))
-    forecast.gate(run, write=True)
+    steps.gate(run)
     with pytest.raises(EvidenceError, match="other evidence"):
         install()
     (run / TABLE).write_bytes((run / TABLE).read_bytes().replace(b"crf_forecast_v1", b"crf_v1", 1))
     with pytest.raises(EvidenceError, match="not the table"):
-        forecast.gate(run, write=True)
+        steps.gate(run)
     assert not target.exists()
 
 
@@ -92,11 +93,11 @@ def test_another_corpus_is_refused(forecast_house: Any, tmp_path: Path) -> None:
     lines = forecast_house.corpus.read_text().splitlines(keepends=True)
     other.write_text("".join(lines[:-1]))
     with pytest.raises(EvidenceError, match="other digests"):
-        forecast.promote(forecast_house.run_dir, [other], tmp_path / "new")
+        steps.promote(forecast_house.run_dir, [other], tmp_path / "new")
 
 
 def test_rebuilding_gives_the_same_bytes(forecast_pristine: Any) -> None:
-    (again,) = forecast.rebuild(forecast_pristine.registry, [forecast_pristine.corpus])
+    (again,) = steps.rebuild(forecast_pristine.registry, [forecast_pristine.corpus])
     assert again.same_bytes and again.worst == 0.0 and again.problem is None
 
 
@@ -174,8 +175,8 @@ def test_a_registry_never_holds_both_kinds(house: Any, forecast_pristine: Any) -
     before = contents(house.registry)
     _, row = load_table(forecast_pristine.registry)
 
-    def add(state: seal.State) -> seal.State:
-        return seal.State(state.rows | {row.id: row}, state.files)
+    def add(before: seal.Content) -> seal.Content:
+        return seal.Content(before.rows | {row.id: row}, before.files)
 
     with pytest.raises(RegistryError, match="not both"):
         seal.change(house.registry, add)
@@ -184,8 +185,8 @@ def test_a_registry_never_holds_both_kinds(house: Any, forecast_pristine: Any) -
         Folder(forecast_pristine.registry).registry()
     with pytest.raises(RegistryError, match="no CRF forecaster"):
         load_table(house.registry)
-    with pytest.raises(RegistryError, match="no promoted forecaster"):
-        forecast.rebuild(house.registry, [forecast_pristine.corpus])
+    with pytest.raises(EvidenceError, match="another corpus"):
+        steps.rebuild(house.registry, [forecast_pristine.corpus])
 
 
 def test_rollback_and_standing_work_as_for_networks(forecast_house: Any) -> None:

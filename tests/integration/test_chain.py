@@ -48,14 +48,32 @@ def test_an_unknown_command_is_bad_input(vqcast: Vqcast) -> None:
     assert "No such command" in vqcast("fly", code=2).stderr
 
 
-def test_smoke_proves_the_chain_and_leaves_scaffolds_only(vqcast: Vqcast, tmp_path: Path) -> None:
-    done = vqcast("smoke", "--out-dir", tmp_path / "kept")
+@pytest.mark.parametrize(
+    ("model", "rows"),
+    [
+        (None, 5),
+        ("fr_regressor_v1", 1),
+        ("fr_regressor_v2", 1),
+        ("fr_regressor_v3", 1),
+    ],
+)
+def test_smoke_proves_the_chain_of_a_family_and_leaves_scaffolds_only(
+    vqcast: Vqcast, tmp_path: Path, model: str | None, rows: int
+) -> None:
+    asked = () if model is None else ("--model", model)
+    done = vqcast("smoke", *asked, "--out-dir", tmp_path / "kept")
     assert done.stdout.endswith("smoke: the chain holds\n")
     assert (tmp_path / "kept" / "run" / "HOLD.json").is_file()
     registry = tmp_path / "kept" / "registry"
     listed = json.loads(vqcast("registry", "list", registry, "--json").stdout)
-    assert len(listed) == 5 and all(row["smoke"] is True for row in listed)
+    assert len(listed) == rows and all(row["smoke"] is True for row in listed)
+    assert model is None or [row["id"] for row in listed] == [model]
     vqcast("registry", "verify", registry)
+
+
+def test_smoke_of_a_family_without_scaffolds_is_refused(refusal: Refusal) -> None:
+    assert "measured encodes" in refusal("smoke", "--model", "crf_forecast_v1")
+    assert "no model family" in refusal("smoke", "--model", "fr_regressor_v9")
 
 
 def test_check_says_what_a_corpus_holds(vqcast: Vqcast, chain: House) -> None:

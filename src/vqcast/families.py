@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from vqcast.documents import jsontext
 from vqcast.documents.base import Document
@@ -245,6 +245,19 @@ class Family(Protocol):
 
         ``rows`` are those of ``row_ids`` that the registry has, ``files`` all its files. That
         each model's file is there, self-contained and has its digest is the registry's own check.
+        """
+
+    @property
+    def card(self) -> str:
+        """Its templates' name: ``NAME_card.md.j2`` and ``NAME_line.md.j2`` of `vqcast.pages`.
+
+        ``package:NAME`` are those of another package's folder ``templates``.
+        """
+
+    def card_facts(self, rows: Mapping[str, AnyRow], files: Mapping[str, bytes]) -> dict[str, Any]:
+        """What those templates read; among it ``corpora``, the sha256 of each it was made from.
+
+        Raises EvidenceError where its evidence is missing.
         """
 
     def rebuild(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,7 @@ from vqcast.families import (
     Training,
     Watch,
 )
+from vqcast.forecast.card import facts
 from vqcast.forecast.judge import MEASURE, judge
 from vqcast.forecast.latent import to_score
 from vqcast.forecast.table import FORECASTER_ID, read_table
@@ -235,6 +237,17 @@ class ForecasterFamily:
         if judge(found, digests, generated_at_utc=verdict.generated_at_utc) != verdict:
             problems.append("the verdict, judged again from the evidence, is another")
         return problems
+
+    @property
+    def card(self) -> str:
+        """Its pages' templates."""
+        return "forecast"
+
+    def card_facts(self, rows: Mapping[str, AnyRow], files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Table, evidence and verdict."""
+        row = rows[self.id]
+        assert isinstance(row, ForecastRow)
+        return facts(row, self.verdict_name, self.evidence_path, files)
 
     def rebuild(
         self,

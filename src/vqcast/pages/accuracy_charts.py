@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from vqcast.pages import ink
 from vqcast.pages.heldout import ErrorBin, Scatter
-from vqcast.pages.subject import Line
+from vqcast.regressor.results import Line
 
 MAX_LINES = 40
 """More sources than this are not drawn; the page's table has them all."""

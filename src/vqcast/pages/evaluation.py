@@ -8,7 +8,7 @@ from vqcast.evidence.evaluation import Evaluation, Figures
 from vqcast.evidence.methods import CONFORMAL
 from vqcast.interval import Calibration, largest_level, needed_groups
 from vqcast.pages import template
-from vqcast.pages.subject import NOUNS
+from vqcast.regressor.results import NOUNS
 from vqcast.workflow.evaluate import Evaluated
 
 METHODS = {

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vqcast.documents.evidence import GateReport
 from vqcast.pages import ink
-from vqcast.pages.subject import Claim
+from vqcast.regressor.results import Claim
 
 _WIDTH, _HEIGHT = 240.0, 52.0
 _ROW = 18.0

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from vqcast.documents.evidence import IntervalGate, IntervalReport
 from vqcast.evidence.evaluation import Figures, Slice
 from vqcast.pages import ink
-from vqcast.pages.subject import NOUNS
+from vqcast.regressor.results import NOUNS
 
 _ROW = 24.0
 

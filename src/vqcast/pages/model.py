@@ -12,8 +12,9 @@ from vqcast.evidence.evaluation import Figures, Slice
 from vqcast.evidence.gate import PROMOTE
 from vqcast.pages import accuracy_charts, ink, picture
 from vqcast.pages.heldout import HeldOut, Scatter
-from vqcast.pages.subject import NOUNS, Claim, Piece, Subject
+from vqcast.pages.subject import Piece, Subject
 from vqcast.pages.template import plural, slug
+from vqcast.regressor.results import NOUNS, Claim
 from vqcast.vocab import UNKNOWN
 
 Row = tuple[str | float | None, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vqcast.documents.evidence import LosoReport, Verdict
 from vqcast.documents.registry import AnyRow, Row
@@ -31,6 +31,7 @@ from vqcast.families import (
 )
 from vqcast.regressor import spec as specs
 from vqcast.regressor import standing
+from vqcast.regressor.card import facts
 from vqcast.regressor.spec import Recipe, Spec
 
 if TYPE_CHECKING:
@@ -194,6 +195,16 @@ class NetworkFamily:
     def problems(self, rows: Mapping[str, AnyRow], files: Mapping[str, bytes]) -> list[str]:
         """Why its rows or its manifest may not stand."""
         return standing.problems(self.spec, rows, files)
+
+    @property
+    def card(self) -> str:
+        """Its pages' templates."""
+        return "network"
+
+    def card_facts(self, rows: Mapping[str, AnyRow], files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Results, sidecar and recipe."""
+        mine = {name: row for name, row in rows.items() if isinstance(row, Row)}
+        return facts(self.spec, mine, files)
 
     def rebuild(
         self,

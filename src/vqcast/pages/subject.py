@@ -9,13 +9,13 @@ from pathlib import Path
 
 from vqcast import documents
 from vqcast.documents.evidence import Verdict
-from vqcast.documents.registry import Registry
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError
 from vqcast.evidence import folder as evidence
 from vqcast.regressor.results import Results
 from vqcast.regressor.spec import ENSEMBLE, SPECS, spec_of
-from vqcast.serve.folder import REGISTRY_NAME, Folder
+from vqcast.serve import folder as registry
+from vqcast.serve.folder import Folder
 
 _SEED = re.compile(r"seed\d+")
 
@@ -73,38 +73,33 @@ def read_run(run_dir: Path) -> Subject:
 
 
 def read_registry(root: Path) -> list[Subject]:
-    """Every model of a registry that stands on a verdict, the ensemble first.
+    """Every network of a registry that stands on a verdict, the ensemble first.
 
     Raises RegistryError for a folder that is not whole, EvidenceError where no
     model has a verdict or a verdict is of other evidence.
     """
     folder = Folder(root)
     folder.require_whole()
-    subjects = subjects_in(folder.files, where=root)
-    if not subjects:
-        raise EvidenceError(
-            f"{root}: holds no model with a verdict", hint="report a run folder: vqcast report DIR"
-        )
-    return subjects
-
-
-def subjects_in(files: Mapping[str, bytes], *, where: Path) -> list[Subject]:
-    """`read_registry` of files that are known to be whole; none is an empty list."""
-    registry = documents.decode(Registry, files[REGISTRY_NAME], where=REGISTRY_NAME)
-    ids = {row.id for row in registry.models}
+    files = folder.files
+    ids = {row.id for row in registry.read_registry(files).models}
     subjects = []
     for model in SPECS.values():
         name, prefix = model.verdict_name, evidence.prefix(model.id)
         if name not in files or not all(model.member_id(seed) in ids for seed in model.seeds):
             continue
-        verdict = documents.decode(Verdict, files[name], where=f"{where}/{name}")
+        verdict = documents.decode(Verdict, files[name], where=f"{root}/{name}")
         mine = {
             key.removeprefix(prefix): data for key, data in files.items() if key.startswith(prefix)
         }
-        found = evidence.parse(mine, where=f"{where}/{prefix.rstrip('/')}")
-        subject = _subject(verdict, name, found, found.files, where=where, below=prefix, again="")
-        subject.pieces[name] = _piece(name, files[name], where)
+        found = evidence.parse(mine, where=f"{root}/{prefix.rstrip('/')}")
+        subject = _subject(verdict, name, found, found.files, where=root, below=prefix, again="")
+        subject.pieces[name] = _piece(name, files[name], root)
         subjects.append(subject)
+    if not subjects:
+        raise EvidenceError(
+            f"{root}: holds no network with a verdict",
+            hint=f"the figures of other models are on their cards: vqcast registry cards {root}",
+        )
     return subjects
 
 

@@ -26,6 +26,12 @@ def test_a_registry_gives_every_model_with_a_verdict_the_ensemble_first(registry
             assert piece.path.stat().st_size == piece.n_bytes
 
 
+def test_a_registry_without_networks_is_refused(registry: Path) -> None:
+    with pytest.raises(EvidenceError, match="no network with a verdict") as caught:
+        read_registry(registry.parent / "forecast")
+    assert "vqcast registry cards" in (caught.value.hint or "")
+
+
 def test_slots_count_what_the_sidecar_counts(registry: Path) -> None:
     for subject in read_registry(registry):
         sidecar = json.loads((registry / f"{subject.model.member_id(0)}.json").read_bytes())

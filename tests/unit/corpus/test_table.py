@@ -142,7 +142,9 @@ def test_a_folder_or_an_impossible_name_is_refused(tmp_path: Path) -> None:
     _refused(tmp_path / ("x" * 300), "too long")
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n  \n", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "data", [b"", b"\n\n  \n", gzip.compress(b"")], ids=["nothing", "blank", "packed"]
+)
 def test_an_empty_file_is_refused(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(data)

@@ -201,9 +201,8 @@ def train_steps(
     inputs = x.shape[1]
     top = params.size - hidden - 1  # where the output layer's weights begin
     for step in range(begin, end):
-        start = step * batch
-        n = min(batch, order.size - start)
-        rows = order[start : start + n]
+        rows = order[step * batch : (step + 1) * batch]
+        n = rows.size
         gather(data, rows, x)
         fill_words(drop.lanes, drop.words)
 

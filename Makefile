@@ -35,11 +35,11 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two processes: every test keeps to its own folder, and those of one fixture that costs minutes stay together.
-PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup
+# JOBS=2 runs the suite in two processes: every test keeps to its own folder, the site is built once.
+PYTEST := $(BIN)/python -m pytest $(if $(JOBS),-n $(JOBS) --dist loadgroup)
 
 quick: lint
-	$(PYTEST) -m "(unit or property) and not ffmpeg and not slow"
+	$(BIN)/python -m pytest -n 2 -m "(unit or property) and not ffmpeg and not slow"
 
 test: lint
 	$(PYTEST)

@@ -389,3 +389,61 @@ def test_grain_that_the_decoder_draws_is_told(
     params = ("-svtav1-params", "film-grain=30:film-grain-denoise=1")
     grainy = ffmpeg(*_drawn(seconds=0.4), *noisy, *words, *params, tmp_path / "grain.mkv")
     assert has_grain(grainy, "av1", tool) and not has_grain(plain, "av1", tool)
+
+
+@pytest.fixture
+def predicted(vqcast: Vqcast) -> Callable[..., dict[str, Any]]:
+    """``predicted(reference, encode, *words)``: what ``predict --json`` says."""
+
+    def run(reference: Path, distorted: Path, *words: object) -> dict[str, Any]:
+        made = ("--encoder", "libx264", "--cq", 16, "--json")
+        return dict(json.loads(vqcast("predict", reference, distorted, *made, *words).stdout))
+
+    return run
+
+
+def test_a_shift_of_one_frame_at_equal_length_is_named_and_undone_when_asked(
+    predicted: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = ffmpeg(*_drawn(rate=7, seconds=3), *X264, tmp_path / "a.mp4")
+    shift = "select=gt(n\\,0),setpts=N/7/TB,tpad=stop=1:stop_mode=clone"
+    shifted = ffmpeg("-i", film, "-vf", shift, *X264, tmp_path / "s.mp4")
+    found = predicted(film, shifted)
+    assert found["offset"] == 0 and found["pooled"]["measured"] < 60
+    assert any("frame n fits n+1" in note for note in found["notes"])
+    found = predicted(film, shifted, "--align", "auto")
+    assert found["offset"] == 1 and len(found["frames"]) == 20
+    assert found["pooled"]["measured"] > 95
+    copied = ffmpeg("-i", film, "-c", "copy", tmp_path / "a.mkv")
+    assert predicted(film, copied)["notes"] == []
+
+
+def test_pairs_that_do_not_match_say_what_differs(
+    predicted: Callable[..., dict[str, Any]], refusal: Callable[..., str], ffmpeg: Ffmpeg,
+    base: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    made = ("--encoder", "libx264", "--cq", 16)
+    fast = ffmpeg(*_drawn(rate=60, seconds=1), *X264, tmp_path / "60.mp4")
+    slow = ffmpeg("-i", fast, "-vf", "fps=30", *X264, tmp_path / "30.mp4")
+    assert "it has 30 frames a second, the reference 60" in refusal("predict", fast, slow, *made)
+    again = ffmpeg("-i", fast, "-vf", "fps=30", "-c:v", "ffv1", tmp_path / "ref.mkv")
+    assert predicted(again, slow)["pooled"]["measured"] > 95
+    cut = ("-vf", "select=gte(n\\,3),setpts=N/25/TB", "-an")
+    late = ffmpeg("-i", base, *cut, *X264, tmp_path / "late.mkv")
+    assert "fits frame 3 of the reference" in refusal("predict", base, late, *made)
+    found = predicted(base, late, "--align", "auto")
+    assert found["offset"] == 3 and len(found["frames"]) == 47
+    half = ffmpeg("-i", base, "-vf", "scale=160:120", "-an", *X264, tmp_path / "half.mkv")
+    assert "160x120" in refusal("predict", base, half, *made)
+    assert len(predicted(base, half, "--score-size", "320x240")["frames"]) == 50
+
+
+def test_what_vmaf_does_not_see_is_warned_of(
+    predicted: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    still = ("-f", "lavfi", "-i", "color=0x202020:s=320x240:r=25:d=0.4,format=yuv420p")
+    film = ffmpeg(*still, "-c:v", "ffv1", tmp_path / "r.mkv")
+    block = ("-vf", "drawbox=100:60:64:64:0x303030:fill", "-c:v", "ffv1")
+    spoilt = ffmpeg("-i", film, *block, tmp_path / "d.mkv")
+    (note,) = predicted(film, spoilt)["notes"]
+    assert "damage that VMAF does not see" in note

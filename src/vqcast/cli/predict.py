@@ -41,6 +41,18 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """What is done where the two files do not match."""
+
+    align: Annotated[
+        str, Doc("auto: undo an offset of a few frames, and score the frames that both have.")
+    ] = "off"
+    score_size: Annotated[
+        tuple[int, int] | None, Doc("Scale both to this width and height for scoring.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """What the caller wants to know of the clip."""
 
@@ -64,6 +76,7 @@ def predict(
     ref: Annotated[Path, typer.Argument(help="The reference video.")],
     dist: Annotated[Path, typer.Argument(help="The encode of it.")],
     encoded: Encoded,
+    match: Match,
     query: Query,
     *,
     model: options.ModelId = options.DEFAULT_MODEL,
@@ -86,9 +99,9 @@ def predict(
     if query.target is not None:
         predictor.require_confidence(query.quality_confidence)
     extras.require("predict")
-    found = vqcast.predict(ref, dist, predictor, **asdict(encoded))
+    found = vqcast.predict(ref, dist, predictor, **asdict(encoded), **asdict(match))
     answer = _answer(found, query)
-    for warning in found.prediction.warnings:
+    for warning in (*found.notes, *found.prediction.warnings):
         render.note(f"note: {warning}")
     if json:
         about = {"model": model, "reference": str(ref), "distorted": str(dist)}
@@ -120,6 +133,8 @@ def _document(found: PairPrediction) -> dict[str, Any]:
         "slot": prediction.slot,
         "slot_rows": prediction.slot_rows,
         "warnings": list(prediction.warnings),
+        "notes": list(found.notes),
+        "offset": found.offset,
         "frames": _frames(found),
     }
 

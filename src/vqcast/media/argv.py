@@ -33,6 +33,9 @@ TEACHER_V1 = "vmaf_v1.0.16_3d0h"
 LOOPBACK = "dec:0"
 """What its encoder made, inside the process that encodes."""
 
+THUMBNAIL = (32, 18)
+"""Width and height of the pictures by which two files are aligned."""
+
 _DISCARD = ("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "null", "-")
 """Every frame once, on the filter's own clock, to nowhere."""
 
@@ -244,6 +247,16 @@ def deliver(
     return [*words, *streams, "-fflags", "+bitexact", "-f", muxer, f"file:{output}"]
 
 
+def thumbnails(
+    ffmpeg: Path, source: Sequence[str], frames: int, output: Path, *, video: str = VIDEO
+) -> list[str]:
+    """Write the first ``frames`` frames, small and in grey, one byte a sample."""
+    width, height = THUMBNAIL
+    words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-frames:v", str(frames)]
+    words += ["-vf", f"scale={width}:{height}:flags=area,format=gray"]
+    return [*words, "-fps_mode", "passthrough", "-f", "rawvideo", f"file:{output}"]
+
+
 def side_data(ffmpeg: Path, source: Sequence[str], frames: int) -> list[str]:
     """Tell on standard error what comes beside the first ``frames`` frames."""
     words = [str(ffmpeg), "-hide_banner", "-nostdin", "-loglevel", "info", *source]
@@ -271,13 +284,15 @@ def score_filter(
     every: int = 1,
     threads: int = 1,
     sides: tuple[str, str] = ("0:v:0", "1:v:0"),
+    starts: tuple[int, int] | None = None,
 ) -> str:
     """Pair frame n with frame n, the reference's of ``span``, and score each pair.
 
     Both clocks are rebuilt from frame numbers, a side that ends early is not
     repeated, and both are brought to one format, the deeper of the two, and to
     ``size`` (width, height; None: as they are). ``every`` scores frames 0, every, 2 every, ...
-    with the values that they have among all; ``sides`` are the distorted stream and the reference.
+    with the values that they have among all; ``sides`` are the distorted stream and the reference,
+    ``starts`` the first frames of either that are paired.
     """
     pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
     scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
@@ -285,9 +300,12 @@ def score_filter(
     models = [f"version={TEACHER}\\:name=vmaf"]
     if v1:
         models.append(f"version={TEACHER_V1}\\:name=vmaf_v1")
+    ours, theirs = "", f"{_drop(span)}trim=end_frame={frames},"
+    if starts is not None:
+        ours, theirs = (f"trim=start_frame={at}:end_frame={at + frames}," for at in starts)
     return (
-        f"[{sides[0]}]{clock},split[d][dn];"
-        f"[{sides[1]}]{_drop(span)}trim=end_frame={frames},{clock},split[r][rn];"
+        f"[{sides[0]}]{ours}{clock},split[d][dn];"
+        f"[{sides[1]}]{theirs}{clock},split[r][rn];"
         f"[d][r]libvmaf=model='{'|'.join(models)}':log_fmt=json:log_path={VMAF_LOG}"
         f":n_threads={threads}{f':n_subsample={every}' if every > 1 else ''}"
         ":eof_action=pass:repeatlast=0[s]"

@@ -18,6 +18,7 @@ DAMAGE_HINT = (
 )
 _FIRST_FIELD_ORDER = 2
 """AVFieldOrder: 0 is unknown, 1 progressive, what follows is interlaced."""
+MULTI_VIEW = "3D reference displays"
 _FULL_RANGE = 2
 """AVColorRange."""
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
@@ -49,6 +50,8 @@ class Header:
     alpha: bool
     interlaced: bool
     full_range: bool
+    one_view: bool
+    """Whether it holds several views, of which a plain decoder gives one."""
     hdr: str | None
     """Why its pictures are HDR."""
     rate: Fraction | None
@@ -110,6 +113,7 @@ def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = N
             alpha=any(component.is_alpha for component in components),
             interlaced=bool(frame.interlaced_frame) or order >= _FIRST_FIELD_ORDER,
             full_range=int(frame.color_range or 0) == _FULL_RANGE,
+            one_view=MULTI_VIEW in beside,
             hdr=_hdr(int(frame.color_trc or 0), beside),
             rate=video.guessed_rate,
             codec=video.codec_context.codec.canonical_name if video.codec_context else "",
@@ -118,14 +122,11 @@ def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = N
 
 
 def _beside(frame: Any) -> list[str]:
-    """Names of the metadata beside a frame. PyAV has no name for some, such as a 3D display's."""
-    names = []
+    """Names of the metadata beside a frame. PyAV has none for a multi-view video's displays."""
     try:
-        for data in frame.side_data:
-            names.append(data.type.name)
+        return [data.type.name for data in frame.side_data]
     except ValueError:
-        pass
-    return names
+        return [MULTI_VIEW]
 
 
 def _first_frame(container: Any, video: Any) -> Any:

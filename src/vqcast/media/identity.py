@@ -49,6 +49,6 @@ def _sampled(path: Path, packets: PacketTable) -> str:
         for index in range(_BLOCKS):
             file.seek(size * index // _BLOCKS)
             digest.update(file.read(_BLOCK))
-        file.seek(size - _ENDS)
+        file.seek(max(size - _ENDS, 0))
         digest.update(file.read())
     return digest.hexdigest()

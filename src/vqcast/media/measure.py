@@ -15,6 +15,7 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,22 @@ class Scores:
         return np.column_stack([self.columns[name] for name in FEATURES])
 
 
+class Paired(Protocol):
+    """Frames of two files that are paired."""
+
+    @property
+    def distorted(self) -> int:
+        """First of them in the encode."""
+
+    @property
+    def reference(self) -> int:
+        """First of them in the reference."""
+
+    @property
+    def frames(self) -> int:
+        """How many."""
+
+
 def deadline_s(pixels: int, frames: int) -> float:
     """Seconds after which encoding or scoring ``frames`` pictures is given up."""
     megapixels = pixels * frames / 1e6
@@ -138,6 +155,8 @@ def encoder_options(
     options = entry.options(cq, preset, source.depth, threads, unbroken=unbroken)
     if source.flagged:
         options = _filtered(options, "setfield=prog")
+    if source.one_view:
+        options = _filtered(options, "sidedata=mode=delete:type=STEREO3D")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
         raise InputError(
             f"has {float(source.rate):g} frames a second, "
@@ -233,6 +252,7 @@ def score(
     every: int = 1,
     threads: int = 1,
     itself: bool = False,
+    overlap: Paired | None = None,
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
@@ -241,15 +261,18 @@ def score(
     frames of that part of ``reference`` alone. ``size`` (width, height) is what both sides are
     scaled to for scoring; None: both are of one size and stay so. ``every`` scores frames 0,
     every, 2 every, ..., with the values that they have among all. ``known``: the distorted side
-    was probed, too, and may be as damaged as was found; ``itself``: it is the reference. Raises
-    ToolFailure unless every planned frame was decoded on both sides and scored, InputError for a
-    size that can't be.
+    was probed, too, and may be as damaged as was found; ``itself``: it is the reference. Of an
+    ``overlap`` only the frames that both have are paired. Raises ToolFailure unless every planned
+    frame was decoded on both sides and scored, InputError for a size that can't be.
     """
     what = f"{distorted.name} against {reference.name}"
     width, height = check_size(reference, size, v1=v1)
     if reference.damage is not None and not (known or itself):
         _require_whole(distorted, tool, what)
     frames = segment.frames if segment else reference.frames
+    starts = None
+    if overlap is not None:
+        frames, starts = overlap.frames, (overlap.distorted, overlap.reference)
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         folder = Path(name)
         finished = run(
@@ -263,6 +286,7 @@ def score(
                     v1=v1,
                     size=size,
                     span=segment,
+                    starts=starts,
                     every=every,
                     threads=threads,
                     sides=(

@@ -37,7 +37,8 @@ _CHEAP_PIXELS = 300_000_000
 """Pixels of a title that is decoded whole at once: a second or two."""
 _LOOK = 16
 """Frames that are decoded at the beginning and the end of a longer one."""
-_LOOK_BACK_US = 3_000_000
+_EARLIER_US = 10_000_000
+"""How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
 _FEW = 24
 """Frames that are too few to forecast from."""
 _REPEATS = 0.25
@@ -97,6 +98,8 @@ class Source:
     """Of the video stream's packets; None where they were not counted."""
     flagged: bool = False
     """Whether progressive pictures are flagged as interlaced; the flag is not carried on."""
+    one_view: bool = False
+    """Whether it is one view of several; the description of 3D is not carried on."""
     damage: Damage | None = None
     codec: str = ""
     """FFmpeg's name of the video's codec."""
@@ -235,6 +238,7 @@ def _source(
         video=header.video,
         video_bytes=packets.bytes if packets else None,
         flagged=flagged,
+        one_view=header.one_view,
         damage=harm,
         packets=packets if packets and len(packets.times_us) == counted else None,
         codec=header.codec,
@@ -280,11 +284,12 @@ class _Tail:
 def _tail(file: _File, times: Times) -> FrameIndex | None:
     """The last frames, decoded, where they are at the times that the packets have."""
     first = len(times) - _LOOK
-    seek = int(times[first - 1] + times[first]) // 2
-    found = file.decode(span=_Tail(seek))
-    if seek <= 0 or found.said or len(found.index.times_us) != _LOOK:
-        return None
-    return found.index if _agree(times[first:] - seek, found.index.times_us) else None
+    start = int(times[first - 1] + times[first]) // 2
+    for seek in dict.fromkeys((start, max(start - _EARLIER_US, 0))):
+        found = file.decode(span=_Tail(seek, start))
+        if start > 0 and not found.said and len(found.index.times_us) == _LOOK:
+            return found.index if _agree(times[first:] - seek, found.index.times_us) else None
+    return None
 
 
 def _judge_damage(file: _File, found: Decoded) -> Damage:
@@ -378,6 +383,8 @@ def _notes(header: Header, size: tuple[int, int], *, flagged: bool) -> tuple[str
         )
     if flagged:
         notes.append("flagged as interlaced, but its pictures are progressive: encoded as that")
+    if header.one_view:
+        notes.append("a 3D video: the view that a plain decoder gives is encoded, as 2D")
     if "420" not in header.pix_fmt and header.pix_fmt not in ("nv12", "nv21"):
         notes.append(f"{header.pix_fmt} is encoded and scored as 4:2:0")
     if header.bits > 10:

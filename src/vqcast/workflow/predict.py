@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.media.pair import score_pair
+from vqcast.media.pair import Align, score_pair
 from vqcast.media.tool import find_ffmpeg
 from vqcast.serve.load import load
 from vqcast.serve.predictor import Prediction, Predictor
@@ -25,6 +25,10 @@ class PairPrediction:
     prediction: Prediction
     measured: NDArray[np.float64]
     """VMAF v0.6.1 of each frame, ``[N]``, points, 0..100."""
+    notes: tuple[str, ...] = ()
+    """What to know of the two files, in words."""
+    offset: int = 0
+    """Frame n of the encode was scored against frame n + offset of the reference."""
 
 
 def predict(
@@ -38,17 +42,22 @@ def predict(
     crf_norm: float | None = None,
     preset_norm: float | None = None,
     level: float | None = None,
+    align: Align = "off",
+    score_size: tuple[int, int] | None = None,
 ) -> PairPrediction:
     """Measure canonical-6 of ``distorted`` against ``reference``, and predict VMAF from them.
 
     ``predictor`` is what `load` gives (default: the shipped ensemble); the other arguments are
-    those of `Predictor.predict`. Raises MediaError where the two files do not match frame by frame,
-    and as `Predictor.predict` does.
+    those of `Predictor.predict`. ``align`` "auto" undoes an offset of a few frames, ``score_size``
+    (width, height) is what both are scaled to. Raises MediaError where the two files do not match
+    frame by frame, and as `Predictor.predict` does.
     """
     model = predictor or load()
-    scores = score_pair(Path(reference), Path(distorted), find_ffmpeg())
+    pair = score_pair(
+        Path(reference), Path(distorted), find_ffmpeg(), align_by=align, size=score_size
+    )
     prediction = model.predict(
-        scores.features(), encoder=encoder, cq=cq, preset=preset, crf_norm=crf_norm,
+        pair.scores.features(), encoder=encoder, cq=cq, preset=preset, crf_norm=crf_norm,
         preset_norm=preset_norm, level=level,
     )  # fmt: skip
-    return PairPrediction(prediction, scores.columns["vmaf"])
+    return PairPrediction(prediction, pair.scores.columns["vmaf"], pair.notes, pair.offset)

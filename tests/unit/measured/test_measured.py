@@ -38,6 +38,7 @@ SOURCE_CHANGES: dict[str, Any] = {
     "steady": False,
     "video": "2",
     "flagged": True,
+    "one_view": True,
 }
 SOURCE_SAYS_NOTHING = {
     "path": "a moved file is the same",

@@ -24,6 +24,8 @@ from vqcast.errors import VqcastError
 
 if TYPE_CHECKING:
     from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
+    from vqcast.media.source import Intake
+    from vqcast.media.streams import StreamChoice
     from vqcast.serve.load import load
     from vqcast.serve.predictor import Interval, Prediction, Predictor
     from vqcast.serve.trust import Trust
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "EncodeResult",
+    "Intake",
     "Interval",
     "PairPrediction",
     "Prediction",
     "Predictor",
+    "StreamChoice",
     "Trust",
     "TuneProbed",
     "TuneRequest",
@@ -55,10 +59,12 @@ __all__ = [
 
 _HOMES = {
     "EncodeResult": "documents.tune",
+    "Intake": "media.source",
     "Interval": "serve.predictor",
     "PairPrediction": "workflow.predict",
     "Prediction": "serve.predictor",
     "Predictor": "serve.predictor",
+    "StreamChoice": "media.streams",
     "Trust": "serve.trust",
     "TuneProbed": "documents.tune",
     "TuneRequest": "tuning.request",

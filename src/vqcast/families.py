@@ -13,7 +13,7 @@ name, so that reading the table imports no family, and verifying a registry no t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,7 @@ from vqcast.documents.registry import AnyRow
 from vqcast.durable.files import read_regular
 from vqcast.errors import EvidenceError, InputError
 from vqcast.evidence.gate import PROMOTE
+from vqcast.watch import Table, Watch
 
 if TYPE_CHECKING:
     from vqcast.corpus.table import Corpus
@@ -90,33 +91,6 @@ class Training:
         named = {"seeds": self.seeds, "epochs": self.epochs, "hold_out": self.hold_out}
         asked = [name for name, value in named.items() if value is not None]
         return [*asked, "dry_run"] if self.dry_run else asked
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a training is."""
-
-    done: float
-    total: float
-    now: str
-    """What is in work, in a few words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Who wants to hear of a long step: remarks, and how far it is. By default nobody."""
-
-    note: Callable[[str], None] = lambda text: None
-    progress: Callable[[Progress], None] = lambda progress: None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Figures for a person: a terminal or a page lays them out."""
-
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[object, ...]]
-    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,9 @@ def told(event: vqcast.TuneStart | vqcast.TuneProbed | vqcast.TuneResult) -> Non
 def encode() -> None:
     asked = vqcast.TuneRequest(encoder="libx265", target=90, max_size_percent=40)
     try:
+        streams = vqcast.StreamChoice(audio="opus", downmix=2)
         made = vqcast.encode(
-            "film.mkv", Path("film.mp4"), asked, overwrite=True, on_progress=progress
+            "film.mkv", Path("film.mp4"), asked, on_progress=progress, streams=streams
         )
     except vqcast.errors.ToolUnavailable as error:
         assert_type(error.hint, str | None)

@@ -12,6 +12,15 @@ from vqcast.cli import options, render
 from vqcast.cli.corpus_build import build, numbers
 from vqcast.cli.corpus_plot import plot
 from vqcast.cli.groups import size_of
+from vqcast.corpus.check import describe, oddities
+from vqcast.corpus.merge import merge as merge_corpora
+from vqcast.corpus.merge import merged_provenance
+from vqcast.corpus.select import select as select_rows
+from vqcast.corpus.table import load
+from vqcast.corpus.writing import convert as convert_corpus
+from vqcast.documents import decode, encode
+from vqcast.documents.provenance import CorpusProvenance
+from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError
 
 ScoreSize = Annotated[
@@ -38,9 +47,6 @@ def check(
     Exit code 0 where it can be trained on and nothing is odd, 1 where
     something is, 2 where it is refused.
     """
-    from vqcast.corpus.check import describe, oddities
-    from vqcast.corpus.table import load
-
     corpus = load(file, score_size=size_of(score_size) if score_size else None)
     facts, odd = describe(corpus), oddities(corpus)
     if json:
@@ -96,9 +102,6 @@ def select(
     score_size: ScoreSize = None,
 ) -> None:
     """Write a slice of a corpus: some groups, sources, encoders, qualities or one scoring size."""
-    from vqcast.corpus.select import select as select_rows
-    from vqcast.corpus.table import load
-
     rows, digest = select_rows(
         load(file, min_rows=1, score_size=size_of(score_size) if score_size else None),
         out,
@@ -127,13 +130,6 @@ def merge(
     A cell that two hold is taken from the first; where they disagree on its
     score, nothing is written.
     """
-    from vqcast.corpus.merge import merge as merge_corpora
-    from vqcast.corpus.merge import merged_provenance
-    from vqcast.corpus.table import load
-    from vqcast.documents import decode, encode
-    from vqcast.documents.provenance import CorpusProvenance
-    from vqcast.durable.files import read_regular, write_atomic
-
     if provenance is not None and not origin:
         raise InputError("--provenance needs --origin, the provenance file of each part")
     made = merge_corpora(files, out)
@@ -161,8 +157,6 @@ def convert(
     A .parquet corpus is a folder with a part for each encoder and source. Its
     sha256 is that of the list sha256sum makes of its parts, sorted by name.
     """
-    from vqcast.corpus.writing import convert as convert_corpus
-
     rows, digest = convert_corpus(file, out)
     render.say(f"{out}: {rows} rows, sha256 {digest}")
 
@@ -178,10 +172,6 @@ def datasheet(
 ) -> None:
     """Write a corpus's datasheet: contents, making, licences, limits."""
     extras.require("corpus datasheet")
-    from vqcast.corpus.table import load
-    from vqcast.documents import decode
-    from vqcast.documents.provenance import CorpusProvenance
-    from vqcast.durable.files import read_regular, write_atomic
     from vqcast.pages.datasheet import datasheet as page
 
     origin = None

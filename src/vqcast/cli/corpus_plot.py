@@ -9,6 +9,7 @@ import typer
 
 from vqcast import extras
 from vqcast.cli import options, render
+from vqcast.corpus.table import load
 
 
 def plot(
@@ -21,7 +22,6 @@ def plot(
 ) -> None:
     """Draw VMAF over bits and over the quality number, a curve for each encoder."""
     extras.require("corpus plot")
-    from vqcast.corpus.table import load
     from vqcast.pages import curve_charts, ink, picture, points
 
     found = points.points_of(load(file))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from vqcast import __version__, extras
 from vqcast.cli import options, render
 from vqcast.errors import VqcastError
-
-if TYPE_CHECKING:
-    from vqcast.media.doctor import Finding
+from vqcast.media.doctor import Finding, examine
+from vqcast.media.tool import find_ffmpeg
 
 _MAIN_JOB = ("corpus build", "train", "promote", "predict")
 _REQUIRED = {"libx264", "vmaf_v0.6.1"}
@@ -56,8 +55,6 @@ def _command(name: str) -> dict[str, Any]:
 
 
 def _examine(facts: dict[str, Any]) -> list[str]:
-    from vqcast.media.doctor import examine
-    from vqcast.media.tool import find_ffmpeg
 
     try:
         tool = find_ffmpeg()

@@ -11,6 +11,8 @@ import typer
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
+from vqcast.corpus.table import load
+from vqcast.pages import blocks
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 
@@ -32,8 +34,6 @@ def evaluate(
     Nothing is trained: the registry's evidence holds every out-of-fold prediction.
     """
     extras.require("evaluate")
-    from vqcast.corpus.table import load
-    from vqcast.pages import blocks
     from vqcast.pages.evaluation import evaluation
     from vqcast.workflow.evaluate import evaluate_registry
 

@@ -6,15 +6,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from annotated_doc import Doc
 
+import vqcast
 from vqcast.errors import InputError
-
-if TYPE_CHECKING:
-    from vqcast.media.source import Intake
 
 CorpusFile = Annotated[
     Path, typer.Option("--corpus", help="The corpus: JSON Lines or .parquet.", show_default=False)
@@ -62,15 +60,13 @@ class Reading:
         bool, Doc("Decode all of the source first, however long, and trust no packet table.")
     ] = False
 
-    def intake(self) -> Intake:
-        """The same for `vqcast.media.source.probe`. Raises InputError for another word."""
-        from vqcast.media.source import Intake
-
+    def intake(self) -> vqcast.Intake:
+        """The same for `vqcast.tune`. Raises InputError for another word."""
         if self.on_damage not in ("encode", "refuse"):
             raise InputError(
                 f"--on-damage {self.on_damage!r} is not known", hint="use encode or refuse"
             )
-        return Intake(
+        return vqcast.Intake(
             refuse_damage=self.on_damage == "refuse", progressive=self.progressive,
             decode_all=True if self.decode_all else None,
         )  # fmt: skip

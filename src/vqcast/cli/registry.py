@@ -13,11 +13,16 @@ from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.documents import decode, to_dict
+from vqcast.documents.provenance import CorpusProvenance
 from vqcast.documents.registry import AnyRow, StatusEntry
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError
 from vqcast.families import owner_of
+from vqcast.pages import blocks
 from vqcast.registry import seal
+from vqcast.registry.importing import import_registry
+from vqcast.registry.sign import keygen as make_keys
+from vqcast.registry.sign import sign as sign_folder
 from vqcast.serve.folder import Folder, packaged_registry, read_registry
 from vqcast.serve.trust import Trust
 from vqcast.workflow import steps
@@ -165,8 +170,6 @@ def sign(
     json: options.Json = False,
 ) -> None:
     """Sign a registry that keeps its law, so that changing or swapping it is noticed."""
-    from vqcast.registry.sign import sign as sign_folder
-
     signature = sign_folder(folder, key, serial=serial)
     if json:
         render.print_json(to_dict(signature))
@@ -181,8 +184,6 @@ def keygen(
     out: Annotated[Path, typer.Option("--out", help="A folder outside of any repository.")],
 ) -> None:
     """Write a new pair of keys: the private one to sign with, the public one to hand out."""
-    from vqcast.registry.sign import keygen as make_keys
-
     private, public = make_keys(out)
     render.say(f"private key, for the signer alone: {private}")
     render.say(f"public key, for everybody: {public}")
@@ -234,8 +235,6 @@ def import_foreign(
 
     What it writes can be loaded and stands on no verdict.
     """
-    from vqcast.registry.importing import import_registry
-
     done = import_registry(source, out)
     if json:
         render.print_json({"registry": str(out), "models": done.models, "findings": done.findings})
@@ -266,8 +265,6 @@ def cards(
 ) -> None:
     """Write a card for each model from its evidence."""
     extras.require("registry cards")
-    from vqcast.documents.provenance import CorpusProvenance
-    from vqcast.pages import blocks
     from vqcast.pages import cards as pages
 
     opened = Folder(folder or packaged_registry())

@@ -28,7 +28,7 @@ from rich.table import Table as Drawn
 
 from vqcast.documents import jsontext
 from vqcast.errors import VqcastError
-from vqcast.families import Progress, Table, Watch
+from vqcast.watch import Progress, Table, Watch
 
 _PIPED_WIDTH = 200
 """Columns of a table that no terminal bounds."""

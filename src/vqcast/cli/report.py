@@ -11,6 +11,7 @@ import typer
 
 from vqcast import extras
 from vqcast.cli import render
+from vqcast.durable.files import write_atomic
 from vqcast.errors import InputError
 
 
@@ -46,7 +47,6 @@ def report(
             "give a run folder or --registry DIR, one of them", hint="vqcast report --help"
         )
     extras.require("report" if corpus is None else "report --corpus")
-    from vqcast.durable.files import write_atomic
     from vqcast.pages import report as pages
 
     content = pages.gather(run_dir, registry, corpus, tune or [])

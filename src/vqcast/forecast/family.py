@@ -28,21 +28,12 @@ from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.errors import EvidenceError, GateHeld, VqcastError
 from vqcast.evidence.folder import prefix, read_verdict_as
 from vqcast.evidence.gate import PROMOTE
-from vqcast.families import (
-    Corpora,
-    Judged,
-    Package,
-    Progress,
-    Rebuilt,
-    Table,
-    Trained,
-    Training,
-    Watch,
-)
+from vqcast.families import Corpora, Judged, Package, Rebuilt, Trained, Training
 from vqcast.forecast.card import facts
 from vqcast.forecast.judge import MEASURE, judge
 from vqcast.forecast.latent import to_score
 from vqcast.forecast.table import FORECASTER_ID, read_table
+from vqcast.watch import Progress, Table, Watch
 
 EVIDENCE_NAME = "forecast_evidence.json"
 _DESCRIPTION = "VMAF and size at every CRF from nothing, one probe or more"

@@ -18,21 +18,12 @@ from vqcast.errors import EvidenceError, GateHeld, InputError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import HOLD, PROMOTE, judge, verdict_problems
 from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE
-from vqcast.families import (
-    Corpora,
-    Judged,
-    Package,
-    Progress,
-    Rebuilt,
-    Table,
-    Trained,
-    Training,
-    Watch,
-)
+from vqcast.families import Corpora, Judged, Package, Rebuilt, Trained, Training
 from vqcast.regressor import spec as specs
 from vqcast.regressor import standing
 from vqcast.regressor.card import facts
 from vqcast.regressor.spec import Recipe, Spec
+from vqcast.watch import Progress, Table, Watch
 
 if TYPE_CHECKING:
     from vqcast.corpus.table import Corpus

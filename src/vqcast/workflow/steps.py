@@ -26,7 +26,6 @@ from vqcast.families import (
     Rebuilt,
     Trained,
     Training,
-    Watch,
     all_families,
     family,
     family_of_run,
@@ -36,6 +35,7 @@ from vqcast.registry.promote import install
 from vqcast.serve.folder import Folder, packaged_registry, read_registry
 from vqcast.serve.signature import read
 from vqcast.serve.trust import Trust
+from vqcast.watch import Watch
 
 EXPORT_FOLDER = "export"
 """Where a model that its training exports lies in the run folder."""

@@ -280,5 +280,7 @@ def family_of_run(run_dir: Path) -> Family:
         said = jsontext.parse(read_regular(path), where=str(path))
         models.add(said.get("model") or DEFAULT if isinstance(said, dict) else DEFAULT)
     if len(models) > 1:
-        raise EvidenceError(f"{run_dir}: mixes evidence of {', '.join(sorted(map(str, models)))}")
+        raise EvidenceError(
+            f"mixes evidence of {', '.join(sorted(map(str, models)))}", path=run_dir
+        )
     return family(str(models.pop()) if models else DEFAULT)

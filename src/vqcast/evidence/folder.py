@@ -123,7 +123,7 @@ def in_registry(files: Mapping[str, bytes], model_id: str, *, where: str = "") -
 def read(folder: Path) -> Evidence:
     """Every seed's evidence in ``folder``. Raises EvidenceError as ``parse`` does."""
     if not folder.is_dir():
-        raise EvidenceError(f"{folder}: no such run folder", hint=_TRAIN_HINT)
+        raise EvidenceError("no such run folder", path=folder, hint=_TRAIN_HINT)
     names = ("loso_seed*.json", "oof_seed*.parquet", INTERVALS_NAME)
     found = [path for name in names for path in folder.glob(name)]
     return parse({path.name: read_regular(path) for path in found}, where=str(folder))
@@ -166,10 +166,10 @@ def read_verdict_as(kind: type[V], folder: Path) -> tuple[V, bytes]:
     """`read_verdict` of a run folder whose verdicts are of another ``kind``."""
     found = [path for word in (PROMOTE, HOLD) if (path := verdict_path(folder, word)).exists()]
     if not found:
-        raise EvidenceError(f"{folder}: has no verdict", hint=f"vqcast gate {folder}")
+        raise EvidenceError("has no verdict", path=folder, hint=f"vqcast gate {folder}")
     if len(found) > 1:
         raise EvidenceError(
-            f"{folder}: holds both PROMOTE.json and HOLD.json", hint=f"vqcast gate {folder}"
+            "holds both PROMOTE.json and HOLD.json", path=folder, hint=f"vqcast gate {folder}"
         )
     data = read_regular(found[0])
     verdict = documents.decode(kind, data, where=str(found[0]))

@@ -52,7 +52,7 @@ def read(corpora: Sequence[Corpus]) -> tuple[list[MeasuredCurve], list[CorpusPin
     found: dict[str, tuple[CorpusPin, pl.DataFrame]] = {}
     for corpus in corpora:
         if corpus.synthetic:
-            raise CorpusError(f"{corpus.path}: is synthetic, no forecaster is made from it")
+            raise CorpusError("is synthetic, no forecaster is made from it", path=corpus.path)
         pin = CorpusPin(path=corpus.path.name, sha256=corpus.sha256, n_rows=len(corpus))
         found[corpus.sha256] = (pin, _cells(corpus))
     # By digest, so that the order in which corpora are named changes nothing.
@@ -80,7 +80,8 @@ def _cells(corpus: Corpus) -> pl.DataFrame:
     absent = [name for name in needed if name not in frame.kinds]
     if absent:
         raise CorpusError(
-            f"{corpus.path}: has no {', '.join(absent)}, which a forecast of sizes needs",
+            f"has no {', '.join(absent)}, which a forecast of sizes needs",
+            path=corpus.path,
             hint="build the corpus with vqcast corpus build",
         )
     scores = [column for column in METRICS.values() if column in frame.kinds]

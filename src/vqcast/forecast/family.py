@@ -131,7 +131,7 @@ class ForecasterFamily:
             table = run_dir.parent.parent / self.table_name  # the evidence folder of a registry
         digest = sha256_bytes(read_regular(table))
         if digest != evidence.table_sha256:
-            raise EvidenceError(f"{table}: is not the table of the evidence", hint="train again")
+            raise EvidenceError("is not the table of the evidence", path=table, hint="train again")
         verdict = judge(
             evidence,
             {self.table_name: digest, EVIDENCE_NAME: sha256_bytes(evidence_data)},
@@ -151,7 +151,9 @@ class ForecasterFamily:
         """The table made again, which must be the run folder's, byte for byte."""
         verdict, verdict_data = read_verdict_as(ForecastVerdict, run_dir)
         if verdict.verdict != PROMOTE:
-            raise GateHeld(f"{run_dir}: the verdict is {verdict.verdict}: {verdict.recommendation}")
+            raise GateHeld(
+                f"the verdict is {verdict.verdict}: {verdict.recommendation}", path=run_dir
+            )
         table_data = read_regular(run_dir / self.table_name)
         evidence_data = read_regular(run_dir / EVIDENCE_NAME)
         where = str(run_dir / self.table_name)
@@ -160,13 +162,15 @@ class ForecasterFamily:
         problems = self.verdict_problems(verdict_data, evidence_data, table, digest)
         if problems:
             raise EvidenceError(
-                f"{run_dir}: the verdict does not stand: {'; '.join(problems)}",
+                f"the verdict does not stand: {'; '.join(problems)}",
+                path=run_dir,
                 hint=f"vqcast gate {run_dir}",
             )
         again, evidence = self.make(corpora, table.recipe, pinned=table.corpora, watch=watch)
         if again != table_data or documents.encode(evidence) != evidence_data:
             raise EvidenceError(
-                f"{run_dir}: the corpora give another table, or other evidence",
+                "the corpora give another table, or other evidence",
+                path=run_dir,
                 hint="train it again on this machine",
             )
         row = ForecastRow(

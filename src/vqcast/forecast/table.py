@@ -37,12 +37,12 @@ def load_table(
     rows = {row.id: row for row in read_registry(folder.files).models}
     row = rows.get(model_id)
     if not isinstance(row, ForecastRow):
-        raise RegistryError(f"{root}: holds no CRF forecaster {model_id}", hint=_MAKE)
+        raise RegistryError(f"holds no CRF forecaster {model_id}", path=root, hint=_MAKE)
     if row.is_smoke:
         raise ModelRefused(f"{row.id}: is a scaffold, nothing may forecast with it", hint=_MAKE)
     if row.table not in folder.files:
         raise RegistryError(
-            f"{root}: {row.table} is missing", hint=f"vqcast registry verify {root}"
+            f"{row.table} is missing", path=root, hint=f"vqcast registry verify {root}"
         )
     return read_table(folder.files[row.table], row), row
 

@@ -22,7 +22,8 @@ def datasheet(corpus: Corpus, origin: CorpusProvenance | None) -> str:
     """
     if origin is not None and origin.corpus.sha256 != corpus.sha256:
         raise InputError(
-            f"{corpus.path}: the provenance is of another corpus",
+            "the provenance is of another corpus",
+            path=corpus.path,
             hint=f"it is of {origin.corpus.path}, sha256 {origin.corpus.sha256}",
         )
     facts = describe(corpus)

@@ -67,7 +67,7 @@ def write(figure: Figure, path: Path) -> None:
     kind = path.suffix.lower()
     if kind not in FORMATS:
         raise InputError(
-            f"{path}: plots are written as {' or '.join(FORMATS)}", hint="name the file plot.svg"
+            f"plots are written as {' or '.join(FORMATS)}", path=path, hint="name the file plot.svg"
         )
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": path.stem}):
         write_atomic(path, _saved(figure, kind[1:], facecolor="white", dpi=160))

@@ -97,7 +97,8 @@ def read_registry(root: Path) -> list[Subject]:
         subjects.append(subject)
     if not subjects:
         raise EvidenceError(
-            f"{root}: holds no network with a verdict",
+            "holds no network with a verdict",
+            path=root,
             hint=f"the figures of other models are on their cards: vqcast registry cards {root}",
         )
     return subjects

@@ -73,5 +73,5 @@ def read_tunings(path: Path) -> list[Tuning]:
         except DocumentError as error:
             raise DocumentError(error.message, hint=_HINT) from error
     if not tunings:
-        raise DocumentError(f"{path}: holds no result of a tuning", hint=_HINT)
+        raise DocumentError("holds no result of a tuning", path=path, hint=_HINT)
     return tunings

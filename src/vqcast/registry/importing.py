@@ -61,10 +61,10 @@ def import_registry(source: Path, out: Path) -> Imported:
     model of it can be taken over.
     """
     if out.exists():
-        raise RegistryError(f"{out}: already exists", hint="name a new folder")
+        raise RegistryError("already exists", path=out, hint="name a new folder")
     document = jsontext.parse(_read(source, REGISTRY_NAME), where=REGISTRY_NAME)
     if not isinstance(document, dict) or not isinstance(document.get("models"), list):
-        raise RegistryError(f"{source}: its {REGISTRY_NAME} lists no models")
+        raise RegistryError(f"its {REGISTRY_NAME} lists no models", path=source)
     result = Imported()
     manifests = _manifests(source)
     files: dict[str, bytes] = {}
@@ -82,7 +82,7 @@ def import_registry(source: Path, out: Path) -> Imported:
         rows[row.id] = row
         files.update(made)
     if not rows:
-        raise RegistryError(f"{source}: no model can be imported: {'; '.join(result.findings)}")
+        raise RegistryError(f"no model can be imported: {'; '.join(result.findings)}", path=source)
     for name, manifest in manifests.items():
         files[name] = _manifest(name, manifest, rows, result.findings)
     with locked(out, what="importing into"):

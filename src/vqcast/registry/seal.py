@@ -120,7 +120,7 @@ def change(registry: Path, edit: Callable[[Content], Content]) -> int:
         files = sealed(list(after.rows.values()), after.files)
         problems = law.violations(files)
         if problems:
-            raise RegistryError(f"{root}: would break the law: {'; '.join(problems)}")
+            raise RegistryError(f"would break the law: {'; '.join(problems)}", path=root)
         if files[CHECKSUMS_NAME] == before.files.get(CHECKSUMS_NAME):
             return len(files)
         if folder is not None:
@@ -141,7 +141,8 @@ def mark(registry: Path, model_id: str, entry: StatusEntry | None) -> None:
         absent = [name for name in named if name not in known]
         if absent:
             raise RegistryError(
-                f"{registry}: has no model {', '.join(absent)}",
+                f"has no model {', '.join(absent)}",
+                path=registry,
                 hint=f"it has: {', '.join(sorted(known)) or 'none'}",
             )
         models = dict(read_status(before.files).models)
@@ -215,13 +216,14 @@ def rollback(registry: Path) -> Path:
                 continue
             problems = law.violations(folder.files)
             if problems:
-                raise RegistryError(f"{state}: breaks the law: {'; '.join(problems)}")
+                raise RegistryError(f"breaks the law: {'; '.join(problems)}", path=state)
             if current is not None and not current.problems:
                 _keep(root, current.files, prefix="undone-")
             replace_folder(root, folder.files)
             remove_folder(state)
             return state
     raise RegistryError(
-        f"{registry}: no earlier state is kept beside it",
+        "no earlier state is kept beside it",
+        path=registry,
         hint="a registry in version control goes back with it",
     )

@@ -50,7 +50,8 @@ def sign(registry: Path, private_key: Path, *, serial: int | None = None) -> Sig
         problems = law.violations(folder.files)
         if problems:
             raise RegistryError(
-                f"{root}: breaks the law and is not signed: {'; '.join(problems[:5])}",
+                f"breaks the law and is not signed: {'; '.join(problems[:5])}",
+                path=root,
                 hint=f"vqcast registry verify {root}",
             )
         statement = Statement(
@@ -109,7 +110,7 @@ def keygen(out: Path) -> tuple[Path, Path]:
     private, public = out / PRIVATE_NAME, out / PUBLIC_NAME
     for path in (private, public):
         if path.exists() or path.is_symlink():
-            raise InputError(f"{path}: already exists", hint="name another folder")
+            raise InputError("already exists", path=path, hint="name another folder")
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     write_atomic(private, pem, mode=0o600)
@@ -125,7 +126,8 @@ def _refuse_shared_place(out: Path) -> None:
         for name, what in ((".git", "a git checkout"), (REGISTRY_NAME, "a registry folder")):
             if (folder / name).exists():
                 raise InputError(
-                    f"{out}: lies in {what} ({folder}), where a private key does not belong",
+                    f"lies in {what} ({folder}), where a private key does not belong",
+                    path=out,
                     hint="name a folder that is neither shared nor published",
                 )
 
@@ -140,11 +142,14 @@ def _read_private_key(path: Path) -> Ed25519PrivateKey:
         key = load_pem_private_key(data, password=None)
     except Exception as error:  # cryptography raises several unrelated types
         raise InputError(
-            f"{path}: is no private key in PEM without a password",
+            "is no private key in PEM without a password",
+            path=path,
             hint="vqcast registry keygen writes a pair",
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError(f"{path}: is a key of another kind than Ed25519")
+        raise InputError("is a key of another kind than Ed25519", path=path)
     if path.stat().st_mode & stat.S_IRWXO:
-        raise InputError(f"{path}: everybody on this machine can use it", hint=f"chmod 600 {path}")
+        raise InputError(
+            "everybody on this machine can use it", path=path, hint=f"chmod 600 {path}"
+        )
     return key

@@ -72,8 +72,8 @@ class Run:
         reserved = [name for name in self.corpus.sources if name.startswith(_GROUP_LABEL)]
         if reserved:
             raise CorpusError(
-                f"{self.corpus.path}: a source can't be named {reserved[0]!r}: "
-                f"{_GROUP_LABEL!r} marks a group's fold",
+                f"a source can't be named {reserved[0]!r}: {_GROUP_LABEL!r} marks a group's fold",
+                path=self.corpus.path,
                 hint="rename that source",
             )
         singles = [Fold(name, (name,), False) for name in self.corpus.sources]
@@ -98,7 +98,7 @@ def crossvalidate(
     if run.hold_out not in HOLD_OUT:
         raise InputError(f"can't hold out by {run.hold_out!r}", hint="choose src or group")
     if len(run.corpus.sources) < 2:
-        raise InputError(f"{run.corpus.path}: one source, nothing can be held out")
+        raise InputError("one source, nothing can be held out", path=run.corpus.path)
     seeds = tuple(dict.fromkeys(seeds))
     with locked(out_dir / "run", what="training into"):
         finished = _finished_seeds(run, out_dir, seeds)
@@ -143,7 +143,8 @@ def _finished_seeds(run: Run, out_dir: Path, seeds: Sequence[int]) -> dict[int, 
         ours = (run.corpus.sha256, run.spec.id, run.hold_out, *_recipe_of(run.recipe))
         if (report.seed, *theirs) != (seed, *ours):
             raise EvidenceError(
-                f"{path}: is evidence of another run (seed, corpus, model, hold-out or recipe)",
+                "is evidence of another run (seed, corpus, model, hold-out or recipe)",
+                path=path,
                 hint="choose another --out-dir, or remove that folder's loso_seed*.json",
             )
         if run.note is None and _has_predictions(out_dir, report):

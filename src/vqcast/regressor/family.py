@@ -162,14 +162,15 @@ class NetworkFamily:
         corpus = corpora.one(self.id)
         _require_verdict(run_dir, verdict, HOLD if scaffold else PROMOTE)
         if corpus.synthetic and not scaffold:
-            raise EvidenceError(f"{corpus.path}: is synthetic, and nothing of it is promoted")
+            raise EvidenceError("is synthetic, and nothing of it is promoted", path=corpus.path)
         problems = verdict_problems(
             verdict, found.reports, found.digests, self.spec, corpus.sha256,
             intervals=found.intervals,
         )  # fmt: skip
         if problems:
             raise EvidenceError(
-                f"{run_dir}: the verdict does not stand: {'; '.join(problems)}",
+                f"the verdict does not stand: {'; '.join(problems)}",
+                path=run_dir,
                 hint=f"vqcast gate {run_dir}, with the corpus that the evidence was made on",
             )
         production.require_same_calibration(found, corpus, self.spec)
@@ -221,11 +222,13 @@ def _require_verdict(run_dir: Path, verdict: Verdict, wanted: str) -> None:
         return
     if wanted == PROMOTE:
         raise GateHeld(
-            f"{run_dir}: the verdict is {verdict.verdict}: {verdict.recommendation}",
+            f"the verdict is {verdict.verdict}: {verdict.recommendation}",
+            path=run_dir,
             hint="--scaffold installs it as smoke rows, which nothing may score with",
         )
     raise EvidenceError(
-        f"{run_dir}: the verdict is {verdict.verdict}, no scaffold is needed",
+        f"the verdict is {verdict.verdict}, no scaffold is needed",
+        path=run_dir,
         hint="promote it without --scaffold",
     )
 

@@ -230,7 +230,7 @@ def rebuild(
                 mine, folder.files, given, workers=workers, watch=watch or Watch()
             )
     if not results:
-        raise RegistryError(f"{folder.root}: holds no promoted model to rebuild")
+        raise RegistryError("holds no promoted model to rebuild", path=folder.root)
     return sorted(results, key=lambda result: result.model_id)
 
 

@@ -27,7 +27,7 @@ from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.corpus.part import SHAPE_FRAME
 from vqcast.corpus.table import Corpus, load
-from vqcast.documents import Document, decode, encode
+from vqcast.documents import Document, from_bytes, to_bytes
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError, ToolFailure, ToolUnavailable
 from vqcast.evidence.conformal import Array, Codes, OutOfFold
@@ -265,14 +265,14 @@ def main(
 ) -> None:
     """Compare an ensemble's intervals with Netflix's bootstrap model, on real encodes."""
     if corpus is None:
-        report = decode(BootstrapReport, read_regular(out), where=str(out))
+        report = from_bytes(BootstrapReport, read_regular(out), where=str(out))
     else:
         extras.require("evaluate")
         extras.require("corpus build")
         root = registry or packaged_registry()
         report = compare(root, load(corpus), model, clips, cells=cells, note=render.note)
         report = msgspec.structs.replace(report, command=command("studies.bootstrap", sys.argv[1:]))
-        write_atomic(out, encode(report))
+        write_atomic(out, to_bytes(report))
     blocks.write(markdown, "bootstrap", page(report))
     render.markdown(page(report))
 

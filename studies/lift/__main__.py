@@ -19,7 +19,7 @@ from studies.lift.studies import measure
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.corpus.table import load
-from vqcast.documents import decode, encode, to_dict
+from vqcast.documents import from_bytes, to_bytes, to_dict
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.pages.template import num
 from vqcast.regressor.family import relayed
@@ -66,7 +66,7 @@ def lift(
     again. The exit code is 0 whatever the answer is.
     """
     if corpus is None:
-        report = decode(LiftReport, read_regular(out), where=str(out))
+        report = from_bytes(LiftReport, read_regular(out), where=str(out))
         trained = 0
     else:
         report, trained = _measured(
@@ -81,7 +81,7 @@ def lift(
             work=work,
             workers=workers,
         )
-        write_atomic(out, encode(report))
+        write_atomic(out, to_bytes(report))
     if markdown is not None:
         write_atomic(markdown, page(report, out.name).encode())
     if json:

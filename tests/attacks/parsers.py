@@ -114,7 +114,7 @@ def _log() -> bytes:
 
 
 def _document(kind: type) -> Callable[[bytes], object]:
-    return lambda data: documents.decode(kind, data, where="fuzz.json")
+    return lambda data: documents.from_bytes(kind, data, where="fuzz.json")
 
 
 def _in_registry(name: str) -> Callable[[bytes], object]:

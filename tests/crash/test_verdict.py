@@ -19,8 +19,8 @@ from vqcast.evidence.gate import HOLD, PROMOTE
 PROMOTED = evidence.read_verdict(houses()[0].run_dir)[0]
 HELD = msgspec.structs.replace(PROMOTED, verdict=HOLD)
 SOUND = (
-    {f"{PROMOTE}.json": documents.encode(PROMOTED)},
-    {f"{HOLD}.json": documents.encode(HELD)},
+    {f"{PROMOTE}.json": documents.to_bytes(PROMOTED)},
+    {f"{HOLD}.json": documents.to_bytes(HELD)},
     {},  # which promotes nothing
 )
 
@@ -42,7 +42,7 @@ def test_a_power_cut_leaves_one_verdict_or_none(
             assert visible(journal.tree(cut, fates)) in SOUND
     last = journal.choices(len(journal.steps), random.Random(1))
     assert [visible(journal.tree(len(journal.steps), fates)) for fates in last] == [
-        {f"{order[1].verdict}.json": documents.encode(order[1])}
+        {f"{order[1].verdict}.json": documents.to_bytes(order[1])}
     ]
 
 

@@ -86,14 +86,14 @@ def test_writing_one_verdict_removes_the_other(kinds) -> None:
 @given(st.sampled_from([Verdict, Registry]), st.data())
 def test_documents_come_back_from_their_canonical_bytes(kind, data) -> None:
     """Encoding what was decoded gives canonical bytes; doing so again changes nothing."""
-    sound = {Verdict: documents.encode(VERDICT), Registry: editions()[0].files[REGISTRY_NAME]}
+    sound = {Verdict: documents.to_bytes(VERDICT), Registry: editions()[0].files[REGISTRY_NAME]}
     document = json.loads(sound[kind])
     key = data.draw(st.sampled_from(sorted(document)))
     document[key] = data.draw(st.just(document[key]) | st.text(max_size=4) | st.integers(0, 3))
     try:
-        read = documents.decode(kind, json.dumps(document).encode(), where="here")
+        read = documents.from_bytes(kind, json.dumps(document).encode(), where="here")
     except VqcastError:
         return
-    canonical = documents.encode(read)
-    assert documents.decode(kind, canonical, where="here") == read
-    assert documents.encode(documents.decode(kind, canonical, where="here")) == canonical
+    canonical = documents.to_bytes(read)
+    assert documents.from_bytes(kind, canonical, where="here") == read
+    assert documents.to_bytes(documents.from_bytes(kind, canonical, where="here")) == canonical

@@ -18,7 +18,7 @@ from vqcast.corpus.merge import merged_provenance
 from vqcast.corpus.select import select as select_rows
 from vqcast.corpus.table import load
 from vqcast.corpus.writing import convert as convert_corpus
-from vqcast.documents import decode, encode
+from vqcast.documents import from_bytes, to_bytes
 from vqcast.documents.provenance import CorpusProvenance
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import InputError
@@ -140,10 +140,11 @@ def merge(
         words = ["vqcast corpus merge", *map(str, files), f"--out {out}"]
         words += [f"--origin {path}" for path in origin or []] + [f"--provenance {provenance}"]
         origins = [
-            decode(CorpusProvenance, read_regular(path), where=str(path)) for path in origin or []
+            from_bytes(CorpusProvenance, read_regular(path), where=str(path))
+            for path in origin or []
         ]
         document = merged_provenance(load(out), origins, command=" ".join(words))
-        write_atomic(provenance, encode(document))
+        write_atomic(provenance, to_bytes(document))
         render.say(f"wrote {provenance}")
 
 
@@ -176,7 +177,7 @@ def datasheet(
 
     origin = None
     if provenance is not None:
-        origin = decode(CorpusProvenance, read_regular(provenance), where=str(provenance))
+        origin = from_bytes(CorpusProvenance, read_regular(provenance), where=str(provenance))
     write_atomic(out, page(load(file), origin).encode())
     render.say(f"wrote {out}")
 

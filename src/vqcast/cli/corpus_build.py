@@ -113,7 +113,7 @@ def build(
     from vqcast.corpus.remote import local_path
     from vqcast.corpus.store import open_store
     from vqcast.corpus.writing import check_name
-    from vqcast.documents import encode
+    from vqcast.documents import to_bytes
     from vqcast.documents.forecast import CorpusPin
     from vqcast.durable.files import write_atomic
     from vqcast.media.doctor import libvmaf_version, require_devices
@@ -178,7 +178,7 @@ def build(
             command=_command(sources, manifest),
             corpus=CorpusPin(path=out.name, sha256=built.sha256, n_rows=built.rows),
         )
-        write_atomic(provenance_file or _default_provenance(out), encode(origin))
+        write_atomic(provenance_file or _default_provenance(out), to_bytes(origin))
     if json:
         render.print_json(
             {

@@ -12,7 +12,7 @@ import typer
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
-from vqcast.documents import decode, to_dict
+from vqcast.documents import from_bytes, to_dict
 from vqcast.documents.provenance import CorpusProvenance
 from vqcast.documents.registry import AnyRow, StatusEntry
 from vqcast.durable.files import read_regular, write_atomic
@@ -271,10 +271,10 @@ def cards(
     opened.require_whole()
     beside = pages.Beside(
         [
-            decode(CorpusProvenance, read_regular(path), where=str(path))
+            from_bytes(CorpusProvenance, read_regular(path), where=str(path))
             for path in provenance or []
         ],
-        decode(pages.LiftAnswer, read_regular(lift), where=str(lift)) if lift else None,
+        from_bytes(pages.LiftAnswer, read_regular(lift), where=str(lift)) if lift else None,
     )
     for name, page in pages.card_pages(opened.files, beside).items():
         write_atomic(out / f"{name}.md", page.encode())

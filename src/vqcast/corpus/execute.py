@@ -67,7 +67,7 @@ def perform(
         if task.shared:
             source = replace(source, path=stack.enter_context(decoded.use(source, tool, cancel)))
         measured = measure(replace(task.cell, source=source), tool, cancel)
-    store.write(task.name, codec.encode_compact(measured))
+    store.write(task.name, codec.to_line(measured))
 
 
 @dataclass(frozen=True, slots=True)

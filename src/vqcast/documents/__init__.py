@@ -7,6 +7,6 @@ them into bytes and back.
 """
 
 from vqcast.documents.base import Document, Omitting
-from vqcast.documents.codec import decode, encode, encode_compact, to_dict
+from vqcast.documents.codec import from_bytes, to_bytes, to_dict, to_line
 
-__all__ = ["Document", "Omitting", "decode", "encode", "encode_compact", "to_dict"]
+__all__ = ["Document", "Omitting", "from_bytes", "to_bytes", "to_dict", "to_line"]

@@ -3,7 +3,7 @@
 The bytes are indented JSON with the keys in contract order, so that equal
 documents are equal files::
 
-    verdict = decode(Verdict, data, where="PROMOTE.json")
+    verdict = from_bytes(Verdict, data, where="PROMOTE.json")
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from vqcast.errors import DocumentError
 T = TypeVar("T", bound=Document)
 
 
-def encode(document: Document) -> bytes:
+def to_bytes(document: Document) -> bytes:
     """The document's canonical bytes: indented JSON, keys in contract order."""
     return jsontext.dump(msgspec.to_builtins(document))
 
 
-def encode_compact(document: Document) -> bytes:
+def to_line(document: Document) -> bytes:
     """The canonical bytes of a document that is mostly numbers: one line of JSON."""
     return jsontext.dump_line(msgspec.to_builtins(document))
 
@@ -35,7 +35,7 @@ def to_dict(document: Document) -> dict[str, Any]:
     return plain
 
 
-def decode(kind: type[T], data: bytes, *, where: str) -> T:
+def from_bytes(kind: type[T], data: bytes, *, where: str) -> T:
     """``data`` as a ``kind``. Raises DocumentError naming ``where`` and the field."""
     value = jsontext.parse(data, where=where)
     try:

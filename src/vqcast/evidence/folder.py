@@ -83,7 +83,7 @@ def parse(files: Mapping[str, bytes], *, where: str) -> Evidence:
     for name in sorted(files):
         if not _LOSO_NAME.fullmatch(name):
             continue
-        report = documents.decode(LosoReport, files[name], where=f"{where}/{name}")
+        report = documents.from_bytes(LosoReport, files[name], where=f"{where}/{name}")
         if name != loso_name(report.seed):
             raise EvidenceError(f"{where}/{name}: says it is of seed {report.seed}")
         reports[report.seed] = report
@@ -96,7 +96,7 @@ def parse(files: Mapping[str, bytes], *, where: str) -> Evidence:
     if INTERVALS_NAME in files:
         kept[INTERVALS_NAME] = files[INTERVALS_NAME]
         path = f"{where}/{INTERVALS_NAME}"
-        intervals = documents.decode(IntervalReport, files[INTERVALS_NAME], where=path)
+        intervals = documents.from_bytes(IntervalReport, files[INTERVALS_NAME], where=path)
     return Evidence(reports=reports, files=kept, intervals=intervals)
 
 
@@ -133,7 +133,7 @@ def write_report(folder: Path, report: LosoReport, predictions: bytes | None) ->
     """Write a seed's predictions, then the report that vouches for them."""
     if predictions is not None:
         write_atomic(folder / predictions_name(report.seed), predictions)
-    write_atomic(folder / loso_name(report.seed), documents.encode(report))
+    write_atomic(folder / loso_name(report.seed), documents.to_bytes(report))
 
 
 def verdict_path(folder: Path, verdict: str) -> Path:
@@ -150,7 +150,7 @@ def write_verdict(folder: Path, verdict: AnyVerdict) -> Path:
     other = HOLD if verdict.verdict == PROMOTE else PROMOTE
     remove(verdict_path(folder, other))
     path = verdict_path(folder, verdict.verdict)
-    write_atomic(path, documents.encode(verdict))
+    write_atomic(path, documents.to_bytes(verdict))
     return path
 
 
@@ -172,7 +172,7 @@ def read_verdict_as(kind: type[V], folder: Path) -> tuple[V, bytes]:
             "holds both PROMOTE.json and HOLD.json", path=folder, hint=f"vqcast gate {folder}"
         )
     data = read_regular(found[0])
-    verdict = documents.decode(kind, data, where=str(found[0]))
+    verdict = documents.from_bytes(kind, data, where=str(found[0]))
     if f"{verdict.verdict}.json" != found[0].name:
         raise EvidenceError(f"{found[0]}: its verdict is {verdict.verdict!r}")
     return verdict, data

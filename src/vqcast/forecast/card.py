@@ -19,8 +19,8 @@ def facts(
     """What ``forecast_card.md.j2`` reads. Raises EvidenceError where evidence is missing."""
     if evidence_name not in files:
         raise EvidenceError(f"{row.id}: has no {evidence_name}")
-    verdict = documents.decode(ForecastVerdict, files[verdict_name], where=verdict_name)
-    found = documents.decode(ForecastEvidence, files[evidence_name], where=evidence_name)
+    verdict = documents.from_bytes(ForecastVerdict, files[verdict_name], where=verdict_name)
+    found = documents.from_bytes(ForecastEvidence, files[evidence_name], where=evidence_name)
     table = read_table(files[row.table], row)
     return {
         "corpora": [pin.sha256 for pin in table.corpora],

@@ -104,7 +104,7 @@ class ForecasterFamily:
         table, scenarios = fit.fit(
             found, pins, recipe or ForecastRecipe(), on_measure=_relayed(watch)
         )
-        data = documents.encode_compact(table)
+        data = documents.to_line(table)
         return data, fit.evidence(table, sha256_bytes(data), scenarios)
 
     def train(
@@ -119,13 +119,13 @@ class ForecasterFamily:
         """Table and evidence; ``asked`` and ``workers`` change nothing."""
         data, evidence = self.make(corpora, watch=watch)
         write_atomic(run_dir / self.table_name, data)
-        write_atomic(run_dir / EVIDENCE_NAME, documents.encode(evidence))
+        write_atomic(run_dir / EVIDENCE_NAME, documents.to_bytes(evidence))
         return Trained(self.id, evidence, (_evidence_table(evidence),))
 
     def judge(self, run_dir: Path, *, generated_at_utc: str) -> Judged:
         """The verdict on the evidence. Raises EvidenceError where the table is another."""
         evidence_data = read_regular(run_dir / EVIDENCE_NAME)
-        evidence = documents.decode(ForecastEvidence, evidence_data, where=EVIDENCE_NAME)
+        evidence = documents.from_bytes(ForecastEvidence, evidence_data, where=EVIDENCE_NAME)
         table = run_dir / self.table_name
         if not table.exists() and (run_dir.parent.parent / self.table_name).exists():
             table = run_dir.parent.parent / self.table_name  # the evidence folder of a registry
@@ -157,7 +157,7 @@ class ForecasterFamily:
         table_data = read_regular(run_dir / self.table_name)
         evidence_data = read_regular(run_dir / EVIDENCE_NAME)
         where = str(run_dir / self.table_name)
-        table = documents.decode(ForecastTable, table_data, where=where)
+        table = documents.from_bytes(ForecastTable, table_data, where=where)
         digest = sha256_bytes(table_data)
         problems = self.verdict_problems(verdict_data, evidence_data, table, digest)
         if problems:
@@ -167,7 +167,7 @@ class ForecasterFamily:
                 hint=f"vqcast gate {run_dir}",
             )
         again, evidence = self.make(corpora, table.recipe, pinned=table.corpora, watch=watch)
-        if again != table_data or documents.encode(evidence) != evidence_data:
+        if again != table_data or documents.to_bytes(evidence) != evidence_data:
             raise EvidenceError(
                 "the corpora give another table, or other evidence",
                 path=run_dir,
@@ -217,8 +217,8 @@ class ForecasterFamily:
 
         Raises DocumentError or EvidenceError where either can't be read or judged.
         """
-        verdict = documents.decode(ForecastVerdict, verdict_data, where=f"{table.id}: verdict")
-        found = documents.decode(ForecastEvidence, evidence_data, where=EVIDENCE_NAME)
+        verdict = documents.from_bytes(ForecastVerdict, verdict_data, where=f"{table.id}: verdict")
+        found = documents.from_bytes(ForecastEvidence, evidence_data, where=EVIDENCE_NAME)
         problems = []
         if verdict.verdict != PROMOTE:
             problems.append(f"the verdict is {verdict.verdict}")
@@ -260,7 +260,7 @@ class ForecasterFamily:
     def _rebuilt(self, row: ForecastRow, data: bytes, corpora: Corpora, watch: Watch) -> Rebuilt:
         table = read_table(data, row)
         again_data, _ = self.make(corpora, table.recipe, pinned=table.corpora, watch=watch)
-        again = documents.decode(ForecastTable, again_data, where="made again")
+        again = documents.from_bytes(ForecastTable, again_data, where="made again")
         worst = _furthest(table.curves, again.curves)
         return Rebuilt(model_id=row.id, same_bytes=again_data == data, worst=worst)
 

@@ -54,7 +54,7 @@ def read_table(data: bytes, row: ForecastRow) -> ForecastTable:
     forecast with; DocumentError for what is no table at all.
     """
     check_digest(data, row.sha256, where=row.table)
-    table = documents.decode(ForecastTable, data, where=row.table)
+    table = documents.from_bytes(ForecastTable, data, where=row.table)
     if table.id != row.id:
         raise ModelRefused(f"{row.table}: is the table of {table.id}, not of {row.id}")
     problem = _misfit(table)

@@ -112,7 +112,7 @@ def read(data: bytes | None, cell: Cell, *, where: str, timed: bool = True) -> M
     if data is None:
         return None
     try:
-        found = codec.decode(Measurement, data, where=where)
+        found = codec.from_bytes(Measurement, data, where=where)
     except DocumentError:
         return None
     whole = found.columns.keys() == cell.metrics.keys() and all(

@@ -88,5 +88,5 @@ def measure_once(
             return found, True
     made = measure(cell, tool, cancel, together=True, on_progress=on_progress)
     if store is not None:
-        store.write(name, codec.encode_compact(made))
+        store.write(name, codec.to_line(made))
     return made, False

@@ -87,7 +87,7 @@ def read_registry(root: Path) -> list[Subject]:
         name, prefix = model.verdict_name, evidence.prefix(model.id)
         if name not in files or not all(model.member_id(seed) in ids for seed in model.seeds):
             continue
-        verdict = documents.decode(Verdict, files[name], where=f"{root}/{name}")
+        verdict = documents.from_bytes(Verdict, files[name], where=f"{root}/{name}")
         mine = {
             key.removeprefix(prefix): data for key, data in files.items() if key.startswith(prefix)
         }

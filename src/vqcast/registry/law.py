@@ -97,7 +97,7 @@ def _graph_problems(row: Row, files: Mapping[str, bytes]) -> list[str]:
     if sidecar_name not in files:
         return problems if row.is_smoke else [*problems, f"has no sidecar {sidecar_name}"]
     try:
-        sidecar = documents.decode(ModelInfo, files[sidecar_name], where=sidecar_name)
+        sidecar = documents.from_bytes(ModelInfo, files[sidecar_name], where=sidecar_name)
     except VqcastError as error:
         return [*problems, str(error)]
     if names is not None and names != (sidecar.input_names, sidecar.output_names):

@@ -74,7 +74,7 @@ def sealed(rows: Sequence[AnyRow], files: Mapping[str, bytes]) -> dict[str, byte
     made_here = (CHECKSUMS_NAME, SIGNATURE_NAME)
     whole = {name: data for name, data in files.items() if name not in made_here}
     registry = _registry_of(sorted(rows, key=lambda row: row.id))
-    whole[REGISTRY_NAME] = documents.encode(registry)
+    whole[REGISTRY_NAME] = documents.to_bytes(registry)
     whole[SCHEMA_NAME] = jsontext.dump(registry_schema(type(registry)))
     return whole | {CHECKSUMS_NAME: jsontext.dump(law.digest_of(whole))}
 
@@ -163,7 +163,7 @@ def read_status(files: Mapping[str, bytes]) -> Status:
     """What the registry says of its models' standing."""
     if STATUS_NAME not in files:
         return Status(models={})
-    return documents.decode(Status, files[STATUS_NAME], where=STATUS_NAME)
+    return documents.from_bytes(Status, files[STATUS_NAME], where=STATUS_NAME)
 
 
 def with_status(files: Mapping[str, bytes], models: Mapping[str, StatusEntry]) -> dict[str, bytes]:
@@ -172,7 +172,7 @@ def with_status(files: Mapping[str, bytes], models: Mapping[str, StatusEntry]) -
     if not models:
         return kept
     document = Status(models=dict(sorted(models.items())))
-    return kept | {STATUS_NAME: documents.encode(document)}
+    return kept | {STATUS_NAME: documents.to_bytes(document)}
 
 
 def history_of(registry: Path) -> Path:

@@ -61,9 +61,9 @@ def sign(registry: Path, private_key: Path, *, serial: int | None = None) -> Sig
         signature = Signature(
             statement=statement,
             key=fingerprint(key.public_key()),
-            signature=key.sign(documents.encode(statement)).hex(),
+            signature=key.sign(documents.to_bytes(statement)).hex(),
         )
-        replace_folder(root, folder.files | {SIGNATURE_NAME: documents.encode(signature)})
+        replace_folder(root, folder.files | {SIGNATURE_NAME: documents.to_bytes(signature)})
     return signature
 
 
@@ -85,7 +85,7 @@ def _serial_in(state: Path) -> int:
     """The serial of a folder's signature; 0 where it has none that can be read."""
     path = state / SIGNATURE_NAME
     try:
-        signature = documents.decode(Signature, read_regular(path), where=str(path))
+        signature = documents.from_bytes(Signature, read_regular(path), where=str(path))
     except InputError:
         return 0
     return signature.statement.serial

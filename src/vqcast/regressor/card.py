@@ -48,7 +48,7 @@ def facts(spec: Spec, rows: Mapping[str, Row], files: Mapping[str, bytes]) -> di
     prefix = evidence.prefix(spec.id)
     mine = {name.removeprefix(prefix): files[name] for name in files if name.startswith(prefix)}
     found = evidence.parse(mine, where=prefix)
-    verdict = documents.decode(Verdict, files[spec.verdict_name], where=spec.verdict_name)
+    verdict = documents.from_bytes(Verdict, files[spec.verdict_name], where=spec.verdict_name)
     results, report = Results(spec, verdict, found), found.intervals
     names = [spec.member_id(seed) for seed in spec.seeds]
     sidecar = standing.read_network_sidecar(rows[names[0]], spec, files)

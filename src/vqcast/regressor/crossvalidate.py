@@ -136,7 +136,7 @@ def _finished_seeds(run: Run, out_dir: Path, seeds: Sequence[int]) -> dict[int, 
         path = out_dir / evidence.loso_name(seed)
         if not path.exists():
             continue
-        report = documents.decode(LosoReport, read_regular(path), where=str(path))
+        report = documents.from_bytes(LosoReport, read_regular(path), where=str(path))
         if report.note is not None:
             continue
         theirs = (report.corpus_sha256, report.model, report.hold_out, *_recipe_of(report))

@@ -78,5 +78,5 @@ def write(run_dir: Path, corpus: Corpus, spec: Spec) -> IntervalReport | None:
     if report is None:
         remove(path)
     else:
-        write_atomic(path, documents.encode(report))
+        write_atomic(path, documents.to_bytes(report))
     return report

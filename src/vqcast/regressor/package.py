@@ -82,19 +82,19 @@ def package(networks: Sequence[TrainedNetwork], provenance: Provenance) -> Packa
             else single_sidecar(trained, provenance, digest)
         )
         files[f"{member_id}.onnx"] = onnx_bytes
-        files[f"{member_id}.json"] = documents.encode(described)
+        files[f"{member_id}.json"] = documents.to_bytes(described)
         rows.append(_row(member_id, digest, provenance))
         members.append(
             Member(id=member_id, onnx=f"{member_id}.onnx", seed=trained.seed, sha256=digest)
         )
     if spec.is_ensemble:
-        files[f"{spec.id}.json"] = documents.encode(_manifest(networks[0], members, provenance))
+        files[f"{spec.id}.json"] = documents.to_bytes(_manifest(networks[0], members, provenance))
     if spec.is_ensemble and provenance.intervals is not None:
         data = mean_graph(networks, provenance)
         digest = sha256_bytes(data)
         whole = mean_sidecar(members, provenance, digest)
         files[whole.onnx] = data
-        files[f"{spec.mean_id}.json"] = documents.encode(whole)
+        files[f"{spec.mean_id}.json"] = documents.to_bytes(whole)
         rows.append(_row(spec.mean_id, digest, provenance))
     return Package(rows=rows, files=files)
 

@@ -50,7 +50,7 @@ def read_sidecar(row: Row, spec: Spec, files: Files) -> AnySidecar:
     kind: type[AnySidecar] = Sidecar if spec.is_ensemble else SingleSidecar
     if spec.is_ensemble and row.id == spec.mean_id:
         kind = MeanSidecar
-    return documents.decode(kind, files[name], where=name)
+    return documents.from_bytes(kind, files[name], where=name)
 
 
 def read_network_sidecar(row: Row, spec: Spec, files: Files) -> NetworkSidecar:
@@ -112,7 +112,7 @@ class _Grounds:
         name = self.spec.verdict_name
         if name not in self.files:
             raise EvidenceError(f"no verdict {name}")
-        verdict = documents.decode(Verdict, self.files[name], where=name)
+        verdict = documents.from_bytes(Verdict, self.files[name], where=name)
         return verdict, evidence.in_registry(self.files, self.spec.id)
 
 
@@ -192,7 +192,7 @@ def _is_made_of(sidecar: MeanSidecar, found: evidence.Evidence, grounds: _Ground
     if found.intervals is None:
         return False
     networks = [
-        documents.decode(Sidecar, files[f"{member.id}.json"], where=member.id)
+        documents.from_bytes(Sidecar, files[f"{member.id}.json"], where=member.id)
         for member in sidecar.members
     ]
     layers = [
@@ -225,7 +225,7 @@ def _of_manifest(name: str, mine: Sequence[Row], grounds: _Grounds) -> list[str]
     if name not in grounds.files:
         return ["is missing, its members are there"]
     try:
-        manifest = documents.decode(Manifest, grounds.files[name], where=name)
+        manifest = documents.from_bytes(Manifest, grounds.files[name], where=name)
     except VqcastError as error:
         return [error.message.removeprefix(f"{name}: ")]
     rows = {row.id: row for row in mine}

@@ -49,7 +49,7 @@ def read_registry(files: Mapping[str, bytes]) -> AnyRegistry:
         [row.get("kind") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     )
     found = [ROW_KINDS[kind] for kind in kinds if isinstance(kind, str) and kind in ROW_KINDS]
-    return documents.decode(found[0] if found else Registry, data, where=REGISTRY_NAME)
+    return documents.from_bytes(found[0] if found else Registry, data, where=REGISTRY_NAME)
 
 
 class Folder:
@@ -189,7 +189,7 @@ class Folder:
         name = sidecar_name(row)
         if name not in self.files:
             raise RegistryError(f"{row.id} has no sidecar {name}", path=self.root)
-        return documents.decode(ModelInfo, self.files[name], where=name)
+        return documents.from_bytes(ModelInfo, self.files[name], where=name)
 
 
 def _is_text(name: str) -> bool:

@@ -103,7 +103,7 @@ def _standing(folder: Folder, model_id: str) -> list[str]:
     """What the registry says against using the model; empty where all is well."""
     if STATUS_NAME not in folder.files:
         return []
-    status = documents.decode(Status, folder.files[STATUS_NAME], where=STATUS_NAME)
+    status = documents.from_bytes(Status, folder.files[STATUS_NAME], where=STATUS_NAME)
     entry = status.models.get(model_id)
     if entry is None:
         return []
@@ -116,7 +116,7 @@ def _manifest(folder: Folder, model_id: str) -> ManifestInfo | None:
     if name not in folder.files or f"{model_id}.onnx" in folder.files:
         return None
     try:
-        return documents.decode(ManifestInfo, folder.files[name], where=name)
+        return documents.from_bytes(ManifestInfo, folder.files[name], where=name)
     except DocumentError as error:
         raise ModelRefused(error.message) from error
 

@@ -53,10 +53,10 @@ def read(folder: Folder) -> Signature | None:
         return None
     data = folder.files[SIGNATURE_NAME]
     try:
-        signature = documents.decode(Signature, data, where=SIGNATURE_NAME)
+        signature = documents.from_bytes(Signature, data, where=SIGNATURE_NAME)
     except DocumentError as error:
         raise SignatureRefused(f"{error.message}", path=folder.root, hint=_SIGN_HINT) from error
-    if documents.encode(signature) != data:
+    if documents.to_bytes(signature) != data:
         raise SignatureRefused(f"{SIGNATURE_NAME}: is not in its canonical bytes", path=folder.root)
     if signature.statement.checksums_sha256 != sha256_bytes(folder.files.get(CHECKSUMS_NAME, b"")):
         raise SignatureRefused(
@@ -85,7 +85,7 @@ def check(folder: Folder, trust: Trust) -> Signature:
         )
     from cryptography.exceptions import InvalidSignature
 
-    statement = documents.encode(signature.statement)
+    statement = documents.to_bytes(signature.statement)
     try:
         key.verify(bytes.fromhex(signature.signature), statement)
     except InvalidSignature as error:
@@ -115,13 +115,13 @@ def _remember(root: Path, signature: Signature, memory: Path) -> None:
     with locked(memory, what="writing", timeout_s=_WAIT_S):
         seen = SeenSerials(serials={})
         if memory.exists():
-            seen = documents.decode(SeenSerials, read_regular(memory), where=str(memory))
+            seen = documents.from_bytes(SeenSerials, read_regular(memory), where=str(memory))
         highest = seen.serials.get(signature.key, 0)
         _check_serial(root, signature, highest, f"was seen before, says {memory}")
         if signature.statement.serial > highest:
             serials = seen.serials | {signature.key: signature.statement.serial}
             write_atomic(
-                memory, documents.encode(SeenSerials(serials=dict(sorted(serials.items()))))
+                memory, documents.to_bytes(SeenSerials(serials=dict(sorted(serials.items()))))
             )
 
 

@@ -42,7 +42,7 @@ def test_a_cell_that_scored_otherwise_is_refused_and_nothing_written(tmp_path: P
 
 def read(name: str) -> CorpusProvenance:
     data = (ROOT / "data" / name / "PROVENANCE.json").read_bytes()
-    return documents.decode(CorpusProvenance, data, where=name)
+    return documents.from_bytes(CorpusProvenance, data, where=name)
 
 
 def test_the_shipped_corpus_is_made_of_the_three_drops() -> None:
@@ -54,7 +54,7 @@ def test_the_shipped_corpus_is_made_of_the_three_drops() -> None:
         [read(name) for name in ("phase_a", "presets", "curves")],
         command=origin.command.splitlines()[-1],
     )
-    assert documents.encode(again) == (folder / "PROVENANCE.json").read_bytes()
+    assert documents.to_bytes(again) == (folder / "PROVENANCE.json").read_bytes()
     presets: dict[str, set[str | None]] = {}
     for encoder, preset, _ in corpus.settings()[0]:
         presets.setdefault(encoder, set()).add(preset)

@@ -55,7 +55,7 @@ def row(**changes: object) -> dict[str, object]:
 
 def read(*rows: dict[str, object], **top: object) -> Registry:
     document = {"$schema": "./registry.schema.json", "schema_version": 1, "models": rows} | top
-    return documents.decode(Registry, msgspec.json.encode(document), where="registry.json")
+    return documents.from_bytes(Registry, msgspec.json.encode(document), where="registry.json")
 
 
 @pytest.mark.parametrize("kind", CONTRACT, ids=lambda kind: kind.__name__)
@@ -127,7 +127,7 @@ def test_unknown_keys_elsewhere_are_ignored() -> None:
         "feature_mean": [0.5], "feature_std": [1], "input_names": ["features"],
         "output_names": ["score"], "from_the_future": {"a": [1]},
     }  # fmt: skip
-    info = documents.decode(reading.ModelInfo, msgspec.json.encode(plain), where="m.json")
+    info = documents.from_bytes(reading.ModelInfo, msgspec.json.encode(plain), where="m.json")
     assert info.feature_std == [1.0] and info.encoder_vocab is None and info.corpus is None
 
 
@@ -137,7 +137,7 @@ def test_the_corpus_of_a_sidecar_may_be_a_path_alone() -> None:
         "feature_mean": [], "feature_std": [], "input_names": [], "output_names": [],
         "corpus": "runs/c.jsonl", "cq_min": 1, "cq_max": 2.5,
     }  # fmt: skip
-    info = documents.decode(reading.ModelInfo, msgspec.json.encode(plain), where="m.json")
+    info = documents.from_bytes(reading.ModelInfo, msgspec.json.encode(plain), where="m.json")
     assert (info.corpus, info.cq_min, info.cq_max) == ("runs/c.jsonl", 1.0, 2.5)
 
 
@@ -158,15 +158,15 @@ ROWS = st.builds(
 @given(st.lists(ROWS, max_size=5))
 def test_a_registry_survives_its_bytes_and_equal_ones_are_equal_bytes(models: list[Row]) -> None:
     document = Registry(models=models)
-    data = documents.encode(document)
-    again = documents.decode(Registry, data, where="registry.json")
+    data = documents.to_bytes(document)
+    again = documents.from_bytes(Registry, data, where="registry.json")
     assert again == document
-    assert documents.encode(again) == data
+    assert documents.to_bytes(again) == data
     assert b"null" not in data
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_figure_survives_to_the_last_bit(value: float) -> None:
     fold = evidence.FoldReport(held_out="x", n_train=1, n_val=1, plcc=value, srocc=None, rmse=value)
-    again = documents.decode(evidence.FoldReport, documents.encode(fold), where="fold")
+    again = documents.from_bytes(evidence.FoldReport, documents.to_bytes(fold), where="fold")
     assert again == fold and again.plcc == value

@@ -81,7 +81,7 @@ def test_predictions_under_another_name_are_refused(folder: Path, path: str) -> 
     made = report(3)
     pinned = msgspec.structs.replace(made.predictions, path=path)
     changed = msgspec.structs.replace(made, predictions=pinned)
-    (folder / "loso_seed3.json").write_bytes(documents.encode(changed))
+    (folder / "loso_seed3.json").write_bytes(documents.to_bytes(changed))
     with pytest.raises(EvidenceError, match="seed3"):
         evidence.read(folder)
 
@@ -136,7 +136,7 @@ def test_writing_one_verdict_removes_the_other(folder: Path) -> None:
 
 def test_both_verdicts_at_once_are_refused(folder: Path) -> None:
     for name in ("PROMOTE", "HOLD"):
-        data = documents.encode(verdict_of(folder, verdict=name))
+        data = documents.to_bytes(verdict_of(folder, verdict=name))
         (folder / f"{name}.json").write_bytes(data)
     with pytest.raises(EvidenceError, match=r"both PROMOTE\.json and HOLD\.json"):
         evidence.read_verdict(folder)
@@ -149,6 +149,6 @@ def test_no_verdict_names_the_gate(folder: Path) -> None:
 
 
 def test_a_hold_renamed_to_promote_is_refused(folder: Path) -> None:
-    (folder / "PROMOTE.json").write_bytes(documents.encode(verdict_of(folder, verdict="HOLD")))
+    (folder / "PROMOTE.json").write_bytes(documents.to_bytes(verdict_of(folder, verdict="HOLD")))
     with pytest.raises(EvidenceError, match="its verdict is 'HOLD'"):
         evidence.read_verdict(folder)

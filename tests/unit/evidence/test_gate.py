@@ -133,7 +133,7 @@ def test_the_order_of_the_seeds_changes_nothing(
 ) -> None:
     items = list(plccs.items())
     shuffler.shuffle(items)
-    assert documents.encode(law.gate(dict(items))) == documents.encode(law.gate(plccs))
+    assert documents.to_bytes(law.gate(dict(items))) == documents.to_bytes(law.gate(plccs))
 
 
 @given(FIVE)
@@ -162,7 +162,7 @@ def test_the_verdict_is_a_function_of_the_evidence(plccs: dict[int, float | None
     reports = evidence(plccs)
     backwards = dict(reversed(reports.items()))
     first, second = judge(reports), judge(backwards)
-    assert documents.encode(first) == documents.encode(second)
+    assert documents.to_bytes(first) == documents.to_bytes(second)
     assert (first.verdict == "PROMOTE") == first.gate.passed
     assert first.gate == law.gate(plccs)
 

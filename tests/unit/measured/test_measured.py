@@ -186,7 +186,7 @@ def kept(cell: Cell, tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> by
     """The cell's file."""
     folder = tmp_path_factory.mktemp("kept")
     name, made = cell.file_name(tool.sha256), measure(cell, tool)
-    FolderStore(folder).write(name, codec.encode_compact(made))
+    FolderStore(folder).write(name, codec.to_line(made))
     return (folder / cell.file_name(tool.sha256)).read_bytes()
 
 

@@ -127,7 +127,7 @@ def origin_of(corpus: Corpus, **changes: Any) -> CorpusProvenance:
             {"src": name, "file": f"{name}.mkv", "group": None} | clip for name in corpus.sources
         ],
     } | changes
-    return documents.decode(CorpusProvenance, json.dumps(made).encode(), where="made")
+    return documents.from_bytes(CorpusProvenance, json.dumps(made).encode(), where="made")
 
 
 def lines(page: str) -> set[str]:
@@ -136,7 +136,7 @@ def lines(page: str) -> set[str]:
 
 def shipped(name: str) -> CorpusProvenance:
     path = ROOT / "data" / name / "PROVENANCE.json"
-    return documents.decode(CorpusProvenance, path.read_bytes(), where=name)
+    return documents.from_bytes(CorpusProvenance, path.read_bytes(), where=name)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_presets_that_vary_are_all_named(other: House) -> None:
     presets = documents.to_dict(shipped("presets"))
     presets["corpus"] = documents.to_dict(shipped("phase_a"))["corpus"]
     beside = Beside(
-        [documents.decode(CorpusProvenance, json.dumps(presets).encode(), where="presets")]
+        [documents.from_bytes(CorpusProvenance, json.dumps(presets).encode(), where="presets")]
     )
     page = card_pages(files, beside)[ENSEMBLE.id]
     assert "- libx264, preset ultrafast, medium, slower: quality 15 to 42." in page

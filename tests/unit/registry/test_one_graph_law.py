@@ -121,7 +121,7 @@ def test_the_interval_holds_the_score_and_grows_with_the_level() -> None:
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
 def test_the_interval_is_that_of_the_members_and_the_calibration(level: float) -> None:
     folder = Folder(SHIPPED)
-    manifest = documents.decode(Manifest, folder.files[f"{ENSEMBLE.id}.json"], where="manifest")
+    manifest = documents.from_bytes(Manifest, folder.files[f"{ENSEMBLE.id}.json"], where="manifest")
     members = np.stack(
         [
             vqcast.load(ENSEMBLE.member_id(seed), SHIPPED).predict(FEATURES, **AT).mean

@@ -31,7 +31,7 @@ def test_the_bootstrap_collection_is_found_in_ffmpeg_and_run(
     page = bootstrap.page(made)
     assert "1 cell of 1 source" in page and "The comparison is not even" in page
     assert "| ours, conformal | 90 | - | - | - | - | - |" in page  # three groups reach 75 %
-    again = documents.decode(bootstrap.BootstrapReport, documents.encode(made), where="made")
+    again = documents.from_bytes(bootstrap.BootstrapReport, documents.to_bytes(made), where="made")
     assert again == made
 
 
@@ -42,6 +42,6 @@ def test_a_folder_without_the_sources_is_refused(house: House, tmp_path: Path) -
 
 def test_the_shipped_section_is_the_reports() -> None:
     data = (ROOT / "docs" / "evidence" / "bootstrap.json").read_bytes()
-    report = documents.decode(bootstrap.BootstrapReport, data, where="bootstrap.json")
+    report = documents.from_bytes(bootstrap.BootstrapReport, data, where="bootstrap.json")
     text = (ROOT / "docs" / "evaluation.md").read_text()
     assert blocks.replaced(text, "bootstrap", bootstrap.page(report)) == text

@@ -268,7 +268,7 @@ def test_rows_without_a_slot_are_left_out_of_v3(corpus: Corpus, tmp_path: Path) 
 
 def test_the_shipped_page_is_the_reports() -> None:
     data = (ROOT / "data" / "phase_a" / "lift.json").read_bytes()
-    report = documents.decode(LiftReport, data, where="lift.json")
+    report = documents.from_bytes(LiftReport, data, where="lift.json")
     assert (ROOT / "docs" / "lift.md").read_text() == page(report, "lift.json")
 
 

@@ -53,7 +53,7 @@ def test_what_is_promoted_is_whole_lawful_and_loads(forecast_pristine: Any) -> N
     )
     table, row = load_table(registry)
     assert (table.id, row.table, row.kind) == (ID, TABLE, "forecast")
-    assert documents.encode_compact(table) == (registry / TABLE).read_bytes()
+    assert documents.to_line(table) == (registry / TABLE).read_bytes()
     schema = json.loads((registry / "registry.schema.json").read_bytes())
     jsonschema.validate(json.loads((registry / "registry.json").read_bytes()), schema)
 
@@ -205,7 +205,7 @@ def test_rollback_and_standing_work_as_for_networks(forecast_house: Any) -> None
 
 def test_rows_out_of_order_or_twice_are_named(forecast_pristine: Any) -> None:
     row = ForecastRow(id=ID, kind="forecast", table=TABLE, sha256="0" * 64, smoke=True)
-    twice = documents.encode(ForecastRegistry(models=[row, row]))
+    twice = documents.to_bytes(ForecastRegistry(models=[row, row]))
     problems = law.violations({"registry.json": twice})
     assert any("stands 2 times" in each for each in problems)
     assert any(f"{TABLE} is missing" in each for each in problems)
@@ -214,5 +214,5 @@ def test_rows_out_of_order_or_twice_are_named(forecast_pristine: Any) -> None:
 def test_the_table_is_small(forecast_pristine: Any) -> None:
     data = (forecast_pristine.registry / TABLE).read_bytes()
     assert data.count(b"\n") == 1
-    table = documents.decode(ForecastTable, data, where=TABLE)
+    table = documents.from_bytes(ForecastTable, data, where=TABLE)
     assert len(data) < 2000 * len(table.curves)

@@ -3,7 +3,8 @@
 Each finished cell is a file of its own under ``OUT.cells/``, or wherever it is
 asked for, named by its content address, so an interrupted build goes on where
 it stopped and a larger grid measures only what is new. The corpus is assembled
-from them in plan order at the end, in one step, each file read once.
+from them in plan order at the end, in one step, each file read once; what ``OUT``
+held beside them is kept, before them.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vqcast.corpus.earlier import Earlier, earlier_rows, provenance_path
 from vqcast.corpus.execute import Executor, LocalPool, Task
+from vqcast.corpus.frame import Frame
 from vqcast.corpus.parquet import Part
 from vqcast.corpus.rows import rows_of
-from vqcast.corpus.writing import write_corpus
+from vqcast.corpus.writing import joined, parts_of, write_corpus
 from vqcast.durable.lock import locked
 from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
@@ -37,6 +40,9 @@ class Built:
     failures: list[tuple[Cell, str]]
     rows: int
     sha256: str | None
+    """None: nothing was written."""
+    earlier: Earlier | None = None
+    """What the corpus holds beside the plan's cells, since it held it before."""
 
 
 def cells_folder(out: Path) -> Path:
@@ -52,10 +58,14 @@ def build(
     executor: Executor | None = None,
     store: Store | None = None,
     origins: Mapping[str, str] | None = None,
+    provenance: Path | None = None,
     on_cell: Callable[[Cell, bool], None] | None = None,
     on_failure: Callable[[Cell, str], None] | None = None,
 ) -> Built:
     """Measure what is not yet measured and write ``out`` (.jsonl, .jsonl.gz or .parquet).
+
+    Cells that ``out`` holds already beside those of the plan are kept; ``provenance``, by default
+    beside ``out``, says whether they may be (`vqcast.corpus.earlier`).
 
     ``executor`` is who measures, by default one thread a core; ``store`` keeps the
     finished cells; ``origins`` gives the URLs of sources, by name, that are not local.
@@ -69,12 +79,14 @@ def build(
         origins or {}, on_cell or _nothing, on_failure or _nothing,
     )  # fmt: skip
     with locked(out, what="building"):
+        earlier = earlier_rows(out, provenance or provenance_path(out), cells, tool)
+        kept = earlier.frame if earlier else None
         building.measure(building.missing())
         try:
-            rows, digest = write_corpus(out, building.parts())
+            rows, digest = write_corpus(out, building.parts(kept))
         except _NotWhole:
             building.measure(building.damaged())
-            rows, digest = write_corpus(out, building.parts())
+            rows, digest = write_corpus(out, building.parts(kept))
     failures = [(cells[index], reason) for index, reason in building.failed.items()]
     return Built(
         measured=len(building.made),
@@ -82,6 +94,7 @@ def build(
         failures=failures,
         rows=rows,
         sha256=digest,
+        earlier=earlier,
     )
 
 
@@ -152,11 +165,14 @@ class _Building:
                         self.failed[index] = reason
                         self.on_failure(self.cells[index], reason)
 
-    def parts(self) -> list[Part]:
-        """The finished cells by encoder and source; their files are read when they are written."""
+    def parts(self, kept: Frame | None) -> list[Part]:
+        """The kept rows and the finished cells by encoder and source.
+
+        The cells' files are read when they are written.
+        """
         members: dict[tuple[str, str], list[int]] = {}
         places: dict[int, int] = {}
-        rows = 0
+        rows = len(kept) if kept else 0
         for index, cell in enumerate(self.cells):
             if index not in self.failed:
                 members.setdefault((cell.encoder, cell.source.name), []).append(index)
@@ -174,7 +190,23 @@ class _Building:
                     )
                 yield from enumerate(rows_of(cell, measured), start=places[index])
 
-        return [Part(encoder, src, partial(part, own)) for (encoder, src), own in members.items()]
+        made = [Part(encoder, src, partial(part, own)) for (encoder, src), own in members.items()]
+        return joined([*self._kept(kept), *made]) if kept else made
+
+    def _kept(self, kept: Frame) -> Iterator[Part]:
+        """The kept rows, under the groups that the plan knows their sources by."""
+        groups = {cell.source.name: cell.source.group for cell in self.cells}
+
+        def regrouped(part: Part) -> Iterator[tuple[int, dict[str, Any]]]:
+            for place, row in part.rows():
+                if part.src in groups:
+                    row.pop("group", None)
+                    if (group := groups[part.src]) is not None:
+                        row["group"] = group
+                yield place, row
+
+        for part in parts_of(kept):
+            yield replace(part, rows=partial(regrouped, part))
 
     def _files(self, indices: Sequence[int]) -> Iterator[bytes | None]:
         return self.store.read([self.names[index] for index in indices])

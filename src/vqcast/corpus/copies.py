@@ -28,6 +28,9 @@ class _Copy:
 class Copies:
     """Private local copies of remote sources, shared by the threads of a process.
 
+    fsspec's own ``filecache`` does less: users at once each fetch, sources of one name share a
+    file or lose the name, and nothing goes before the process.
+
     A ``file:`` URL is used where it lies. The folder goes with the process.
     """
 
@@ -54,7 +57,8 @@ class Copies:
                     copy.sha256 = sha256_file(copy.path)
             if sha256 is not None and copy.sha256 != sha256:
                 raise InputError(
-                    f"{url}: differs from the source that was planned",
+                    "differs from the source that was planned",
+                    path=url,
                     hint="every worker must see the same files; then build again",
                 )
             yield copy.path

@@ -159,6 +159,16 @@ class Frame:
             return nothing | stored.is_in(["null", "NaN"]).fill_null(True)
         return nothing | stored.is_nan().fill_null(True) if stored.dtype.is_float() else nothing
 
+    def compact(self) -> Frame:
+        """The same rows in less memory: names as categories, whole numbers no wider than needed."""
+        narrow = {TEXT: lambda column: column.cast(pl.Categorical), INT: pl.Series.shrink_dtype}
+        columns = [
+            narrow[kind](column) if kind in (INT, TEXT) and not column.dtype.is_nested() else column
+            for column in self.data
+            for kind in (self.kinds.get(column.name, ""),)
+        ]
+        return replace(self, data=pl.DataFrame(columns))
+
     @staticmethod
     def concat(frames: list[Frame], order: NDArray[np.int64] | None = None) -> Frame:
         """The rows of all ``frames``, which goes empty; then ``order`` of them, if given.
@@ -177,8 +187,8 @@ class Frame:
         kinds: dict[str, str] = {}
         for key, each in known.items():
             kind = kinds[key] = _common(each, key, parts)
-            pieces = [part.stored(key, kind) for part in parts]
-            columns.append(_joined(key, pieces, order))
+            column = _joined(key, [part.stored(key, kind) for part in parts], order)
+            columns.append(column.shrink_dtype() if kind == INT else column)
             if kind == MIXED:
                 columns.append(_joined(_MARK + key, [part.marks(key) for part in parts], order))
             for part in parts:
@@ -274,7 +284,9 @@ class _Columns:
             return pl.Series(key, texts, dtype=pl.String)
         if kind == TEXT:
             return column.cast(pl.Categorical) if column.dtype == pl.String else column
-        return column.cast(pl.Float64) if kind in NUMERIC and kind != INT else column
+        if kind in NUMERIC:
+            return column.cast(pl.Int64 if kind == INT else pl.Float64)
+        return column
 
     def marks(self, key: str) -> Any:
         """Which of a column's numbers were written as whole ones."""

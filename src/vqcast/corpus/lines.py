@@ -31,18 +31,18 @@ def parts(data: bytes, path: Path) -> Iterator[Part]:
         if not line.strip():
             continue
         try:
-            row = _decode(line, f"{path}: row {number}")
+            row = _decode(line, path, f"row {number}")
         except CorpusError:
             if rows:  # what is wrong above comes first
-                yield Part(Frame.of_rows(rows), str(path), numbers)
+                yield Part(Frame.of_rows(rows), path, numbers)
             raise
         rows.append(row)
         numbers.append(number)
         if len(rows) == _ROWS:
-            yield Part(Frame.of_rows(rows), str(path), numbers)
+            yield Part(Frame.of_rows(rows), path, numbers)
             rows, numbers = [], []
     if rows:
-        yield Part(Frame.of_rows(rows), str(path), numbers)
+        yield Part(Frame.of_rows(rows), path, numbers)
 
 
 def _text(data: bytes, path: Path) -> io.BytesIO:
@@ -55,14 +55,14 @@ def _text(data: bytes, path: Path) -> io.BytesIO:
             while piece := stream.read(_PIECE_BYTES):
                 text.write(piece)
                 if text.tell() > MAX_READ_BYTES:
-                    raise CorpusError(f"{path}: unpacks to more than {MAX_READ_BYTES} bytes")
+                    raise CorpusError(f"unpacks to more than {MAX_READ_BYTES} bytes", path=path)
     except (OSError, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path}: a damaged gzip file: {error}") from error
+        raise CorpusError(f"a damaged gzip file: {error}", path=path) from error
     text.seek(0)
     return text
 
 
-def _decode(line: bytes, where: str) -> dict[str, Any]:
+def _decode(line: bytes, path: Path, where: str) -> dict[str, Any]:
     try:
         row = (
             _decode_nan(line)
@@ -70,11 +70,11 @@ def _decode(line: bytes, where: str) -> dict[str, Any]:
             else msgspec.json.decode(line)
         )
     except UnicodeError as error:
-        raise CorpusError(f"{where}: not UTF-8", hint=ROW_HINT) from error
+        raise CorpusError(f"{where}: not UTF-8", path=path, hint=ROW_HINT) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise CorpusError(f"{where}: not JSON: {error}", hint=ROW_HINT) from error
+        raise CorpusError(f"{where}: not JSON: {error}", path=path, hint=ROW_HINT) from error
     if not isinstance(row, dict):
-        raise CorpusError(f"{where}: not a JSON object", hint=ROW_HINT)
+        raise CorpusError(f"{where}: not a JSON object", path=path, hint=ROW_HINT)
     return row
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 
 from vqcast.corpus.frame import Frame
 from vqcast.corpus.part import SHAPE_FRAME
@@ -50,7 +51,7 @@ def merge(files: Sequence[Path], out: Path) -> Merged:
     for path in files:
         corpus = load(path, min_rows=1)
         if corpus.shape != SHAPE_FRAME:
-            raise InputError(f"{path}: has pooled rows, and only per-frame corpora are merged")
+            raise InputError("has pooled rows, and only per-frame corpora are merged", path=path)
         cells, index = corpus.cells()
         means = np.bincount(index, corpus.vmaf) / np.bincount(index)
         fresh = [_is_fresh(path, cell, mean, held) for cell, mean in zip(cells, means, strict=True)]
@@ -69,16 +70,19 @@ def _is_fresh(path: Path, cell: Cell, mean: float, held: dict[Cell, float]) -> b
     if abs(held[cell] - mean) > _SAME_VMAF:
         name = ", ".join(str(part) for part in cell)
         raise InputError(
-            f"{path}: {name} has VMAF {mean:.4f}, another corpus {held[cell]:.4f}",
+            f"{name} has VMAF {mean:.4f}, another corpus {held[cell]:.4f}",
+            path=path,
             hint="corpora are merged where the same encode scores alike: measure one of them again",
         )
     return False
 
 
 def merged_provenance(
-    corpus: Corpus, origins: Sequence[CorpusProvenance], *, command: str
+    corpus: Corpus, origins: Sequence[CorpusProvenance], *, command: str | None
 ) -> CorpusProvenance:
     """The provenance of a merged corpus from those of its parts: tool, grid, sources, commands.
+
+    ``command`` merged them; None: the last part was added to the first, which is no more.
 
     Raises InputError where the parts were made by different tools, or two call
     different videos by one name.
@@ -91,13 +95,14 @@ def merged_provenance(
     for clip in (clip for origin in origins for clip in origin.sources):
         if sources.setdefault(clip.src, clip).sha256 != clip.sha256:
             raise InputError(f"{clip.src} is another video in another part")
+    commands = [*(origin.command for origin in origins), command or ""]
     return CorpusProvenance(
         corpus=CorpusPin(path=corpus.path.name, sha256=corpus.sha256, n_rows=len(corpus)),
-        command="\n".join([*(origin.command for origin in origins), command]),
+        command="\n".join(dict.fromkeys(line for said in commands for line in said.splitlines())),
         ffmpeg=first.ffmpeg,
         libvmaf=first.libvmaf,
         models=list(dict.fromkeys(model for origin in origins for model in origin.models)),
-        parts=[origin.corpus for origin in origins],
+        parts=[origin.corpus for origin in origins] if command else UNSET,
         grid=_grid(corpus, origins),
         sources=[sources[name] for name in corpus.sources],
     )

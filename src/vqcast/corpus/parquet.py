@@ -79,11 +79,14 @@ def write_dataset(out: Path, parts: Sequence[Part]) -> tuple[int, str]:
     Raises InputError where anything but a dataset stands at ``out``.
     """
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; a Parquet dataset is a folder", hint="remove it first")
+        raise InputError(
+            "is a file; a Parquet dataset is a folder", path=out, hint="remove it first"
+        )
     for found in out.rglob("*"):
         if found.suffix != SUFFIX and not found.is_dir():
             raise InputError(
-                f"{out}: holds {found.name}, so it is more than a dataset, and would be replaced",
+                f"holds {found.name}, so it is more than a dataset, and would be replaced",
+                path=out,
                 hint="choose another name, or move that file",
             )
     files = _Files({part_name(part.encoder, part.src): part for part in parts})
@@ -157,7 +160,7 @@ def read_parts(folder: Path) -> Iterator[Read]:
     )
     if not names:
         raise CorpusError(
-            f"{folder}: holds no {SUFFIX} file", hint="name a dataset that vqcast corpus wrote"
+            f"holds no {SUFFIX} file", path=folder, hint="name a dataset that vqcast corpus wrote"
         )
     for name in names:
         data = read_regular(folder / name)
@@ -167,5 +170,5 @@ def read_parts(folder: Path) -> Iterator[Read]:
             kinds = [(key, kind) for key, kind in json.loads(said)] if said else None
         except (pl.exceptions.PolarsError, OSError, ValueError, TypeError) as error:
             words = str(error).splitlines()[0]
-            raise CorpusError(f"{folder}: {name}: not a Parquet part: {words}") from error
+            raise CorpusError(f"{name}: not a Parquet part: {words}", path=folder) from error
         yield Read(name, sha256_bytes(data), Frame.stored(frame, kinds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vqcast.corpus.frame import JSON, NUMERIC, TEXT, Frame
 from vqcast.corpus.lazy import pl
@@ -26,13 +27,17 @@ class Part:
     """Rows as they were read, and how each is named in a refusal."""
 
     frame: Frame
-    where: str
+    path: Path
     numbers: Sequence[int] | None = None
     """Each row's line in the file; None: they are counted from 1."""
+    name: str = ""
+    """Of the part's file in the folder ``path``."""
 
-    def name(self, row: int) -> str:
-        """Where a row stands, for people."""
-        return f"{self.where}: row {self.numbers[row] if self.numbers else row + 1}"
+    def refusal(self, row: int, words: str, hint: str) -> CorpusError:
+        """What is wrong with a row."""
+        number = self.numbers[row] if self.numbers else row + 1
+        place = f"{self.name}: " if self.name else ""
+        return CorpusError(f"{place}row {number}: {words}", path=self.path, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ class _Questions:
     def answer(self) -> None:
         """Raise CorpusError for the row that was noted."""
         if self._first < len(self._frame):
-            raise CorpusError(f"{self._part.name(self._first)}: {self._words}", hint=self._hint)
+            raise self._part.refusal(self._first, self._words, self._hint)
 
     def _may_be(self, key: str, kinds: frozenset[str]) -> bool:
         """Whether a column's type, which other tools' Parquet files have, allows ``kinds``."""

@@ -54,7 +54,8 @@ def plan(
             given = presets.get(encoder_name, entry.default_preset)
             if by_name[name].depth > 8 and entry.pix_fmt_10 is None:
                 raise InputError(
-                    f"{by_name[name].path}: has more than 8 bits a sample, {encoder_name} takes 8",
+                    f"has more than 8 bits a sample, {encoder_name} takes 8",
+                    path=by_name[name].path,
                     hint="leave one of them out, or convert the source to 8 bits",
                 )
             for preset in dict.fromkeys(given if isinstance(given, tuple) else (given,)):

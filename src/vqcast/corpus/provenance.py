@@ -37,7 +37,7 @@ class Manifest:
         """Raise InputError where the manifest knows the file with another digest."""
         known = self.rows.get(path.name, {}).get("sha256")
         if known and known != sha256:
-            raise InputError(f"{path}: differs from the digest in the manifest")
+            raise InputError("differs from the digest in the manifest", path=path)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -46,9 +46,9 @@ def read_manifest(path: Path) -> Manifest:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: can't be read: {error}") from error
+        raise InputError(f"can't be read: {error}", path=path) from error
     if not rows or not {"file", "group"} <= set(rows[0]):
-        raise InputError(f"{path}: needs the columns file and group, separated by tabs")
+        raise InputError("needs the columns file and group, separated by tabs", path=path)
     return Manifest({row["file"]: row for row in rows})
 
 

@@ -42,17 +42,21 @@ def read(path: Path, *, min_rows: int, keep: bool = False) -> Rows:
         try:
             checked = check(part, shape)
         except (ValueError, pl.exceptions.PolarsError) as error:
-            raise CorpusError(f"{part.where}: damaged: {str(error).splitlines()[0]}") from error
+            words = str(error).splitlines()[0]
+            raise CorpusError(
+                ": ".join(filter(None, (part.name, "damaged", words))), path=part.path
+            ) from error
         shape = checked.shape
         dropped += checked.dropped
-        frames.append(part.frame if keep else checked.frame)
+        frames.append((part.frame if keep else checked.frame).compact())
     if shape is None:
-        raise CorpusError(f"{path}: is empty", hint=BUILD_HINT)
+        raise CorpusError("is empty", path=path, hint=BUILD_HINT)
     rows = sum(map(len, frames))
     if rows < min_rows:
         note = f" ({dropped} more were dropped: a mean or the score is not finite)"
         raise CorpusError(
-            f"{path}: {rows} rows{note if dropped else ''}, at least {min_rows} are needed",
+            f"{rows} rows{note if dropped else ''}, at least {min_rows} are needed",
+            path=path,
             hint=BUILD_HINT,
         )
     return Rows(Frame.concat(frames, source.order(frames)), source.sha256, shape, dropped)
@@ -85,7 +89,7 @@ class _Dataset:
         for part in read_parts(self._folder):
             self._digests[part.name] = part.sha256
             if len(part.frame):
-                yield Part(part.frame, f"{self._folder}: {part.name}")
+                yield Part(part.frame, self._folder, name=part.name)
 
     @property
     def sha256(self) -> str:
@@ -104,7 +108,8 @@ class _Dataset:
         ranked = places[order]
         if ranked[0] < 0 or (np.diff(ranked) <= 0).any():
             raise CorpusError(
-                f"{self._folder}: two rows claim one place ({ROW})",
+                f"two rows claim one place ({ROW})",
+                path=self._folder,
                 hint="parts of two corpora are mixed: convert each again from its own source",
             )
         return None if (np.diff(order) == 1).all() else order
@@ -120,9 +125,9 @@ def _places(frame: Frame) -> NDArray[np.int64]:
 def _open(path: Path) -> _File | _Dataset:
     try:
         if not path.exists():
-            raise CorpusError(f"{path}: no such corpus", hint=BUILD_HINT)
+            raise CorpusError("no such corpus", path=path, hint=BUILD_HINT)
         return _Dataset(path) if path.is_dir() else _File(path)
     except OSError as error:
-        raise CorpusError(f"{path}: {error.strerror}") from error
+        raise CorpusError(f"{error.strerror}", path=path) from error
     except InputError as error:
-        raise CorpusError(error.message, hint=error.hint) from error
+        raise CorpusError(error.reason, path=error.path, hint=error.hint) from error

@@ -37,7 +37,7 @@ def local_path(text: str) -> Path | None:
     if parts.scheme.lower() != "file":
         return None
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
-        raise InputError(f"{text}: is no local file", hint="write file:///PATH, % signs as %25")
+        raise InputError("is no local file", path=text, hint="write file:///PATH, % signs as %25")
     return Path(unquote(parts.path, errors="surrogateescape"))
 
 
@@ -45,7 +45,7 @@ def name_of(url: str) -> str:
     """The file name at the end of a URL. Raises InputError where it has none."""
     name = url.rstrip("/").rpartition("/")[2]
     if name in ("", ".", "..") or "\0" in name or name == urlsplit(url).netloc:
-        raise InputError(f"{url}: names no file")
+        raise InputError("names no file", path=url)
     return name
 
 
@@ -90,7 +90,7 @@ class Objects:
             elif isinstance(value, FileNotFoundError):
                 yield None
             else:
-                raise InputError(f"{self._url}: can't be read: {_first_line(value)}")
+                raise InputError(f"can't be read: {_first_line(value)}", path=self._url)
 
     def write(self, name: str, data: bytes) -> None:
         """Put ``data`` under ``name``, over what was there."""
@@ -100,7 +100,7 @@ class Objects:
 
 def _filesystem(url: str) -> tuple[Any, str]:
     if "::" in url:
-        raise InputError(f"{url}: chained URLs are not read", hint="name one file or folder")
+        raise InputError("chained URLs are not read", path=url, hint="name one file or folder")
     with needed("fsspec", f"{url}: a file by URL"):
         import fsspec
     filesystem, path = fsspec.core.url_to_fs(url)
@@ -115,12 +115,13 @@ def _in_our_words(url: str) -> Iterator[None]:
     except VqcastError:
         raise
     except ImportError as error:
-        raise MissingDependency(f"{url}: {_first_line(error)}", hint=install("cluster")) from error
+        raise MissingDependency(_first_line(error), path=url, hint=install("cluster")) from error
     except FileNotFoundError as error:
-        raise InputError(f"{url}: no such file or bucket") from error
+        raise InputError("no such file or bucket", path=url) from error
     except Exception as error:  # each filesystem has exceptions of its own
         raise InputError(
-            f"{url}: can't be used: {_first_line(error)}",
+            f"can't be used: {_first_line(error)}",
+            path=url,
             hint="check the URL, the credentials and the endpoint in the environment",
         ) from error
 

@@ -42,7 +42,7 @@ def select(
     rows = np.flatnonzero(np.array(kept)[cell_of_row])
     if not len(rows):
         raise InputError(
-            f"{corpus.path}: no row matches", hint="vqcast corpus check shows what is in it"
+            "no row matches", path=corpus.path, hint="vqcast corpus check shows what is in it"
         )
     return write_frame(out, corpus.take(rows).frame)
 
@@ -51,5 +51,7 @@ def _known(what: str, given: Collection[str], there: set[str], path: Path) -> No
     absent = sorted(set(given) - there)
     if absent:
         raise InputError(
-            f"{path}: has no {what} {', '.join(absent)}", hint=f"it has: {', '.join(sorted(there))}"
+            f"has no {what} {', '.join(absent)}",
+            path=path,
+            hint=f"it has: {', '.join(sorted(there))}",
         )

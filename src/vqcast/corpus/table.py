@@ -103,15 +103,8 @@ class Corpus:
 
     def codes(self, name: str) -> tuple[list[Any], NDArray[np.int32]]:
         """A text column as its distinct names, by first row, and each row's index among them."""
-        column = self.frame.text(name).cast(pl.Categorical)
-        names = column.unique(maintain_order=True)
-        if len(names) == 1:
-            return names.to_list(), np.zeros(len(self), dtype=np.int32)
-        places = pl.DataFrame({"name": names}).with_row_index("code")
-        found = pl.DataFrame({"name": column}).join(
-            places, on="name", how="left", nulls_equal=True, maintain_order="left"
-        )
-        return names.to_list(), found["code"].to_numpy().astype(np.int32)
+        names, codes = self.distinct(name)
+        return [name for (name,) in names], codes.astype(np.int32)
 
     def counts(self, name: str) -> dict[Any, int]:
         """Rows of each name of a text column, by first row."""
@@ -189,9 +182,12 @@ class Corpus:
                 for name in names
             ]
         )
-        kept = rows.unique(maintain_order=True).with_row_index("index")
-        found = rows.join(kept, on=names, how="left", nulls_equal=True, maintain_order="left")
-        return kept.drop("index").rows(), found["index"].to_numpy().astype(np.int64)
+        # Rows mostly come in runs of one cell: what is compared is the first of each.
+        run_of_row = rows.select(pl.struct(pl.all()).rle_id()).to_series().to_numpy()
+        firsts = rows[np.flatnonzero(np.diff(run_of_row, prepend=-1))]
+        kept = firsts.unique(maintain_order=True).with_row_index("index")
+        found = firsts.join(kept, on=names, how="left", nulls_equal=True, maintain_order="left")
+        return kept.drop("index").rows(), found["index"].to_numpy().astype(np.int64)[run_of_row]
 
 
 _FRAME_NUMBERS = ("cq", "vmaf", *FEATURES)
@@ -212,7 +208,7 @@ def load(
     corpus = Corpus(path, rows.sha256, rows.shape, rows.frame, rows.dropped)
     if not corpus.frame.kinds.keys() >= set(_SIZE):
         if score_size is not None:
-            raise CorpusError(f"{path}: records no scoring size", field="score_width")
+            raise CorpusError("records no scoring size", path=path)
         return corpus
     return _of_one_size(corpus, score_size, min_rows)
 
@@ -225,8 +221,9 @@ def _of_one_size(corpus: Corpus, wanted: tuple[int, int] | None, least: int) -> 
         found = corpus.take(np.flatnonzero(np.isin(size_of, rows)))
         if len(found) < least:
             raise CorpusError(
-                f"{corpus.path}: {len(found)} rows are scored at {wanted[0]}x{wanted[1]}, "
+                f"{len(found)} rows are scored at {wanted[0]}x{wanted[1]}, "
                 f"at least {least} are needed",
+                path=corpus.path,
                 hint=f"it has rows at {', '.join(sorted(named.values()))}",
             )
         return found
@@ -236,10 +233,9 @@ def _of_one_size(corpus: Corpus, wanted: tuple[int, int] | None, least: int) -> 
     for src, *size in corpus.distinct("src", *_SIZE)[0]:
         if seen.setdefault(src, tuple(size)) != tuple(size):
             raise CorpusError(
-                f"{corpus.path}: {src} is scored at {named[seen[src]]} and at {named[tuple(size)]}",
+                f"{src} is scored at {named[seen[src]]} and at {named[tuple(size)]}",
+                path=corpus.path,
                 hint="a corpus has one scoring size a source: take one with "
                 "vqcast corpus select --score-size WIDTHxHEIGHT",
-                path=corpus.path,
-                field="score_width",
             )
     return corpus

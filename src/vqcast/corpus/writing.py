@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ def check_name(out: Path) -> None:
     """Raise InputError for a name that asks for no shape."""
     if not out.name.endswith((*lines.SUFFIXES, SUFFIX)):
         raise InputError(
-            f"{out}: a corpus is named {', '.join(lines.SUFFIXES)} or {SUFFIX} (a folder)"
+            f"a corpus is named {', '.join(lines.SUFFIXES)} or {SUFFIX} (a folder)", path=out
         )
 
 
@@ -64,6 +66,18 @@ def parts_of(frame: Frame) -> list[Part]:
     ]
 
 
+def joined(parts: Sequence[Part]) -> list[Part]:
+    """The same rows, those of one encoder and source in one part."""
+    alike: dict[tuple[str, str], list[Part]] = {}
+    for part in parts:
+        alike.setdefault((part.encoder, part.src), []).append(part)
+
+    def rows(same: list[Part]) -> Iterator[tuple[int, dict[str, Any]]]:
+        return chain.from_iterable(part.rows() for part in same)
+
+    return [replace(same[0], rows=partial(rows, same)) for same in alike.values()]
+
+
 def convert(source: Path, out: Path) -> tuple[int, str]:
     """Write the corpus ``source`` in the shape of ``out``'s name; return its rows and sha256.
 
@@ -72,7 +86,7 @@ def convert(source: Path, out: Path) -> tuple[int, str]:
     """
     check_name(out)
     if source.resolve() == out.resolve():
-        raise InputError(f"{out}: would be converted into itself")
+        raise InputError("would be converted into itself", path=out)
     return write_frame(out, read(source, min_rows=1, keep=True).frame)
 
 

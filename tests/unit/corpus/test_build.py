@@ -405,15 +405,16 @@ def test_a_keyboard_interrupt_kills_the_encodes_that_run(
 def test_an_interrupted_build_leaves_the_corpus_of_the_last_one(
     grid: list[Cell], clean: Path, tool: Tool, tmp_path: Path
 ) -> None:
-    out = tmp_path / "c.jsonl"
-    out.write_bytes(b"the last one\n")
+    out = _copy_of(clean, tmp_path)
+    build(grid[:1], out, tool)
+    last = out.read_bytes()
 
     def interrupt(cell: Cell, reused: bool) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         build(grid[:2], out, tool, executor=LocalPool(1), on_cell=interrupt)
-    assert out.read_bytes() == b"the last one\n"
+    assert out.read_bytes() == last
 
 
 # --- failures ---------------------------------------------------------------

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from vqcast.corpus import copies as copies_module
 from vqcast.corpus.cluster import DaskCluster, device_of, resources_of
@@ -118,6 +123,58 @@ def test_a_source_is_fetched_once_checked_and_kept_only_while_it_is_near(
         copies.use("memory://b/absent.mkv"),
     ):
         pass
+
+
+class _Counted(MemoryFileSystem):
+    """Memory over a slow network: each fetch takes a while, and is counted."""
+
+    protocol = "counted"
+    cachable = False
+    fetched: ClassVar[list[str]] = []
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        stripped: str = super()._strip_protocol(path.removeprefix("counted:/"))
+        return stripped
+
+    def get_file(self, path: str, local: Any, **more: Any) -> None:
+        self.fetched.append(path)
+        time.sleep(0.1)
+        super().get_file(path, local, **more)
+
+
+def test_users_at_once_share_one_fetch_which_fsspec_s_own_cache_does_not_give(
+    memory: Any, tmp_path: Path
+) -> None:
+    """Why `Copies` is not ``filecache``, which also gives two sources of one name one file.
+
+    Where this fails, look at it again.
+    """
+    fsspec.register_implementation("counted", _Counted, clobber=True)
+    for number in range(2):
+        memory.pipe_file(f"/b/{number}/clip.mkv", bytes([number]))
+
+    def at_once(use: Callable[[], bytes]) -> tuple[int, set[bytes]]:
+        """How often three users at once fetched, and what they read."""
+        _Counted.fetched.clear()
+        with ThreadPoolExecutor(3) as pool:
+            read = {future.result() for future in [pool.submit(use) for _ in range(3)]}
+        return len(_Counted.fetched), read
+
+    copies = Copies()
+
+    def ours() -> bytes:
+        with copies.use("counted://b/0/clip.mkv") as path:
+            return path.read_bytes()
+
+    cached = fsspec.filesystem(
+        "filecache", fs=_Counted(), cache_storage=str(tmp_path), same_names=True
+    )
+    theirs = partial(cached.cat_file, "/b/0/clip.mkv")
+    assert at_once(ours) == (1, {b"\0"})
+    assert at_once(theirs)[0] > 1  # and a reader may meet a file that another is writing
+    with cached.open("/b/0/clip.mkv") as one, cached.open("/b/1/clip.mkv") as two:
+        assert one.name == two.name, "the second overwrote the first"
 
 
 def test_a_local_url_is_used_where_it_lies(tmp_path: Path) -> None:

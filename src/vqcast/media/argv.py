@@ -32,6 +32,12 @@ TEACHER_V1 = "vmaf_v1.0.16_3d0h"
 
 LOOPBACK = "dec:0"
 """What its encoder made, inside the process that encodes."""
+LOOPBACK_HERTZ = 100_000
+"""Of the clock of a score in the process that encodes.
+
+ffmpeg holds back what is ahead of its slowest output. A score that comes later than its encode by
+that clock, as one of 60 frames a second by a clock of 25, stops one run in five for ever.
+"""
 
 THUMBNAIL = (32, 18)
 """Width and height of the pictures by which two files are aligned."""
@@ -285,6 +291,7 @@ def score_filter(
     threads: int = 1,
     sides: tuple[str, str] = ("0:v:0", "1:v:0"),
     starts: tuple[int, int] | None = None,
+    hertz: int = 25,
 ) -> str:
     """Pair frame n with frame n, the reference's of ``span``, and score each pair.
 
@@ -292,11 +299,11 @@ def score_filter(
     repeated, and both are brought to one format, the deeper of the two, and to
     ``size`` (width, height; None: as they are). ``every`` scores frames 0, every, 2 every, ...
     with the values that they have among all; ``sides`` are the distorted stream and the reference,
-    ``starts`` the first frames of either that are paired.
+    ``starts`` the first frames of either that are paired, ``hertz`` the rate of the clock.
     """
     pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
     scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
-    clock = f"settb=expr=1/25,setpts=N,{scale}format={pix_fmt}"
+    clock = f"settb=expr=1/{hertz},setpts=N,{scale}format={pix_fmt}"
     models = [f"version={TEACHER}\\:name=vmaf"]
     if v1:
         models.append(f"version={TEACHER_V1}\\:name=vmaf_v1")

@@ -77,6 +77,7 @@ def encode_and_score(
     graph = argv.score_filter(
         entry.scoring_depth(source.depth), frames, v1=v1, size=size, span=segment, every=every,
         threads=threads.score, sides=(argv.LOOPBACK, f"0:{source.video}"),
+        hertz=argv.LOOPBACK_HERTZ,
     )  # fmt: skip
     command = argv.encode_and_score(
         tool.path,

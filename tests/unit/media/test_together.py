@@ -106,3 +106,14 @@ def test_joined_looks_get_no_key_frame_but_the_first(
     assert sum(keys) == (1 if encoder(name).unbroken else 4)
     trial = encode_and_score(joined, name, preset, cq, tool, spliced=True)
     assert len(trial.sizes) == 96
+
+
+@pytest.mark.timeout(100)
+def test_a_fast_title_never_stands_still(
+    ffmpeg: Callable[..., Path], tool: Tool, tmp_path: Path
+) -> None:
+    """With a score's clock slower than the title's, one run in five waits for ever."""
+    drawn = ("-f", "lavfi", "-i", "testsrc2=s=66x50:r=60", "-frames:v", 82, "-c:v", "ffv1")
+    fast = probe(ffmpeg(*drawn, "-pix_fmt", "yuv420p", tmp_path / "fast.mkv"), tool)
+    for crf in range(20, 40):
+        assert encode_and_score(fast, "libx264", "ultrafast", crf, tool).scores.frames == 82

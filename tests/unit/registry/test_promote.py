@@ -319,7 +319,7 @@ def test_what_is_promoted_errs_less_on_its_corpus_than_its_folds_did_held_out(
         return float(np.sqrt(np.mean((of - corpus.vmaf) ** 2)))
 
     held_out = np.mean([report["mean_rmse"] for report in reports])
-    assert rmse(predicted) < held_out / 2
+    assert rmse(predicted) < 0.75 * held_out
     assert rmse(np.roll(predicted, 10)) > 10.0  # a cell has ten frames
 
 

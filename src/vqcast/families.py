@@ -19,9 +19,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from vqcast.documents import jsontext
+from vqcast import documents
 from vqcast.documents.base import Document
-from vqcast.documents.evidence import AnyVerdict
+from vqcast.documents.evidence import AnyVerdict, OwnerOfEvidence
 from vqcast.documents.registry import AnyRow
 from vqcast.durable.files import read_regular
 from vqcast.errors import EvidenceError, InputError
@@ -275,12 +275,12 @@ def family_of_run(run_dir: Path) -> Family:
     Raises EvidenceError where it mixes the evidence of several, InputError for an unknown one.
     """
     patterns = dict.fromkeys(name for each in all_families() for name in each.evidence_names)
-    models = set()
-    for path in sorted(path for pattern in patterns for path in run_dir.glob(pattern)):
-        said = jsontext.parse(read_regular(path), where=str(path))
-        models.add(said.get("model") or DEFAULT if isinstance(said, dict) else DEFAULT)
+    paths = [path for pattern in patterns for path in run_dir.glob(pattern)]
+    said = [
+        documents.from_bytes(OwnerOfEvidence, read_regular(path), where=str(path)).model
+        for path in sorted(paths)
+    ]
+    models = {model or DEFAULT for model in said}
     if len(models) > 1:
-        raise EvidenceError(
-            f"mixes evidence of {', '.join(sorted(map(str, models)))}", path=run_dir
-        )
-    return family(str(models.pop()) if models else DEFAULT)
+        raise EvidenceError(f"mixes evidence of {', '.join(sorted(models))}", path=run_dir)
+    return family(models.pop() if models else DEFAULT)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vqcast.documents import Document
 from vqcast.errors import EvidenceError
-from vqcast.evidence.metrics import mean_or_none, plcc, rmse
+from vqcast.evidence.metrics import group_bootstrap, mean_or_none, plcc, rmse
 
 Array = NDArray[np.float64]
 
@@ -193,14 +193,10 @@ def bootstrap(
     if len(names) < 2:
         return Interval(mean=mean, low=None, high=None)
     numbers = np.array([value for value in values if value is not None])
-    sums = np.bincount(code, weights=numbers)
-    sizes = np.bincount(code)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    drawn = generator.integers(0, len(names), size=(resamples, len(names)))
-    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
-    return Interval(mean=mean, low=float(low), high=float(high))
+    sums = np.asarray(np.bincount(code, weights=numbers), dtype=np.float64)
+    sizes = np.asarray(np.bincount(code), dtype=np.float64)
+    low, high = group_bootstrap(sums, sizes, seed=seed, resamples=resamples, level=CONFIDENCE)
+    return Interval(mean=mean, low=low, high=high)
 
 
 def compare(rows: HeldOutRows, first: Mapping[int, Array], second: Mapping[int, Array]) -> Compared:

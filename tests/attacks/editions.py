@@ -19,7 +19,7 @@ import vqcast
 from attacks.disk import Tree
 from vqcast.families import Package
 from vqcast.registry import law
-from vqcast.registry.promote import install
+from vqcast.registry.seal import install
 from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME, Folder
 from vqcast.workflow.steps import promote
 

@@ -40,9 +40,13 @@ def promote(
             run_dir, corpus, registry, scaffold=scaffold, workers=workers, watch=watch
         )
     if json:
-        rows = [to_dict(row) for row in done.rows]
         render.print_json(
-            {"registry": str(registry), "rows": rows, "files": done.files, **done.figures}
+            {
+                "registry": str(registry),
+                "rows": [to_dict(row) for row in done.rows],
+                "files": done.files,
+                **done.figures,
+            }
         )
         return
     show(done)

@@ -50,6 +50,13 @@ class Predictions(Document, frozen=True, kw_only=True):
     n_rows: int
 
 
+class OwnerOfEvidence(Document, frozen=True, kw_only=True):
+    """What every family's evidence says: whose it is."""
+
+    model: str = ""
+    """Empty in other people's evidence."""
+
+
 class LosoReport(Omitting, frozen=True, kw_only=True):
     """``loso_seed{N}.json``: one seed's leave-one-source-out evidence (CONTRACTS §4)."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.evidence.conformal import Array, Codes, group_weights, weighted_quantile
+from vqcast.evidence.metrics import group_bootstrap
 from vqcast.interval import bounds
 
 BOOTSTRAPS = 2000
@@ -93,11 +94,9 @@ def bootstrap_coverage(
     counts = np.bincount(codes).astype(np.float64)
     shares = np.bincount(codes, held.astype(np.float64)) / counts
     weights = counts if by_row else np.ones(groups)
-    drawn = np.random.default_rng(_SEED).integers(0, groups, size=(BOOTSTRAPS, groups))
-    means = (shares * weights)[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
-    tail = (1.0 - BOOTSTRAP_LEVEL) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
-    return float(low), float(high)
+    return group_bootstrap(
+        shares * weights, weights, seed=_SEED, resamples=BOOTSTRAPS, level=BOOTSTRAP_LEVEL
+    )
 
 
 def standard_error(coverage: float, n_groups: int) -> float:

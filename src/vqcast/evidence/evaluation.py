@@ -18,7 +18,6 @@ from vqcast.errors import EvidenceError
 from vqcast.evidence import coverage as cover
 from vqcast.evidence.conformal import (
     LEVELS,
-    Array,
     OutOfFold,
     group_weights,
     hierarchical_quantile,
@@ -39,6 +38,7 @@ from vqcast.evidence.methods import (
     quantile_of,
     single_method,
 )
+from vqcast.evidence.metrics import rmse
 from vqcast.interval import bounds
 
 RELIABILITY = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
@@ -318,8 +318,8 @@ def evaluate(
         n_cells=oof.n_cells,
         n_groups=oof.n_groups,
         n_members=len(oof.members),
-        rmse_mean=_rmse(oof.mean, oof, weights),
-        rmse_centre=_rmse(left_out_centre(oof, method), oof, weights),
+        rmse_mean=rmse(oof.mean, oof.vmaf, weights) or 0.0,
+        rmse_centre=rmse(left_out_centre(oof, method), oof.vmaf, weights) or 0.0,
         standard_error_90=cover.standard_error(0.9, oof.n_groups),
         figures=figures,
         slices=slices_of(oof, labels, levels),
@@ -330,7 +330,3 @@ def evaluate(
             for each in repeated_splits(oof, n_test, levels, limit=split_limit)
         ],
     )
-
-
-def _rmse(predicted: Array, oof: OutOfFold, weights: Array) -> float:
-    return float(np.sqrt(weights @ np.square(predicted - oof.vmaf)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from vqcast.documents.evidence import (
     GateReport,
@@ -22,7 +23,6 @@ from vqcast.documents.evidence import (
 )
 from vqcast.errors import EvidenceError
 from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE, Judged
-from vqcast.evidence.metrics import mean_or_none
 
 MEAN_PLCC_MIN = 0.95
 PLCC_SPREAD_MAX = 0.005
@@ -46,7 +46,7 @@ def gate(per_seed_plccs: Mapping[int, float | None]) -> GateReport:
     plccs = [per_seed_plccs[seed] for seed in seeds]
     defined = [value for value in plccs if value is not None]
     whole = bool(defined) and len(defined) == len(plccs)
-    mean = mean_or_none(plccs)
+    mean = float(np.mean(defined)) if whole else None
     spread = max(defined) - min(defined) if whole else None
     failing = []
     for seed in seeds:
@@ -94,7 +94,9 @@ def check_evidence(reports: Mapping[int, LosoReport], model: Judged) -> None:
             )
         if report.model not in ("", model.id):
             raise EvidenceError(f"{name}: is of model {report.model}, not {model.id}")
-        folds_mean = mean_or_none([fold.plcc for fold in report.folds])
+        plccs = [fold.plcc for fold in report.folds if fold.plcc is not None]
+        whole = 0 < len(plccs) == len(report.folds)
+        folds_mean = float(np.mean(plccs)) if whole else None
         if not _same(report.mean_plcc, folds_mean):
             raise EvidenceError(
                 f"{name}: its mean_plcc is {report.mean_plcc}, its folds' mean is {folds_mean}",

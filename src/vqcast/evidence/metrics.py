@@ -41,11 +41,32 @@ def srocc(x: Array, y: Array) -> float | None:
     return plcc(mean_ranks(x), mean_ranks(y))
 
 
-def rmse(x: Array, y: Array) -> float | None:
-    """Root mean squared difference, in the unit of the inputs."""
+def rmse(x: Array, y: Array, weights: Array | None = None) -> float | None:
+    """Root mean squared difference of ``[n]`` values, in their unit.
+
+    ``weights`` ``[n]`` add up to 1; without them all values weigh the same.
+    """
     if len(x) == 0:
         return None
-    return float(np.sqrt(np.mean((x - y) ** 2)))
+    squares = np.square(x - y)
+    return float(np.sqrt(squares.mean() if weights is None else weights @ squares))
+
+
+def group_bootstrap(
+    sums: Array, sizes: Array, *, seed: int, resamples: int, level: float
+) -> tuple[float, float]:
+    """Percentile interval of a mean, groups drawn with replacement.
+
+    ``sums`` over each group's values and their ``sizes`` (or weights) are ``[groups]``. Groups are
+    the unit, never rows, since rows of one content are not independent (Efron & Tibshirani 1993,
+    chapters 8 and 13). Seeded: one input, one answer.
+    """
+    groups = len(sums)
+    drawn = np.random.default_rng(seed).integers(0, groups, size=(resamples, groups))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    return float(low), float(high)
 
 
 def mean_or_none(values: Sequence[float | None]) -> float | None:

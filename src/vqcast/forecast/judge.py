@@ -22,6 +22,7 @@ from vqcast.documents.forecast import (
     ForecastVerdict,
 )
 from vqcast.errors import EvidenceError
+from vqcast.evidence.metrics import group_bootstrap
 
 MEASURE = "vmaf/mean"
 PROBES = (1, 2, 3)
@@ -148,11 +149,11 @@ def _error_of(errors: ForecastErrors, rival: str) -> float:
 
 def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
     """90 % percentile interval of the mean of ``differences``, one a group, groups drawn again."""
-    generator = np.random.default_rng(_SEED)
-    drawn = generator.integers(len(differences), size=(RESAMPLES, len(differences)))
-    tail = (1.0 - INTERVAL) / 2
-    lower, upper = np.quantile(differences[drawn].mean(axis=1), [tail, 1.0 - tail])
-    return round(float(lower), 5), round(float(upper), 5)
+    alike = np.ones(len(differences))
+    lower, upper = group_bootstrap(
+        differences, alike, seed=_SEED, resamples=RESAMPLES, level=INTERVAL
+    )
+    return round(lower, 5), round(upper, 5)
 
 
 def _recommend(model: str, report: ForecastGate) -> str:

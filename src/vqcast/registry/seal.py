@@ -1,4 +1,4 @@
-"""A registry folder's own files: what is written whenever its content changes.
+"""The one way into a registry folder: what is written whenever its content changes.
 
 Sealing adds ``registry.json``, its schema and ``checksums.json`` to the models'
 files, holds the result against the law, and swaps it in. Each state that is
@@ -30,7 +30,9 @@ from vqcast.documents.registry import (
 from vqcast.durable.files import sha256_bytes
 from vqcast.durable.folder import remove_folder, replace_folder
 from vqcast.durable.lock import locked
-from vqcast.errors import RegistryError
+from vqcast.errors import ModelRefused, RegistryError
+from vqcast.evidence.folder import prefix
+from vqcast.families import Package, owner_of
 from vqcast.registry import law
 from vqcast.serve.folder import (
     CHECKSUMS_NAME,
@@ -127,6 +129,45 @@ def change(registry: Path, edit: Callable[[Content], Content]) -> int:
             _keep(root, folder.files)
         replace_folder(root, files)
     return len(files)
+
+
+def install(registry: Path, made: Package) -> int:
+    """Put a package into a registry folder in one step and return its number of files.
+
+    What other families the folder holds stays. Raises RegistryError where the
+    old folder is damaged or the new one would break the law, ModelRefused
+    where a scaffold would replace a row that passed.
+    """
+
+    def edit(before: Content) -> Content:
+        for row in made.rows:
+            held = before.rows.get(row.id)
+            if row.is_smoke and held is not None and not held.is_smoke:
+                raise ModelRefused(f"{row.id}: a scaffold never replaces a model that passed")
+        owners = {owner.id: owner for row in made.rows if (owner := owner_of(row.id))}
+        kept = _without_rows(before, {name for owner in owners.values() for name in owner.row_ids})
+        prefixes = tuple(prefix(model_id) for model_id in owners)
+        files = {name: data for name, data in kept.files.items() if not name.startswith(prefixes)}
+        fresh = {row.id for row in made.rows} | set(owners)
+        standing = read_status(before.files).models
+        return Content(
+            kept.rows | {row.id: row for row in made.rows},
+            with_status(
+                files | dict(made.files) | dict(made.grounds),
+                {name: entry for name, entry in standing.items() if name not in fresh},
+            ),
+        )
+
+    return change(registry, edit)
+
+
+def _without_rows(before: Content, row_ids: set[str]) -> Content:
+    """A registry's content without some rows and their files."""
+    gone = {name for row in before.rows.values() if row.id in row_ids for name in row.files}
+    return Content(
+        {name: row for name, row in before.rows.items() if name not in row_ids},
+        {name: data for name, data in before.files.items() if name not in gone},
+    )
 
 
 def mark(registry: Path, model_id: str, entry: StatusEntry | None) -> None:

@@ -13,6 +13,7 @@ from vqcast.evidence import folder as evidence
 from vqcast.evidence.coverage import standard_error
 from vqcast.evidence.metrics import mean_or_none
 from vqcast.regressor import standing
+from vqcast.regressor.package import recipe_of
 from vqcast.regressor.results import Results
 from vqcast.regressor.spec import Recipe, Spec
 
@@ -52,7 +53,7 @@ def facts(spec: Spec, rows: Mapping[str, Row], files: Mapping[str, bytes]) -> di
     results, report = Results(spec, verdict, found), found.intervals
     names = [spec.member_id(seed) for seed in spec.seeds]
     sidecar = standing.read_network_sidecar(rows[names[0]], spec, files)
-    as_published = Recipe.of(sidecar.training_recipe) == Recipe()
+    as_published = recipe_of(sidecar.training_recipe) == Recipe()
     return {
         "corpora": [standing.corpus_sha256(sidecar)],
         "subject": results,

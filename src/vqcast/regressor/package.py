@@ -7,7 +7,7 @@ path of this machine enters them, so the same inputs give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -26,6 +26,7 @@ from vqcast.documents.model import (
     SidecarCorpus,
     SidecarGate,
     SingleSidecar,
+    TrainingRecipe,
     TrainingTrace,
 )
 from vqcast.documents.registry import LICENSE, LICENSE_URL, Row
@@ -147,6 +148,34 @@ def training_trace(report: LosoReport, *, gate_passed: bool, smoke: bool) -> Tra
     )
 
 
+def recipe_of(said: LosoReport | TrainingRecipe) -> Recipe:
+    """The recipe that evidence or a sidecar says it was made with."""
+    found = Recipe(
+        epochs=said.epochs,
+        batch_size=said.batch_size,
+        lr=said.lr,
+        weight_decay=said.weight_decay,
+    )
+    if isinstance(said, LosoReport):
+        return found  # evidence is of the published shape alone
+    return replace(found, hidden=said.hidden, depth=said.depth, dropout=said.dropout)
+
+
+def recipe_document(recipe: Recipe, spec: Spec) -> TrainingRecipe:
+    """The recipe as a sidecar says it."""
+    return TrainingRecipe(
+        in_features=len(FEATURES),
+        hidden=recipe.hidden,
+        depth=recipe.depth,
+        dropout=recipe.dropout,
+        num_codecs=spec.num_codecs,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+    )
+
+
 def _shared(model_id: str, provenance: Provenance, digest: str) -> dict[str, Any]:
     """What every sidecar says."""
     spec = provenance.spec
@@ -176,7 +205,7 @@ def _common(trained: TrainedNetwork, provenance: Provenance, digest: str) -> dic
         "feature_mean": trained.feature_mean.tolist(),
         "feature_std": trained.feature_std.tolist(),
         "output_names": [spec.output],
-        "training_recipe": provenance.recipe.document(spec.num_codecs),
+        "training_recipe": recipe_document(provenance.recipe, spec),
         "loso_mean_plcc": provenance.reports[trained.seed].mean_plcc,
         "notes": _notes(provenance),
     }

@@ -24,8 +24,8 @@ from vqcast.interval import VMAF_MAX, VMAF_MIN, close
 from vqcast.regressor import graph
 from vqcast.regressor.dataset import columns_of, out_of_fold, slot_rows_of, trainable
 from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
-from vqcast.regressor.package import Provenance, TrainedNetwork, package
-from vqcast.regressor.spec import Recipe, Spec
+from vqcast.regressor.package import Provenance, TrainedNetwork, package, recipe_of
+from vqcast.regressor.spec import Spec
 from vqcast.serve.guard import Session
 
 MAX_ABS_DIFFERENCE = 1e-4
@@ -61,7 +61,7 @@ def fit(
 
     The recipe is the evidence's. Raises ParityError where a graph differs.
     """
-    recipe = Recipe.of(found.reports[spec.seeds[0]])
+    recipe = recipe_of(found.reports[spec.seeds[0]])
     data = trainable(corpus, spec)
     columns = columns_of(data.corpus, spec)
     fits = [Fit(seed=seed, held_out=None) for seed in spec.seeds]

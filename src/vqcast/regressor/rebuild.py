@@ -15,7 +15,8 @@ from vqcast.interval import VMAF_MAX, VMAF_MIN
 from vqcast.regressor import graph
 from vqcast.regressor.dataset import columns_of, trainable
 from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
-from vqcast.regressor.spec import Recipe, Spec
+from vqcast.regressor.package import recipe_of
+from vqcast.regressor.spec import Spec
 from vqcast.regressor.standing import NetworkSidecar, corpus_sha256, read_network_sidecar
 from vqcast.serve.guard import Session
 
@@ -45,7 +46,7 @@ def rebuild(
         return []
     columns = columns_of(trainable(corpus, spec).corpus, spec)
     fits = [Fit(seed=seed, held_out=None) for seed in mine]
-    recipe = Recipe.of(next(iter(mine.values())).training_recipe)
+    recipe = recipe_of(next(iter(mine.values())).training_recipe)
     again = train(columns, fits, recipe, workers=workers, progress=on_progress)
     return [_compare(fitted, mine[fitted.fit.seed], files, spec, columns) for fitted in again]
 

@@ -6,10 +6,8 @@ output names, and its seeds. Training, gate, export and law read the spec.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from vqcast.documents.evidence import LosoReport
-from vqcast.documents.model import TrainingRecipe
 from vqcast.errors import InputError
 from vqcast.vocab import FEATURES, VOCABULARIES
 
@@ -28,33 +26,6 @@ class Recipe:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
-
-    @classmethod
-    def of(cls, said: LosoReport | TrainingRecipe) -> Recipe:
-        """The recipe that evidence or a sidecar says it was made with."""
-        found = cls(
-            epochs=said.epochs,
-            batch_size=said.batch_size,
-            lr=said.lr,
-            weight_decay=said.weight_decay,
-        )
-        if isinstance(said, LosoReport):
-            return found  # evidence is of the published shape alone
-        return replace(found, hidden=said.hidden, depth=said.depth, dropout=said.dropout)
-
-    def document(self, num_codecs: int) -> TrainingRecipe:
-        """The recipe as a sidecar says it."""
-        return TrainingRecipe(
-            in_features=len(FEATURES),
-            hidden=self.hidden,
-            depth=self.depth,
-            dropout=self.dropout,
-            num_codecs=num_codecs,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-        )
 
 
 @dataclass(frozen=True, slots=True)

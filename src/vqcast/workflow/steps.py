@@ -31,7 +31,7 @@ from vqcast.families import (
     family_of_run,
 )
 from vqcast.registry import law
-from vqcast.registry.promote import install
+from vqcast.registry.seal import install
 from vqcast.serve.folder import Folder, packaged_registry, read_registry
 from vqcast.serve.signature import read
 from vqcast.serve.trust import Trust

@@ -34,7 +34,7 @@ from vqcast.durable.files import sha256_bytes
 from vqcast.errors import EvidenceError, GateHeld, InputError, ModelRefused, VqcastError
 from vqcast.families import Package
 from vqcast.registry import law
-from vqcast.registry.promote import install
+from vqcast.registry.seal import install
 from vqcast.regressor.spec import ENSEMBLE
 from vqcast.workflow.steps import promote, rebuild
 

@@ -119,7 +119,7 @@ def merge(
     out: Annotated[Path, typer.Option("--out", help="The corpus to write.")],
     origin: Annotated[
         list[Path] | None,
-        typer.Option("--origin", help="The provenance file of each part, one a part."),
+        typer.Option("--origin", help="The provenance file of each corpus, in the same order."),
     ] = None,
     provenance: Annotated[
         Path | None, typer.Option("--provenance", help="The provenance file to write.")

@@ -17,7 +17,7 @@ def plot(
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture: .png or .svg.")],
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", help="Sources to draw, a row each. Default: all in one row."),
+        typer.Option("--source", help="Sources to draw, one row each. Default: all in one row."),
     ] = None,
 ) -> None:
     """Draw VMAF over bits and over the quality number, a curve for each encoder."""

@@ -66,7 +66,7 @@ def root(
         False, "--version", help="Print the version and stop.", callback=_version, is_eager=True
     ),
 ) -> None:
-    """Forecast video quality that you can vouch for."""
+    """Forecast, tune and measure video encodes, with a stated confidence."""
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ RegistryFolder = Annotated[
 OutDir = Annotated[Path, typer.Option("--out-dir", help="The run folder for evidence and verdict.")]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Training threads. Default: one a usable core."),
+    typer.Option("--workers", min=1, help="Training threads. Default: one per usable core."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
 ModelId = Annotated[str, typer.Option("--model", help="The model family.")]

@@ -33,7 +33,7 @@ def pipeline(
 
     Ends with the verdict and the promotion's command line, or with --promote does
     both at once. Exit code 1 on HOLD; 2 where the corpus is missing or too small.
-    A killed run goes on where it stopped.
+    A killed run resumes where it stopped.
     """
     extras.require("pipeline")
     if install and registry is None:

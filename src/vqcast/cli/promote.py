@@ -32,7 +32,7 @@ def promote(
     the run folder's, byte for byte.
 
     Refuses without a PROMOTE verdict that matches evidence and corpus by
-    digest (exit code 1 on HOLD). All or nothing, whenever it is killed.
+    digest (exit code 1 on HOLD). All or nothing, even if it is killed.
     """
     extras.require("promote")
     with render.watching("fitting the production models") as watch:

@@ -183,17 +183,17 @@ def sign(
 def keygen(
     out: Annotated[Path, typer.Option("--out", help="A folder outside of any repository.")],
 ) -> None:
-    """Write a new pair of keys: the private one to sign with, the public one to hand out."""
+    """Write a new pair of keys: the private one to sign with, the public one to distribute."""
     private, public = make_keys(out)
-    render.say(f"private key, for the signer alone: {private}")
-    render.say(f"public key, for everybody: {public}")
+    render.say(f"private key, to keep secret: {private}")
+    render.say(f"public key, to distribute: {public}")
 
 
 @app.command()
 def rollback(folder: RegistryArgument) -> None:
     """Return a registry to the state before its last change, digests checked."""
     restored = seal.rollback(folder)
-    render.say(f"{folder}: back at the state {restored.name}; the undone one is kept beside it")
+    render.say(f"{folder}: restored the state {restored.name}; the other is kept beside it")
 
 
 @app.command()
@@ -205,7 +205,7 @@ def deprecate(
         str | None, typer.Option("--superseded-by", help="The model to use instead.")
     ] = None,
 ) -> None:
-    """Mark a model as deprecated, or superseded by another; whoever predicts with it is told."""
+    """Mark a model as deprecated, or superseded by another; predicting with it prints why."""
     entry = StatusEntry(
         state="superseded" if superseded_by else "deprecated",
         reason=reason,
@@ -220,18 +220,18 @@ def reinstate(
     folder: RegistryArgument,
     model_id: Annotated[str, typer.Argument(help="The model, or the ensemble's id.")],
 ) -> None:
-    """Take back what deprecate said of a model."""
+    """Remove what deprecate said of a model."""
     seal.mark(folder, model_id, None)
-    render.say(f"{folder}: nothing is said against {model_id}")
+    render.say(f"{folder}: {model_id} reinstated")
 
 
 @app.command("import")
 def import_foreign(
-    source: Annotated[Path, typer.Argument(help="Somebody else's registry folder.")],
+    source: Annotated[Path, typer.Argument(help="The registry folder to import.")],
     out: Annotated[Path, typer.Option("--out", help="The new folder to write.")],
     json: options.Json = False,
 ) -> None:
-    """Copy a foreign registry into a self-contained one, naming everything it finds.
+    """Copy another registry into a self-contained one, naming everything it finds.
 
     What it writes can be loaded and stands on no verdict.
     """

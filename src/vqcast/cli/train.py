@@ -42,7 +42,7 @@ def train(
 
     A model that is one network is also judged, fitted on the whole corpus and
     exported into the run folder; below the gate the exit code is 1. A killed
-    run goes on where it stopped when the same command is run again. The CRF
+    run resumes where it stopped when the same command is run again. The CRF
     forecaster reads several corpora, and writes its table and evidence.
     """
     extras.require("train")

@@ -134,15 +134,17 @@ datasheet: setup
 FORECAST_CORPORA := --corpus $(CORPUS) --corpus data/presets/per_frame_canonical6.jsonl.gz --corpus data/curves/per_frame_canonical6.jsonl.gz
 
 retrain: setup
-	for model in fr_regressor_v2_ensemble_v1 fr_regressor_v1 fr_regressor_v2 fr_regressor_v3; do \
-	  $(BIN)/vqcast pipeline --model $$model --corpus $(CORPUS) --out-dir runs/$$model \
-	  && $(BIN)/vqcast promote runs/$$model --corpus $(CORPUS) --registry model/tiny || exit 1; \
+	$(BIN)/vqcast pipeline --unseen --corpus $(NETWORKS) --out-dir runs/fr_regressor_v2_ensemble_v1
+	$(BIN)/vqcast promote runs/fr_regressor_v2_ensemble_v1 --corpus $(NETWORKS) --registry model/tiny
+	for model in fr_regressor_v1 fr_regressor_v2 fr_regressor_v3; do \
+	  $(BIN)/vqcast pipeline --model $$model --corpus $(NETWORKS) --out-dir runs/$$model \
+	  && $(BIN)/vqcast promote runs/$$model --corpus $(NETWORKS) --registry model/tiny || exit 1; \
 	done
 	$(BIN)/vqcast pipeline --model crf_forecast_v1 $(FORECAST_CORPORA) --out-dir runs/crf_forecast_v1
 	$(BIN)/vqcast promote runs/crf_forecast_v1 $(FORECAST_CORPORA) --registry model/forecast
 
 figures: setup datasheet
-	$(BIN)/vqcast registry cards model/tiny --provenance data/phase_a/PROVENANCE.json --lift data/phase_a/lift.json --out docs/models --readme README.md
+	$(BIN)/vqcast registry cards model/tiny --provenance data/networks/PROVENANCE.json --out docs/models --readme README.md
 	$(BIN)/vqcast registry cards model/forecast $(foreach drop,phase_a presets curves,--provenance data/$(drop)/PROVENANCE.json) --out docs/models --readme README.md
 	$(BIN)/python -m studies.lift --out data/phase_a/lift.json --markdown docs/lift.md
 	$(BIN)/python -m studies.bootstrap
@@ -162,8 +164,10 @@ transcripts: setup $(UNSEEN)
 
 # Slower studies, whose pages are kept: they need the clips only for Netflix's bootstrap model.
 evaluation: setup
-	$(BIN)/vqcast evaluate --registry model/tiny --corpus $(CORPUS) --markdown docs/evaluation.md
-	$(BIN)/python -m studies.bootstrap --registry model/tiny --corpus $(CORPUS) --clips $(CLIPS)
+	$(BIN)/python -m studies.baselines --registry model/tiny --corpus $(NETWORKS)
+	$(BIN)/vqcast evaluate --registry model/tiny --corpus $(NETWORKS) --markdown docs/evaluation.md
+	$(BIN)/python -m studies.interval_choices --registry model/tiny --corpus $(NETWORKS)
+	$(BIN)/python -m studies.bootstrap --registry model/tiny --corpus $(NETWORKS) --clips $(CLIPS)
 
 lift: setup
 	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md

@@ -17,7 +17,7 @@ from vqcast.pages import ink
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build" / "docs"
 REGISTRY = ROOT / "model" / "tiny"
-CORPUS = ROOT / "data" / "phase_a" / "per_frame_canonical6.jsonl.gz"
+CORPUS = ROOT / "data" / "networks" / "per_frame_canonical6.jsonl.gz"
 TUNE = ROOT / "docs" / "transcripts" / "tune.jsonl"
 DRAWING = sorted(
     path

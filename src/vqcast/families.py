@@ -84,13 +84,16 @@ class Training:
     """``src`` or ``group``: what a fold leaves out."""
     dry_run: bool = False
     """As short as can be, and marked so that no gate accepts it."""
+    unseen: bool = False
+    """Also refit without each preset and each encoder, and measure what that costs."""
 
     @property
     def given(self) -> list[str]:
         """The names of what is asked for."""
         named = {"seeds": self.seeds, "epochs": self.epochs, "hold_out": self.hold_out}
         asked = [name for name, value in named.items() if value is not None]
-        return [*asked, "dry_run"] if self.dry_run else asked
+        flags = {"dry_run": self.dry_run, "unseen": self.unseen}
+        return [*asked, *(name for name, value in flags.items() if value)]
 
 
 @dataclass(frozen=True, slots=True)

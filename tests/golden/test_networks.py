@@ -18,10 +18,12 @@ from vqcast.registry import law
 from vqcast.regressor import standing
 from vqcast.regressor.spec import ENSEMBLE, SPECS
 from vqcast.serve.folder import Folder
+from vqcast.vocab import PRESETS
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "model" / "tiny"
-DATA = ROOT / "data" / "phase_a"
+DATA = ROOT / "data" / "networks"
+PHASE_A = ROOT / "data" / "phase_a"
 SOFTWARE = ("libx264", "libx265", "libsvtav1", "libaom-av1", "libvpx-vp9", "libvvenc")
 
 
@@ -70,13 +72,53 @@ def test_the_shipped_corpus_is_the_one_the_models_stand_on(
         assert standing.corpus_sha256(sidecar) == corpus.sha256
 
 
-def test_the_shipped_corpus_holds_six_encoders_on_every_clip(corpus: Corpus) -> None:
+def test_phase_a_holds_six_encoders_on_every_clip() -> None:
+    corpus = load(PHASE_A / "per_frame_canonical6.jsonl.gz")
     facts = describe(corpus)
     assert set(facts["encoders"]) == set(SOFTWARE) <= set(ENCODERS)
     assert all(len(each["cq"]) >= 6 for each in facts["encoders"].values())
     assert facts["n_sources"] == 22
     assert facts["n_groups"] == 20
     assert oddities(corpus) == []
+
+
+def test_presets_vary_within_every_encoder_of_the_shipped_corpus(corpus: Corpus) -> None:
+    facts = describe(corpus)
+    assert set(facts["encoders"]) == set(SOFTWARE)
+    assert all(len(each["presets"]) >= 3 for each in facts["encoders"].values())
+    assert (facts["n_sources"], facts["n_groups"]) == (22, 20)
+
+
+def test_presets_held_out_of_training_are_covered(corpus: Corpus) -> None:
+    """On the presets drop at least 85 % at 90 %, by the factor that the other presets ask for."""
+    found = evidence.read(TINY / "evidence" / ENSEMBLE.id)
+    assert found.unseen is not None and found.intervals is not None
+    drop = load(ROOT / "data" / "presets" / "per_frame_canonical6.jsonl.gz")
+    parts = {part.name: part for part in found.unseen.presets}
+    mine = {f"{encoder} {preset}" for encoder, preset, _ in drop.settings()[0]}
+    assert len(mine) == 18 and mine <= set(parts)
+    cells = sum(parts[name].n_cells for name in mine)
+    clips = sum(parts[name].n_cells * parts[name].widened_pooled_coverage for name in mine)
+    frames = [parts[name].widened_frame_coverage for name in mine]
+    assert clips / cells >= 0.85 and min(frames) >= 0.85
+    made = found.intervals.calibration
+    assert made.factors_measured and made.unseen_preset_factor == found.unseen.preset_factor
+    assert made.unseen_slot_factor == found.unseen.encoder_factor
+    held = {part.name: part.widened_pooled_coverage for part in found.unseen.encoders}
+    assert set(held) == set(SOFTWARE) and min(held.values()) >= 0.8
+
+
+def test_no_prediction_outside_the_seen_presets_goes_without_a_warning(corpus: Corpus) -> None:
+    predictor = vqcast.load(ENSEMBLE.id, TINY)
+    seen = {(encoder, preset) for encoder, preset, _ in corpus.settings()[0]}
+    features = corpus.features[:1]
+    for encoder, presets in PRESETS.items():
+        if encoder not in SOFTWARE:
+            continue
+        for preset in [None, *presets]:
+            made = predictor.predict(features, encoder=encoder, preset=preset, cq=30)
+            unsaid = not any("preset" in warning for warning in made.warnings)
+            assert unsaid == ((encoder, preset) in seen)
 
 
 def test_every_clip_is_credited(provenance: dict) -> None:

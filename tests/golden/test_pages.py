@@ -29,8 +29,7 @@ def test_cards_and_readme_are_what_the_commands_write(
     shutil.copy(ROOT / "README.md", tmp_path)
     monkeypatch.chdir(tmp_path)
     out, readme = Path("docs/models"), Path("README.md")
-    lift = ROOT / "data" / "phase_a" / "lift.json"
-    cards(ROOT / "model" / "tiny", out, [ORIGINS["phase_a"]], lift, readme)
+    cards(ROOT / "model" / "tiny", out, [ORIGINS["networks"]], None, readme)
     cards(ROOT / "model" / "forecast", out, FORECAST, None, readme)
     assert readme.read_text() == (ROOT / readme).read_text()
     written = {path.name: path.read_text() for path in out.iterdir()}

@@ -27,6 +27,7 @@ def pipeline(
     install: Annotated[
         bool, typer.Option("--promote", help="On PROMOTE also install it into --registry.")
     ] = False,
+    unseen: train.Unseen = False,
     workers: options.Workers = None,
 ) -> None:
     """Check the corpus, train every seed and gate; the verdict alone installs nothing.
@@ -44,7 +45,7 @@ def pipeline(
             corpus,
             out_dir,
             promote_into=registry if install else None,
-            asked=Training(epochs=epochs, hold_out=hold_out),
+            asked=Training(epochs=epochs, hold_out=hold_out, unseen=unseen),
             workers=workers,
             watch=watch,
             on_step=_show,

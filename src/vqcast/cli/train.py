@@ -23,6 +23,14 @@ HoldOut = Annotated[
         show_default=False,
     ),
 ]
+Unseen = Annotated[
+    bool,
+    typer.Option(
+        "--unseen",
+        help="Also refit without each preset and each encoder, and measure how far the ensemble's "
+        "interval must widen there.",
+    ),
+]
 
 
 def train(
@@ -35,6 +43,7 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="One epoch, marked so that no gate accepts it.")
     ] = False,
+    unseen: Unseen = False,
     workers: options.Workers = None,
     json: options.Json = False,
 ) -> None:
@@ -52,6 +61,7 @@ def train(
         epochs=epochs,
         hold_out=hold_out,
         dry_run=dry_run,
+        unseen=unseen,
     )
     with render.watching(f"training {model}") as watch:
         trained = steps.train(model, given, out_dir, asked=asked, workers=workers, watch=watch)

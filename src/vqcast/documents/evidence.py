@@ -102,8 +102,10 @@ class GateReport(Document, frozen=True, kw_only=True):
     plcc_spread_pass: bool
     per_seed_plccs: dict[str, float | None]
     per_seed_min: float | None
+    """The threshold that every seed must reach; earlier releases kept the lowest seed here."""
     per_seed_pass: bool
     failing_seeds: list[int]
+    lowest_seed_plcc: float | None = None
 
 
 class IntervalCoverage(Document, frozen=True, kw_only=True):
@@ -125,6 +127,52 @@ class IntervalReport(Document, frozen=True, kw_only=True):
     coverage: dict[str, IntervalCoverage]
     """``frame`` and ``pooled`` (a clip's mean)."""
     calibration: Calibration
+    asked_coverage: float | None = None
+    """What would have been claimed, had there been groups enough to measure it."""
+    sigma_quantile: float | None = None
+    """q of the plain interval mean ± q * std of the members, at the nominal coverage."""
+    sigma_coverage: float | None = None
+    """That interval's coverage of frames of groups left out, 0..1."""
+
+
+class UnseenPart(Document, frozen=True, kw_only=True):
+    """The calibrated intervals on a preset, or an encoder, held out of training entirely."""
+
+    name: str
+    n_rows: int
+    n_cells: int
+    n_groups: int
+    bias: float
+    """Mean of corrected score minus measured, VMAF points."""
+    rmse: float
+    ratio: float
+    """By how much the interval must widen to cover the level on this part."""
+    frame_coverage: float
+    """Without widening, 0..1."""
+    pooled_coverage: float
+    factor_of_others: float
+    """The factor that all other parts ask for."""
+    widened_frame_coverage: float
+    """With that factor, 0..1."""
+    widened_pooled_coverage: float
+
+
+class UnseenReport(Document, frozen=True, kw_only=True):
+    """``unseen.json``: refits without each preset and encoder, and the factors they ask for."""
+
+    schema_version: Literal[1] = 1
+    model: str
+    corpus_sha256: str
+    level: float
+    seeds: list[int]
+    group_folds: int
+    """Each refit leaves out one of so many parts of the content groups too."""
+    preset_factor: float | None
+    """Null where no encoder has several presets."""
+    encoder_factor: float | None
+    presets: list[UnseenPart]
+    encoders: list[UnseenPart]
+    predictions: Predictions
 
 
 class IntervalGate(Document, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ class SidecarCorpus(Document, frozen=True, kw_only=True):
 
 
 ORDINAL, CONSTANT = "ordinal", "constant"
+LEFT_SLOTS, SHARED_SLOTS = "as trained", "mean of trained slots"
 
 
 class PresetUse(Document, frozen=True, kw_only=True):
@@ -45,6 +46,8 @@ class TrainingRecipe(Document, frozen=True, kw_only=True):
     loss: str = "MSE"
     fit_set: str = "full_corpus"
     scaler: str = "fit_on_full_corpus"
+    untrained_slots: str = LEFT_SLOTS
+    """Input weights of slots without training rows."""
 
 
 class SidecarGate(Document, frozen=True, kw_only=True):
@@ -83,6 +86,9 @@ class Sidecar(Document, frozen=True, kw_only=True):
     training_recipe: TrainingRecipe
     slot_rows: dict[str, int]
     unknown_encoders: dict[str, int]
+    presets: dict[str, PresetUse] | None = None
+    """By encoder; null in earlier releases, as is ``cq_ranges``."""
+    cq_ranges: dict[str, list[float]] | None = None
     gate: SidecarGate
     loso_mean_plcc: float | None
     notes: str
@@ -133,6 +139,9 @@ class MeanSidecar(Document, frozen=True, kw_only=True):
     """Of the interval that the graph gives."""
     slot_rows: dict[str, int]
     unknown_encoders: dict[str, int]
+    presets: dict[str, PresetUse] | None = None
+    """By encoder; null in earlier releases, as is ``cq_ranges``."""
+    cq_ranges: dict[str, list[float]] | None = None
     gate: SidecarGate
     notes: str
     parent_adrs: list[str]
@@ -163,6 +172,9 @@ class SingleSidecar(Document, frozen=True, kw_only=True):
     training_recipe: TrainingRecipe
     slot_rows: dict[str, int]
     unknown_encoders: dict[str, int]
+    presets: dict[str, PresetUse] | None = None
+    """By encoder; null in earlier releases, as is ``cq_ranges``."""
+    cq_ranges: dict[str, list[float]] | None = None
     rows_excluded: dict[str, int]
     loso_mean_plcc: float | None
     gate_passed: bool
@@ -187,7 +199,10 @@ class Confidence(Omitting, frozen=True, kw_only=True):
     nominal_coverage: float
     gaussian_z: float
     conformal_q_residual: float | None
-    """Quantile of the normalised residual of a frame at the nominal level."""
+    """q of mean ± q * std of the raw members at the nominal coverage, in VMAF points.
+
+    Earlier releases kept the quantile of ``calibration`` here.
+    """
     calibration: Calibration | None = None
 
 

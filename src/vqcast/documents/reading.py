@@ -28,6 +28,13 @@ class ManifestInfo(Document, frozen=True, kw_only=True):
     confidence: ConfidenceInfo | None = None
 
 
+class Origin(Document, frozen=True, kw_only=True):
+    """Where an imported model came from."""
+
+    registry: str
+    sha256: str
+
+
 class ModelInfo(Document, frozen=True, kw_only=True):
     """What a loader needs of any sidecar, and what it uses where it is there."""
 
@@ -53,5 +60,6 @@ class ModelInfo(Document, frozen=True, kw_only=True):
     """Smallest and largest quality that each encoder was trained with."""
     untrained_slots: list[str] | None = None
     """Found by an import where nobody counted ``slot_rows``."""
+    imported_from: Origin | None = None
     level: float | None = None
     """Of the interval that an ensemble's one graph gives."""

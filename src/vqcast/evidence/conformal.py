@@ -68,13 +68,17 @@ DISTANCE_PERCENTILE = 99.0
 DISTANCE_GAIN = 3.0
 UNSEEN_FACTOR = 4.0
 """For what the corpus never had, where no refit without it was measured (ADR-0004)."""
-SCALE_CORPUS = "b4ada158c522551ae2e77c8946d5de8a300176b91e560e270b523bf45a59a28e"
+SCALE_CORPORA = (
+    "b4ada158c522551ae2e77c8946d5de8a300176b91e560e270b523bf45a59a28e",
+    "5326b735ecf87738afd3880b0b178a6cca4ee51804c17737ae8ccf9e20321064",
+)
 """sha256 of the corpus by which the constants above were picked (ADR-0004)."""
 
 _ROUGHNESS = 1e-5
 """Penalty on squared steps between knots: one without rows takes its neighbour's value."""
 _MIN_EIGENVALUE = 1e-6
 _MIN_STD = 1e-8
+_LEAST_STD = 1e-6
 _EPS = 1e-9
 
 
@@ -204,6 +208,10 @@ class Correction:
         values = np.linalg.solve(normal, self._target[index].mean(axis=0))
         return np.maximum.accumulate(values + KNOTS) - KNOTS
 
+    def apply(self, mean: Array, groups: Sequence[int]) -> Array:
+        """The centre of means of any shape, corrected by what ``groups`` teach."""
+        return np.clip(mean + np.interp(mean, KNOTS, self.fit(groups)), VMAF_MIN, VMAF_MAX)
+
     def centres(self, calibration: Sequence[int]) -> Array:
         """Every row's corrected mean ``[rows]``, its own group never in the fit.
 
@@ -266,6 +274,22 @@ def left_out_scale(oof: OutOfFold) -> Array:
     """Half width per unit of quantile of each row, its group unseen, ``[rows]`` points."""
     base = base_scale(oof.mean, oof.std, SPREAD_FLOOR, DIFFICULTY_START, DIFFICULTY_SPAN)
     return base * widening(left_out_distances(oof), DISTANCE_GAIN)
+
+
+def sigma_quantile(oof: OutOfFold, level: float) -> tuple[float, float]:
+    """q of the plain interval ``mean ± q * std`` at ``level``, and what it covers, 0..1.
+
+    Mean and std (ddof 1) are the raw members', as other readers of the
+    manifest form them. The coverage is of groups left out one at a time.
+    """
+    std = oof.members.std(axis=0, ddof=1)
+    t = np.abs(oof.vmaf - oof.members.mean(axis=0)) / np.maximum(std, _LEAST_STD)
+    covered = []
+    for k in range(oof.n_groups):
+        rest = oof.group != k
+        others = np.unique(oof.group[rest], return_inverse=True)[1]
+        covered.append(float((t[~rest] <= hierarchical_quantile(t[rest], others, level)).mean()))
+    return hierarchical_quantile(t, oof.group, level), float(np.mean(covered))
 
 
 def calibrate(oof: OutOfFold, *, evidence: Mapping[str, str] | None = None) -> Calibration:

@@ -21,6 +21,7 @@ from vqcast.evidence.conformal import (
     OutOfFold,
     group_weights,
     hierarchical_quantile,
+    left_out_distances,
     pooled_cdf_quantile,
 )
 from vqcast.evidence.coverage import Coverage
@@ -171,7 +172,11 @@ def slices_of(
     labels: Mapping[str, Sequence[str]],
     levels: Sequence[float],
 ) -> list[Slice]:
-    """The conformal intervals per label (``{"source": [rows], "encoder": [rows]}``) and band."""
+    """The conformal intervals per label, VMAF band, and distance to the training rows.
+
+    ``labels`` are like ``{"source": [rows], "encoder": [rows]}``.
+    """
+    far = left_out_distances(oof)
     found = left_out(oof, conformal_method(oof), levels)
     first = np.zeros(oof.n_cells, dtype=np.int64)
     first[oof.cell] = np.arange(len(oof.cell))
@@ -186,6 +191,9 @@ def slices_of(
             slices += _sliced(kind, masks, target, made, level)
         bands = [(each, (target.truth >= low) & (target.truth < high)) for each, low, high in BANDS]
         slices += _sliced("band", bands, target, made, level)
+        beyond = (oof.pool(far) if name == "pooled" else far) > 1.0
+        sides = [("near", ~beyond), ("far", beyond)]
+        slices += _sliced("distance", sides, target, made, level)
     return slices
 
 

@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from vqcast import documents
-from vqcast.documents.evidence import AnyVerdict, IntervalReport, LosoReport, Verdict
+from vqcast.documents.evidence import (
+    AnyVerdict,
+    IntervalReport,
+    LosoReport,
+    UnseenReport,
+    Verdict,
+)
 from vqcast.durable.files import read_regular, remove, sha256_bytes, write_atomic
 from vqcast.errors import EvidenceError
 from vqcast.evidence.gate import HOLD, PROMOTE
@@ -22,6 +28,7 @@ from vqcast.evidence.gate import HOLD, PROMOTE
 V = TypeVar("V", bound=AnyVerdict)
 
 INTERVALS_NAME = "intervals.json"
+UNSEEN_NAME, UNSEEN_TABLE = "unseen.json", "unseen.parquet"
 _TRAIN_HINT = "vqcast train --help"
 _LOSO_NAME = re.compile(r"loso_seed\d+\.json")
 
@@ -49,10 +56,12 @@ class Evidence:
     files: dict[str, bytes]
     intervals: IntervalReport | None = None
     """The calibration and its coverage, where the corpus supports one."""
+    unseen: UnseenReport | None = None
+    """What refits without each preset and encoder showed, where they were made."""
 
     @property
     def digests(self) -> dict[str, str]:
-        """sha256 of each ``loso_seed{N}.json``, and of ``intervals.json``."""
+        """sha256 of each ``loso_seed{N}.json``, of ``intervals.json`` and ``unseen.json``."""
         return {
             name: sha256_bytes(data) for name, data in self.files.items() if name.endswith(".json")
         }
@@ -64,7 +73,7 @@ class Evidence:
 
     @property
     def prediction_digests(self) -> dict[str, str]:
-        """sha256 of each ``oof_seed{N}.parquet``."""
+        """sha256 of each ``oof_seed{N}.parquet``, and of ``unseen.parquet``."""
         return {
             name: sha256_bytes(data)
             for name, data in sorted(self.files.items())
@@ -97,7 +106,22 @@ def parse(files: Mapping[str, bytes], *, where: str) -> Evidence:
         kept[INTERVALS_NAME] = files[INTERVALS_NAME]
         path = f"{where}/{INTERVALS_NAME}"
         intervals = documents.from_bytes(IntervalReport, files[INTERVALS_NAME], where=path)
-    return Evidence(reports=reports, files=kept, intervals=intervals)
+    unseen = _unseen(files, where)
+    kept |= {name: files[name] for name in (UNSEEN_NAME, UNSEEN_TABLE) if name in files}
+    return Evidence(reports=reports, files=kept, intervals=intervals, unseen=unseen)
+
+
+def _unseen(files: Mapping[str, bytes], where: str) -> UnseenReport | None:
+    """The report on refits, its table checked against its digest."""
+    if UNSEEN_NAME not in files:
+        return None
+    report = documents.from_bytes(UnseenReport, files[UNSEEN_NAME], where=f"{where}/{UNSEEN_NAME}")
+    if sha256_bytes(files.get(UNSEEN_TABLE, b"")) != report.predictions.sha256:
+        raise EvidenceError(
+            f"{where}/{UNSEEN_TABLE}: is missing, or differs from the digest in {UNSEEN_NAME}",
+            hint="train again with --unseen",
+        )
+    return report
 
 
 def _predictions(files: Mapping[str, bytes], report: LosoReport, where: str) -> bytes:
@@ -124,7 +148,7 @@ def read(folder: Path) -> Evidence:
     """Every seed's evidence in ``folder``. Raises EvidenceError as ``parse`` does."""
     if not folder.is_dir():
         raise EvidenceError("no such run folder", path=folder, hint=_TRAIN_HINT)
-    names = ("loso_seed*.json", "oof_seed*.parquet", INTERVALS_NAME)
+    names = ("loso_seed*.json", "oof_seed*.parquet", INTERVALS_NAME, UNSEEN_NAME, UNSEEN_TABLE)
     found = [path for name in names for path in folder.glob(name)]
     return parse({path.name: read_regular(path) for path in found}, where=str(folder))
 

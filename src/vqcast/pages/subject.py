@@ -57,7 +57,7 @@ class Subject(Results):
     @property
     def prediction_names(self) -> list[str]:
         """The file names of the out-of-fold predictions that were kept."""
-        return list(self.found.prediction_digests)
+        return [name for name in self.found.prediction_digests if name.startswith("oof_")]
 
 
 def read_run(run_dir: Path) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vqcast import documents
@@ -53,7 +53,9 @@ def facts(spec: Spec, rows: Mapping[str, Row], files: Mapping[str, bytes]) -> di
     results, report = Results(spec, verdict, found), found.intervals
     names = [spec.member_id(seed) for seed in spec.seeds]
     sidecar = standing.read_network_sidecar(rows[names[0]], spec, files)
-    as_published = recipe_of(sidecar.training_recipe) == Recipe()
+    # What becomes of untrained slots is not in the published recipe.
+    recipe = replace(recipe_of(sidecar.training_recipe), share_untrained=True)
+    as_published = recipe == Recipe()
     return {
         "corpora": [standing.corpus_sha256(sidecar)],
         "subject": results,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +12,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from vqcast.corpus.table import Corpus
+from vqcast.documents.model import CONSTANT, ORDINAL, PresetUse
 from vqcast.errors import CorpusError, EvidenceError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.conformal import Array, Codes, OutOfFold
 from vqcast.evidence.gate import check_evidence
 from vqcast.regressor.job import Columns
 from vqcast.regressor.spec import SlotRows, Spec
-from vqcast.vocab import UNKNOWN, codec_block, slot_of, varied_encoders
+from vqcast.vocab import (
+    PRESETS,
+    UNKNOWN,
+    codec_block,
+    recorded_preset,
+    slot_of,
+    varied_encoders,
+)
 
 HELD_OUT_COLUMN = "vmaf_hold_out_group"
 
@@ -58,15 +66,18 @@ def trainable(corpus: Corpus, spec: Spec) -> Trainable:
     return Trainable(corpus.take(rows), rows, len(corpus), dict(sorted(excluded.items())))
 
 
-def columns_of(corpus: Corpus, spec: Spec) -> Columns:
+def columns_of(corpus: Corpus, spec: Spec, *, varied: Collection[str] | None = None) -> Columns:
     """The corpus as float32 columns for ``spec``; units are sources, sorted by name.
 
-    Raises UnknownEncoderError for an encoder that the vocabulary can't hold.
+    ``varied`` are the encoders whose ``preset_norm`` is the ordinal, by default
+    those that this corpus has with several presets. Raises UnknownEncoderError
+    for an encoder that the vocabulary can't hold.
     """
     if spec.vocabulary:
         settings, setting_of_row = corpus.settings()
         encoders, presets, cqs = zip(*settings, strict=True)
-        varied = varied_encoders(zip(encoders, presets, strict=True))
+        if varied is None:
+            varied = varied_encoders(zip(encoders, presets, strict=True))
         block = codec_block(
             encoders, presets, cqs, spec.vocabulary, corpus.cq_min, corpus.cq_max, varied
         )[setting_of_row]
@@ -99,7 +110,27 @@ def slot_rows_of(corpus: Corpus, spec: Spec) -> SlotRows:
         slot_rows[slot] += rows
         if slot == UNKNOWN and encoder != UNKNOWN:
             unknown[encoder] += rows
-    return SlotRows(slot_rows=slot_rows, unknown_encoders=dict(unknown))
+    presets, ranges = _settings_of(corpus) if slots else ({}, {})
+    return SlotRows(slot_rows, dict(unknown), presets, ranges)
+
+
+def _settings_of(corpus: Corpus) -> tuple[dict[str, PresetUse], dict[str, list[float]]]:
+    """Presets and smallest and largest quality of each encoder."""
+    settings = corpus.settings()[0]
+    varied = varied_encoders((encoder, preset) for encoder, preset, _ in settings)
+    presets: dict[str, PresetUse] = {}
+    ranges: dict[str, list[float]] = {}
+    for name in sorted(corpus.counts("encoder")):
+        mine = [(preset, cq) for encoder, preset, cq in settings if encoder == name]
+        known = PRESETS.get(name, ())
+        seen = {recorded_preset(name, preset) for preset, _ in mine}
+        order = [preset for preset in known if preset in seen]
+        presets[name] = PresetUse(
+            seen=[*order, *([None] if None in seen else [])],
+            used=ORDINAL if name in varied else CONSTANT,
+        )
+        ranges[name] = [min(cq for _, cq in mine), max(cq for _, cq in mine)]
+    return presets, ranges
 
 
 def multi_source_groups(corpus: Corpus) -> dict[str, list[str]]:

@@ -1,61 +1,88 @@
 """What a run's intervals are worth: the calibration and its measured coverage, as evidence.
 
 Written beside an ensemble's LOSO evidence once every seed is there, from the
-out-of-fold predictions alone. A corpus of too few content groups supports no
+out-of-fold predictions alone, and from the refits without each preset and
+encoder where they were made. A corpus of too few content groups supports no
 claim, and then none is made: the ensemble ships with its spread only.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vqcast import documents
 from vqcast.corpus.table import Corpus
-from vqcast.documents.evidence import IntervalCoverage, IntervalReport
+from vqcast.documents.evidence import IntervalCoverage, IntervalReport, UnseenReport
 from vqcast.durable.files import remove, write_atomic
+from vqcast.errors import EvidenceError
 from vqcast.evidence import folder as evidence
-from vqcast.evidence.conformal import OutOfFold, calibrate
+from vqcast.evidence.conformal import OutOfFold, calibrate, sigma_quantile
 from vqcast.evidence.evaluation import figures_of, slices_of
-from vqcast.evidence.gate import NOMINAL_COVERAGE
+from vqcast.evidence.gate import NOMINAL_COVERAGES, nominal_coverage
 from vqcast.evidence.methods import conformal_method
-from vqcast.interval import largest_level
+from vqcast.interval import close
+from vqcast.regressor import unseen
 from vqcast.regressor.dataset import out_of_fold, trainable
 from vqcast.regressor.spec import Spec
 
 TARGETS = ("frame", "pooled")
 
 
-def measure(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> IntervalReport | None:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An ensemble's intervals, and what lies outside its training; both None without a claim."""
+
+    intervals: IntervalReport | None = None
+    unseen: UnseenReport | None = None
+
+
+def measure(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> Measured:
     """Calibrate on an ensemble's out-of-fold predictions and measure its coverage.
 
-    Coverage is that of groups that neither trained nor calibrated. None where
-    one group left out leaves too few to support the nominal level.
+    Coverage is that of groups that neither trained nor calibrated, at the level
+    that the groups can promise and one left out can show.
     """
-    kept = trainable(corpus, spec).corpus
-    if largest_level(len(set(kept.group_of().values())) - 1) < NOMINAL_COVERAGE:
-        return None
+    data = trainable(corpus, spec)
+    level = nominal_coverage(len(set(data.corpus.group_of().values())))
+    if level is None:
+        return Measured()
     oof = out_of_fold(found, corpus, spec)
-    coverage = _coverage(oof, kept)
-    if coverage is None:
-        return None
-    return IntervalReport(
-        model=spec.id,
-        corpus_sha256=corpus.sha256,
-        nominal_coverage=NOMINAL_COVERAGE,
-        calibration=calibrate(oof, evidence=found.prediction_digests),
-        coverage=coverage,
+    calibration = calibrate(oof, evidence=found.prediction_digests)
+    report = None
+    table = found.files.get(evidence.UNSEEN_TABLE)
+    if table is not None:
+        report = unseen.report(table, oof, calibration, data, spec, level)
+        slot, preset = report.encoder_factor, report.preset_factor
+        calibration = replace(
+            calibration,
+            unseen_slot_factor=calibration.unseen_slot_factor if slot is None else slot,
+            unseen_preset_factor=calibration.unseen_preset_factor if preset is None else preset,
+            factors_measured=slot is not None and preset is not None,
+        )
+    sigma, sigma_covered = sigma_quantile(oof, level)
+    return Measured(
+        IntervalReport(
+            model=spec.id,
+            corpus_sha256=corpus.sha256,
+            nominal_coverage=level,
+            calibration=calibration,
+            coverage=_coverage(oof, data.corpus, level),
+            asked_coverage=NOMINAL_COVERAGES[0],
+            sigma_quantile=sigma,
+            sigma_coverage=sigma_covered,
+        ),
+        report,
     )
 
 
-def _coverage(oof: OutOfFold, corpus: Corpus) -> dict[str, IntervalCoverage] | None:
-    levels = (NOMINAL_COVERAGE,)
-    overall = {each.target: each for each in figures_of(oof, conformal_method(oof), levels)}
-    parts = [part for part in slices_of(oof, {"encoder": corpus.encoder}, levels)]
+def _coverage(oof: OutOfFold, corpus: Corpus, level: float) -> dict[str, IntervalCoverage]:
+    overall = {each.target: each for each in figures_of(oof, conformal_method(oof), (level,))}
+    parts = slices_of(oof, {"encoder": corpus.encoder}, (level,))
     coverage = {}
     for target in TARGETS:
         measured = overall[target].measured
-        if measured is None:
-            return None
+        assert measured is not None  # the level is one that leaving a group out can show
         coverage[target] = IntervalCoverage(
             overall=measured.coverage,
             mean_width=measured.width,
@@ -68,15 +95,37 @@ def _coverage(oof: OutOfFold, corpus: Corpus) -> dict[str, IntervalCoverage] | N
     return coverage
 
 
-def write(run_dir: Path, corpus: Corpus, spec: Spec) -> IntervalReport | None:
+def write(run_dir: Path, corpus: Corpus, spec: Spec) -> Measured:
     """Measure a run folder's intervals and keep them with its evidence.
 
     A report of an earlier run is removed where none can be made.
     """
-    path = run_dir / evidence.INTERVALS_NAME
-    report = measure(evidence.read(run_dir), corpus, spec)
-    if report is None:
-        remove(path)
-    else:
-        write_atomic(path, documents.to_bytes(report))
-    return report
+    for name in (evidence.INTERVALS_NAME, evidence.UNSEEN_NAME):
+        remove(run_dir / name)
+    made = measure(evidence.read(run_dir), corpus, spec)
+    if made.unseen is not None:
+        write_atomic(run_dir / evidence.UNSEEN_NAME, documents.to_bytes(made.unseen))
+    if made.intervals is not None:
+        write_atomic(run_dir / evidence.INTERVALS_NAME, documents.to_bytes(made.intervals))
+    return made
+
+
+def require_same(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> None:
+    """Raise EvidenceError unless the intervals are what predictions and corpus give."""
+    stated = found.intervals
+    if stated is None:
+        return
+    again = measure(found, corpus, spec)
+    made = again.intervals
+    same = (
+        made is not None
+        and close(made.calibration, stated.calibration)
+        and made.nominal_coverage == stated.nominal_coverage
+        and abs((made.sigma_quantile or 0.0) - (stated.sigma_quantile or 0.0)) < 1e-6
+        and (again.unseen is None) == (found.unseen is None)
+    )
+    if not same:
+        raise EvidenceError(
+            f"{evidence.INTERVALS_NAME}: is not what its predictions and corpus give",
+            hint="train again: finished seeds are not repeated",
+        )

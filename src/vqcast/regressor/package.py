@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from vqcast import documents
 from vqcast.documents.evidence import GateReport, IntervalReport, LosoReport, Verdict
 from vqcast.documents.model import (
+    LEFT_SLOTS,
+    SHARED_SLOTS,
     Confidence,
     Evaluation,
     Manifest,
@@ -158,7 +160,13 @@ def recipe_of(said: LosoReport | TrainingRecipe) -> Recipe:
     )
     if isinstance(said, LosoReport):
         return found  # evidence is of the published shape alone
-    return replace(found, hidden=said.hidden, depth=said.depth, dropout=said.dropout)
+    return replace(
+        found,
+        hidden=said.hidden,
+        depth=said.depth,
+        dropout=said.dropout,
+        share_untrained=said.untrained_slots == SHARED_SLOTS,
+    )
 
 
 def recipe_document(recipe: Recipe, spec: Spec) -> TrainingRecipe:
@@ -173,6 +181,7 @@ def recipe_document(recipe: Recipe, spec: Spec) -> TrainingRecipe:
         batch_size=recipe.batch_size,
         lr=recipe.lr,
         weight_decay=recipe.weight_decay,
+        untrained_slots=SHARED_SLOTS if recipe.share_untrained else LEFT_SLOTS,
     )
 
 
@@ -193,6 +202,8 @@ def _shared(model_id: str, provenance: Provenance, digest: str) -> dict[str, Any
         "sha256": digest,
         "slot_rows": dict(provenance.slots.slot_rows),
         "unknown_encoders": dict(provenance.slots.unknown_encoders),
+        "presets": provenance.slots.presets,
+        "cq_ranges": provenance.slots.cq_ranges,
         "parent_adrs": list(spec.adrs),
     }
 
@@ -206,7 +217,7 @@ def _common(trained: TrainedNetwork, provenance: Provenance, digest: str) -> dic
         "feature_std": trained.feature_std.tolist(),
         "output_names": [spec.output],
         "training_recipe": recipe_document(provenance.recipe, spec),
-        "loso_mean_plcc": provenance.reports[trained.seed].mean_plcc,
+        "loso_mean_plcc": provenance.verdict.gate.mean_plcc,
         "notes": _notes(provenance),
     }
 
@@ -315,7 +326,9 @@ def confidence_of(intervals: IntervalReport | None) -> Confidence:
         method="ensemble+conformal",
         nominal_coverage=level,
         gaussian_z=gaussian_z(level),
-        conformal_q_residual=calibration.quantile(level),
+        conformal_q_residual=calibration.quantile(level)
+        if intervals.sigma_quantile is None
+        else intervals.sigma_quantile,
         calibration=calibration,
     )
 

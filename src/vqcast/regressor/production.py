@@ -16,13 +16,12 @@ from vqcast.corpus.table import Corpus
 from vqcast.documents.evidence import IntervalReport, Verdict
 from vqcast.documents.model import SidecarCorpus
 from vqcast.durable.files import sha256_bytes
-from vqcast.errors import EvidenceError, ParityError
-from vqcast.evidence.conformal import calibrate
-from vqcast.evidence.folder import INTERVALS_NAME, Evidence
+from vqcast.errors import ParityError
+from vqcast.evidence.folder import Evidence
 from vqcast.families import Package
-from vqcast.interval import VMAF_MAX, VMAF_MIN, close
+from vqcast.interval import VMAF_MAX, VMAF_MIN
 from vqcast.regressor import graph
-from vqcast.regressor.dataset import columns_of, out_of_fold, slot_rows_of, trainable
+from vqcast.regressor.dataset import columns_of, slot_rows_of, trainable
 from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
 from vqcast.regressor.package import Provenance, TrainedNetwork, package, recipe_of
 from vqcast.regressor.spec import Spec
@@ -33,18 +32,6 @@ MAX_ABS_DIFFERENCE = 1e-4
 
 MAX_ABS_ARITHMETIC = 1e-3
 """VMAF points between the ensemble's one graph and its members plus arithmetic."""
-
-
-def require_same_calibration(found: Evidence, corpus: Corpus, spec: Spec) -> None:
-    """Raise EvidenceError unless the calibration is what its predictions and the corpus give."""
-    if found.intervals is None:
-        return
-    again = calibrate(out_of_fold(found, corpus, spec), evidence=found.prediction_digests)
-    if not close(again, found.intervals.calibration):
-        raise EvidenceError(
-            f"{INTERVALS_NAME}: is not what its predictions and corpus give",
-            hint="train again: finished seeds are not repeated",
-        )
 
 
 def fit(

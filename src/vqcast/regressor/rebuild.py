@@ -44,9 +44,13 @@ def rebuild(
             raise EvidenceError(f"{sidecar.id}: was fitted on another corpus than {corpus.path}")
     if not mine:
         return []
-    columns = columns_of(trainable(corpus, spec).corpus, spec)
+    first = next(iter(mine.values()))
+    kept = trainable(corpus, spec).corpus
+    # Earlier releases, which record no presets, took the ordinal for every encoder.
+    every = frozenset(kept.counts("encoder")) if first.presets is None else None
+    columns = columns_of(kept, spec, varied=every)
     fits = [Fit(seed=seed, held_out=None) for seed in mine]
-    recipe = recipe_of(next(iter(mine.values())).training_recipe)
+    recipe = recipe_of(first.training_recipe)
     again = train(columns, fits, recipe, workers=workers, progress=on_progress)
     return [_compare(fitted, mine[fitted.fit.seed], files, spec, columns) for fitted in again]
 

@@ -7,9 +7,13 @@ output names, and its seeds. Training, gate, export and law read the spec.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vqcast.errors import InputError
 from vqcast.vocab import FEATURES, VOCABULARIES
+
+if TYPE_CHECKING:
+    from vqcast.documents.model import PresetUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Recipe:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    share_untrained: bool = True
+    """Give slots without training rows the mean weights of the others, once trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +97,12 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class SlotRows:
-    """Training rows per vocabulary slot, and who trained the ``unknown`` slot."""
+    """Training rows per vocabulary slot, who trained ``unknown``, and what each encoder had."""
 
     slot_rows: dict[str, int]
     unknown_encoders: dict[str, int]
+    presets: dict[str, PresetUse]
+    cq_ranges: dict[str, list[float]]
 
 
 ENSEMBLE = Spec(
@@ -115,7 +123,7 @@ V1 = Spec(
     codec_input=None,
     output="score",
     seeds=(0,),
-    adrs=("ADR-0303",),
+    adrs=("ADR-0249",),
     summary="Codec-blind per-frame VMAF regressor, the baseline",
 )
 
@@ -126,7 +134,7 @@ V2 = Spec(
     codec_input="codec",
     output="score",
     seeds=(0,),
-    adrs=("ADR-0303",),
+    adrs=("ADR-0272", "ADR-0235"),
     summary="Codec-aware per-frame VMAF regressor, one network, 12 slots",
 )
 
@@ -137,7 +145,7 @@ V3 = Spec(
     codec_input="codec_block",
     output="vmaf",
     seeds=(0,),
-    adrs=("ADR-0303",),
+    adrs=("ADR-0323", "ADR-0302", "ADR-0291", "ADR-0235"),
     summary="Codec-aware per-frame VMAF regressor, one network, 16 slots",
 )
 

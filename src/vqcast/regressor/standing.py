@@ -14,11 +14,12 @@ from google.protobuf.message import DecodeError
 from vqcast import documents
 from vqcast.documents.evidence import Verdict
 from vqcast.documents.model import Manifest, MeanSidecar, Sidecar, SingleSidecar
+from vqcast.documents.reading import ModelInfo
 from vqcast.documents.registry import AnyRow, Row
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import DocumentError, EvidenceError, VqcastError
 from vqcast.evidence import folder as evidence
-from vqcast.evidence.gate import PROMOTE, verdict_problems
+from vqcast.evidence.gate import PROMOTE, is_earlier, verdict_problems
 from vqcast.regressor import graph
 from vqcast.regressor.package import confidence_of, evaluation_of, gate_block, training_trace
 from vqcast.regressor.spec import Spec
@@ -28,6 +29,7 @@ NetworkSidecar = Sidecar | SingleSidecar
 AnySidecar = NetworkSidecar | MeanSidecar
 Files = Mapping[str, bytes]
 
+_NO_VERDICT = "it stands on no verdict"
 _FORGED = (
     VqcastError,
     ArithmeticError,
@@ -84,6 +86,8 @@ def problems(spec: Spec, rows: Mapping[str, AnyRow], files: Files) -> list[str]:
     grounds = _Grounds(spec, files)
     found = [f"{row.id}: {each}" for row in mine for each in _of_row(row, grounds)]
     name = f"{spec.id}.json"
+    if any(_origin(row, files) for row in mine):
+        return found + ([f"{name}: its members were imported: {_NO_VERDICT}"] * (name in files))
     if spec.is_ensemble and (name in files or any(not row.is_smoke for row in mine)):
         found += [f"{name}: {each}" for each in _of_manifest(name, mine, grounds)]
     return found
@@ -120,10 +124,23 @@ def _of_row(row: Row, grounds: _Grounds) -> list[str]:
     if row.files[1] not in grounds.files:
         return []  # the registry's own check names it
     try:
+        origin = _origin(row, grounds.files)
+        if origin is not None:
+            return [] if row.is_smoke else [f"was imported from {origin}: {_NO_VERDICT}"]
         sidecar = read_sidecar(row, grounds.spec, grounds.files)
         return [] if row.is_smoke else _standing(sidecar, grounds)
     except VqcastError as error:
         return [str(error)]
+
+
+def _origin(row: Row, files: Files) -> str | None:
+    """The registry that a row was imported from; None for our own, or an unreadable sidecar."""
+    name = row.files[1]
+    try:
+        info = documents.from_bytes(ModelInfo, files[name], where=name)
+    except (VqcastError, KeyError):
+        return None
+    return None if info.imported_from is None else info.imported_from.registry
 
 
 def _standing(sidecar: AnySidecar, grounds: _Grounds) -> list[str]:
@@ -141,7 +158,8 @@ def _standing(sidecar: AnySidecar, grounds: _Grounds) -> list[str]:
     report = found.reports.get(sidecar.seed)
     if report is None:
         return [*problems, f"no evidence for its seed {sidecar.seed}"]
-    if sidecar.loso_mean_plcc != report.mean_plcc:
+    earlier = is_earlier(verdict.gate)
+    if sidecar.loso_mean_plcc != (report.mean_plcc if earlier else verdict.gate.mean_plcc):
         problems.append("its loso_mean_plcc is not the evidence's")
     if isinstance(sidecar, Sidecar):
         if sidecar.ensemble_id != spec.id:
@@ -213,7 +231,11 @@ def _is_made_of(sidecar: MeanSidecar, found: evidence.Evidence, grounds: _Ground
         )
         for earlier in (False, True)
     ]
-    same_rows = all(network.slot_rows == sidecar.slot_rows for network in networks)
+    same_rows = all(
+        (network.slot_rows, network.presets, network.cq_ranges)
+        == (sidecar.slot_rows, sidecar.presets, sidecar.cq_ranges)
+        for network in networks
+    )
     plain = not any(sidecar.feature_mean) and set(sidecar.feature_std) == {1.0}
     given = guard.parse(files[sidecar.onnx], where=sidecar.onnx)
     alike = any(given == guard.parse(each, where="rebuilt") for each in rebuilt)

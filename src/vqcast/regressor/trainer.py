@@ -27,6 +27,12 @@ class Trainer:
         self.recipe = recipe
         self.rows = training_rows(columns, fit)
         self.mean, self.std = scaler(columns.features, self.rows)
+        self._rows_per_slot = np.array(
+            [
+                columns.codec[self.rows, slot].sum(dtype=np.float64)
+                for slot in range(columns.codec.shape[1] - 2)
+            ]
+        )
         self.steps = -(-len(self.rows) // recipe.batch_size)  # per epoch
         self.taken = 0
         batch, hidden, depth = recipe.batch_size, recipe.hidden, recipe.depth
@@ -87,4 +93,6 @@ class Trainer:
     def fitted(self, losses: list[float], wall_s: float) -> Fitted:
         """The network as it is now."""
         weights = net.unpack(self.params, self.shape)
+        if self.recipe.share_untrained and len(self._rows_per_slot):
+            weights = net.with_shared_slots(weights, self._rows_per_slot)
         return Fitted(self.fit, weights, self.mean, self.std, np.array(losses), wall_s)

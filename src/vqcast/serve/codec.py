@@ -98,8 +98,8 @@ def _note_slot(info: ModelInfo, encoder: str | None, row: CodecRow) -> None:
     if slot in (untrained or []) or (rows is not None and rows.get(slot, 0) == 0):
         row.unseen_encoder = True
         say(
-            f"slot {slot!r} has no training rows, and its predictions can be points off: a "
-            "codec-blind model (fr_regressor_v1) does not depend on it"
+            f"slot {slot!r} has no training rows: a codec-blind model (fr_regressor_v1) does not "
+            "depend on it"
         )
     elif rows is None and untrained is None and slot != UNKNOWN:
         say(

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vqcast.corpus.table import Corpus
+from vqcast.documents.evidence import UnseenReport
 from vqcast.errors import InputError
 from vqcast.evidence.conformal import LEVELS, Array, calibrate
 from vqcast.evidence.evaluation import MAX_SPLITS, Evaluation, evaluate
@@ -47,6 +48,8 @@ class Evaluated:
     calibration: Calibration
     evaluation: Evaluation
     shipped: Shipped
+    unseen: UnseenReport | None = None
+    """Refits without each preset and each encoder, where the evidence holds them."""
 
 
 def registry_evidence(folder: Folder, spec: Spec) -> Evidence:
@@ -76,7 +79,11 @@ def evaluate_registry(
     folder = opened(root, trust)
     found = registry_evidence(folder, spec)
     oof = out_of_fold(found, corpus, spec)
-    calibration = calibrate(oof, evidence=found.all_digests)
+    calibration = (
+        calibrate(oof, evidence=found.all_digests)
+        if found.intervals is None
+        else found.intervals.calibration
+    )
     kept = trainable(corpus, spec).corpus
     return Evaluated(
         model_id=spec.id,
@@ -89,6 +96,7 @@ def evaluate_registry(
             split_limit=split_limit,
         ),
         shipped=shipped(folder, kept, spec, calibration),
+        unseen=found.unseen,
     )
 
 

@@ -40,6 +40,23 @@ def test_0_1_0_is_sound_and_predicts_what_it_did() -> None:
     assert_predicts(vqcast.load(expected("0.1.0")["model"], registry), "0.1.0")
 
 
+def test_the_ensemble_of_one_preset_an_encoder_is_sound_and_predicts_what_it_did() -> None:
+    """Its one graph holds ReduceL2, its verdict the lowest seed under ``per_seed_min``."""
+    registry = HERE / "one_preset" / "registry"
+    assert law.verify(registry) == []
+    document = expected("one_preset")
+    predictor = vqcast.load(document["model"], registry)
+    assert_predicts(predictor, "one_preset")
+    for frame in document["frames"]:
+        made = predictor.predict(
+            [frame["features"]], encoder=frame["encoder"], cq=frame["cq"], preset=frame["preset"]
+        )
+        assert made.interval is not None and made.interval.level == 0.9
+        given = (made.interval.lower[0], made.interval.upper[0])
+        assert given == pytest.approx((frame["lower"], frame["upper"]), abs=SAME)
+        assert made.probability(made.interval.pooled_lower - 0.01) >= 0.9
+
+
 def test_the_first_signature_still_verifies() -> None:
     document = expected("signed")
     trust = Trust(public_key=PUBLIC, require_signature=True, min_serial=document["serial"])
@@ -65,7 +82,7 @@ def test_its_serial_is_the_first_and_no_later_one() -> None:
 
 def test_the_numbers_are_close_to_what_was_measured() -> None:
     """A golden file of nonsense would hold anything: these frames were measured by libvmaf."""
-    for name in ("0.1.0", "signed"):
+    for name in ("0.1.0", "signed", "one_preset"):
         frames = expected(name)["frames"]
         errors = [frame["predicted"] - frame["measured"] for frame in frames]
         assert np.abs(errors).max() < 5.0

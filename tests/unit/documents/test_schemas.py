@@ -17,7 +17,8 @@ CONTRACT = {
     evidence.FoldReport: "held_out n_train n_val plcc srocc rmse",
     evidence.GateReport: (
         "passed mean_plcc mean_plcc_threshold mean_plcc_pass plcc_spread plcc_spread_max "
-        "plcc_spread_pass per_seed_plccs per_seed_min per_seed_pass failing_seeds"
+        "plcc_spread_pass per_seed_plccs per_seed_min per_seed_pass failing_seeds "
+        "lowest_seed_plcc"
     ),
     evidence.VerdictCorpus: "present path sha256 n_rows n_sources",
     model.SidecarCorpus: "path sha256 n_rows cq_min cq_max",
@@ -27,13 +28,13 @@ CONTRACT = {
     ),
     model.TrainingRecipe: (
         "in_features hidden depth dropout num_codecs epochs batch_size lr weight_decay "
-        "optimizer loss fit_set scaler"
+        "optimizer loss fit_set scaler untrained_slots"
     ),
     model.Sidecar: (
         "id ensemble_id seed kind codec_aware codec_block_layout encoder_vocab "
         "encoder_vocab_version feature_order feature_mean feature_std input_names output_names "
-        "onnx opset sha256 corpus training_recipe slot_rows unknown_encoders gate "
-        "loso_mean_plcc notes parent_adrs"
+        "onnx opset sha256 corpus training_recipe slot_rows unknown_encoders presets "
+        "cq_ranges gate loso_mean_plcc notes parent_adrs"
     ),
     model.Member: "id onnx seed sha256",
     model.Manifest: (

@@ -28,7 +28,7 @@ PUBLISHED = {
 REPORT_KEYS = [
     *("passed", "mean_plcc", "mean_plcc_threshold", "mean_plcc_pass", "plcc_spread"),
     *("plcc_spread_max", "plcc_spread_pass", "per_seed_plccs", "per_seed_min"),
-    *("per_seed_pass", "failing_seeds"),
+    *("per_seed_pass", "failing_seeds", "lowest_seed_plcc"),
 ]
 VERDICT_KEYS = {
     *("schema_version", "verdict", "generated_at_utc", "loso_dir", "seeds", "gate", "corpus"),
@@ -67,7 +67,8 @@ def test_the_published_verdict_follows_from_its_five_figures() -> None:
     assert report.per_seed_pass and report.failing_seeds == []
     assert report.mean_plcc == pytest.approx(0.9972533887602454, abs=1e-15, rel=0)
     assert report.plcc_spread == pytest.approx(0.0009510602756565012, abs=1e-15, rel=0)
-    assert report.per_seed_min == 0.9968623662668834
+    assert report.per_seed_min == 0.95  # the threshold, as the contract's readers take it
+    assert report.lowest_seed_plcc == 0.9968623662668834
     assert report.per_seed_plccs == {str(seed): value for seed, value in PUBLISHED.items()}
     assert judge(evidence(PUBLISHED)).verdict == "PROMOTE"
 
@@ -119,8 +120,26 @@ def test_just_beyond_a_threshold_fails() -> None:
 def test_an_undefined_seed_fails_every_part() -> None:
     report = law.gate(PUBLISHED | {2: None})
     assert not (report.mean_plcc_pass or report.plcc_spread_pass or report.per_seed_pass)
-    assert report.mean_plcc is report.plcc_spread is report.per_seed_min is None
+    assert report.mean_plcc is report.plcc_spread is report.lowest_seed_plcc is None
+    assert report.per_seed_min == 0.95
     assert report.failing_seeds == [2] and report.per_seed_plccs["2"] is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "level"), [(8, None), (9, 0.8), (10, 0.9), (20, 0.9), (1000, 0.9)]
+)
+def test_a_claim_is_one_that_a_group_left_out_can_show(groups: int, level: float | None) -> None:
+    assert law.nominal_coverage(groups) == level
+
+
+def test_the_words_of_earlier_releases_are_understood() -> None:
+    report = law.gate(PUBLISHED)
+    earlier = msgspec.structs.replace(
+        report, per_seed_min=report.lowest_seed_plcc, lowest_seed_plcc=None
+    )
+    assert law.is_earlier(earlier) and not law.is_earlier(report)
+    assert law.as_stated(report, earlier) == earlier and law.as_stated(report, report) == report
+    assert law.lowest_seed(earlier) == law.lowest_seed(report) == 0.9968623662668834
 
 
 def test_no_seed_at_all_does_not_pass() -> None:

@@ -16,7 +16,7 @@ from vqcast.regressor.spec import ENSEMBLE
 
 ROOT = Path(__file__).parents[3]
 REGISTRY = ROOT / "model" / "tiny"
-CORPUS = ROOT / "data" / "phase_a" / "per_frame_canonical6.jsonl.gz"
+CORPUS = ROOT / "data" / "networks" / "per_frame_canonical6.jsonl.gz"
 
 
 @pytest.fixture(scope="session")

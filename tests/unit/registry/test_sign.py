@@ -253,7 +253,7 @@ def test_the_command_line_from_keys_to_a_verified_registry(tmp_path: Path, house
 
 
 def test_evidence_is_judged_only_where_it_is_signed_as_asked(tmp_path: Path) -> None:
-    corpus = SHIPPED.parents[1] / "data" / "phase_a" / "per_frame_canonical6.jsonl.gz"
+    corpus = SHIPPED.parents[1] / "data" / "networks" / "per_frame_canonical6.jsonl.gz"
     _, public = keygen(tmp_path / "keys")
     words = ("evaluate", "--corpus", corpus, "--registry", SHIPPED, "--public-key", public)
     with pytest.raises(SignatureRefused, match="is not signed"):

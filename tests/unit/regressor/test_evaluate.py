@@ -71,8 +71,9 @@ def test_the_command_prints_tables_json_and_a_page(house: House, tmp_path: Path)
     assert "3 groups, 36 cells, 360 frames" in said.stdout
     assert "out of reach" in said.stdout
     text = page.read_text()
-    written = f"# Intervals of {ENSEMBLE.id}\n\nWritten by `vqcast evaluate "
+    written = f"# Intervals of {ENSEMBLE.id}\n\nThese networks are the reference for the contract"
     assert text.startswith(f"<!-- evaluation: begin -->\n\n{written}")
+    assert "\n\nWritten by `vqcast evaluate " in text
     assert house.corpus.sha256 in text and str(tmp_path) not in text
     page.write_text(f"{text}\nkept\n")
     run(*common, "--markdown", page)

@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 
 ROOT = Path(__file__).parents[3]
 REGISTRY = ROOT / "model" / "tiny"
-CORPUS = ROOT / "data" / "phase_a" / "per_frame_canonical6.jsonl.gz"
+CORPUS = ROOT / "data" / "networks" / "per_frame_canonical6.jsonl.gz"
 TOLERANCE = 1e-3
 
 CONTRACT = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vqcast.documents.evidence import FoldReport
-from vqcast.documents.model import SidecarCorpus
+from vqcast.documents.model import PresetUse, SidecarCorpus
 from vqcast.durable.files import sha256_bytes
 from vqcast.evidence.gate import judge
 from vqcast.evidence.loso import loso_report
@@ -23,7 +23,7 @@ SIDECAR_KEYS = {
     *("id", "ensemble_id", "seed", "kind", "codec_aware", "codec_block_layout", "encoder_vocab"),
     *("encoder_vocab_version", "feature_order", "feature_mean", "feature_std", "input_names"),
     *("output_names", "onnx", "opset", "sha256", "corpus", "training_recipe", "slot_rows"),
-    *("unknown_encoders", "gate", "loso_mean_plcc", "notes", "parent_adrs"),
+    *("unknown_encoders", "presets", "cq_ranges", "gate", "loso_mean_plcc", "notes", "parent_adrs"),
 }
 GATE_KEYS = {
     *("verdict", "mean_plcc", "mean_plcc_threshold", "plcc_spread", "plcc_spread_max"),
@@ -61,7 +61,12 @@ def made(family: Spec = ENSEMBLE, *, smoke: bool = False) -> tuple[Package, Prov
         spec=family,
         recipe=Recipe(),
         corpus=SidecarCorpus(path="c.jsonl", sha256=SHA, n_rows=9, cq_min=18, cq_max=38),
-        slots=SlotRows(slots, {"libaom-av1": 3} if slots else {}),
+        slots=SlotRows(
+            slots,
+            {"libaom-av1": 3} if slots else {},
+            {"libx264": PresetUse(seen=["medium"], used="constant")} if slots else {},
+            {"libx264": [18.0, 38.0]} if slots else {},
+        ),
         verdict=judge(reports, digests, family, generated_at_utc="2026-01-01T00:00:00Z"),
         reports=reports,
         smoke=smoke,
@@ -100,7 +105,11 @@ def test_a_sidecar_has_the_contracts_keys_and_values(seed: int) -> None:
     assert layout[-2:] == ["preset_norm", "crf_norm"]
     assert set(plain["corpus"]) == {"path", "sha256", "n_rows", "cq_min", "cq_max"}
     assert set(plain["gate"]) == GATE_KEYS
-    assert plain["gate"]["this_seed_loso_plcc"] == plain["loso_mean_plcc"]
+    assert (
+        plain["loso_mean_plcc"] == provenance.verdict.gate.mean_plcc == plain["gate"]["mean_plcc"]
+    )
+    assert plain["presets"] == {"libx264": {"seen": ["medium"], "used": "constant"}}
+    assert plain["cq_ranges"] == {"libx264": [18.0, 38.0]}
     assert plain["gate"]["this_seed_loso_plcc"] == provenance.reports[seed].mean_plcc
     assert plain["parent_adrs"] == ["ADR-0303", "ADR-0309", "ADR-0319", "ADR-0321"]
     assert plain["unknown_encoders"] == {"libaom-av1": 3}
@@ -113,6 +122,7 @@ def test_the_recipe_is_the_published_one() -> None:
         "in_features": 6, "hidden": 64, "depth": 2, "dropout": 0.1, "num_codecs": 14,
         "epochs": 200, "batch_size": 32, "lr": 5e-4, "weight_decay": 1e-5, "optimizer": "Adam",
         "loss": "MSE", "fit_set": "full_corpus", "scaler": "fit_on_full_corpus",
+        "untrained_slots": "mean of trained slots",
     }  # fmt: skip
 
 

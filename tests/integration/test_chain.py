@@ -122,6 +122,14 @@ def test_checking_the_gate_writes_nothing(vqcast: Vqcast, chain: House, tmp_path
     assert (run / "PROMOTE.json").is_file()
 
 
+def test_rows_that_train_the_unknown_slot_are_named(vqcast: Vqcast, tmp_path: Path) -> None:
+    made = rows(encoders=("libx264", "libaom-av1"))
+    corpus = write_corpus(tmp_path / "c.jsonl", made)
+    done = vqcast("train", "--corpus", corpus, "--out-dir", tmp_path / "run", "--dry-run")
+    named = "120 rows of libaom-av1, which has no slot of its own, train `unknown`"
+    assert named in done.stderr and "libx264" not in done.stderr
+
+
 def test_no_gate_accepts_a_dry_run(
     vqcast: Vqcast, refusal: Refusal, chain: House, tmp_path: Path
 ) -> None:

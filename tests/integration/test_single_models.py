@@ -51,6 +51,8 @@ def held(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert ran.returncode == 1, ran.stderr
     assert "Traceback" not in ran.stderr
     assert "rows of libvpx-vp9, which has no slot in fr_regressor_v3" in ran.stderr
+    assert "is a scaffold, which nothing may score with" in ran.stderr
+    assert "vqcast promote" not in ran.stderr and "installs" not in ran.stderr
     return run
 
 

@@ -12,7 +12,8 @@ Predicting needs neither torch nor ffmpeg; video files need the ``media`` extra:
     result = vqcast.tune("film.mkv", asked)
     made = vqcast.encode("film.mkv", "film.av1.mkv", asked)
 
-What ``__all__`` lists is public; every other module is internal and may change in any release.
+What ``__all__`` lists is public. `vqcast.workflow` (build, train, gate, promote, as the commands do
+it) may still change with a minor release; every other module is internal and may change in any.
 `vqcast.errors` holds all that they raise.
 """
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from annotated_doc import Doc
@@ -18,14 +18,14 @@ from annotated_doc import Doc
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
+from vqcast.corpus.plan import weight
+from vqcast.corpus.remote import local_path
 from vqcast.corpus.watch import Watcher
 from vqcast.errors import InputError
-
-if TYPE_CHECKING:
-    from vqcast.measured.cell import Cell
-    from vqcast.media.source import RawFormat
-    from vqcast.workflow.corpus import CorpusMade
-
+from vqcast.measured.cell import Cell
+from vqcast.media.source import RawFormat
+from vqcast.workflow.corpus import CorpusMade, Grid
+from vqcast.workflow.corpus import build as build_corpus
 
 Sources = Annotated[
     list[str],
@@ -136,8 +136,6 @@ class Raw:
 
     def formats(self, sources: list[str]) -> dict[str, RawFormat]:
         """How each raw file among the sources is to be read."""
-        from vqcast.media.source import RawFormat
-
         return {
             source: RawFormat(*self._of(source))
             for source in sources
@@ -186,9 +184,6 @@ def build(
     written all the same.
     """
     extras.require("corpus build")
-    from vqcast.workflow.corpus import Grid
-    from vqcast.workflow.corpus import build as build_corpus
-
     names = options.split(encoder)
     grid = Grid(
         sources,
@@ -231,8 +226,6 @@ class _Bars(Watcher):
         self._advance(1, name)
 
     def planned(self, cells: Sequence[Cell]) -> None:
-        from vqcast.corpus.plan import weight
-
         self._weight = weight
         self._bars.close()
         total = sum(map(weight, cells))
@@ -312,8 +305,6 @@ def _presets(encoders: list[str], given: list[str]) -> dict[str, tuple[str, ...]
 
 def _command(sources: list[str], manifest: Path | None) -> str:
     """The command line as it was typed, but for this machine's folders, long lists and cluster."""
-    from vqcast.corpus.remote import local_path
-
     words = _without(("--scheduler", "--resource", "--cells"), sys.argv[1:])
     given = [Path(text) for text in sources]
     first = given[0]

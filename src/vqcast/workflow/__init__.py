@@ -1,1 +1,1 @@
-"""The work of vqcast as typed functions: `vqcast.workflow.steps`, `vqcast.workflow.evaluate`."""
+"""The work of vqcast as typed functions, for the command line and for Python alike."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,42 +12,80 @@ from vqcast import extras
 from vqcast.cli import options, render, tune
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
-from vqcast.documents.tune import EncodeResult, NotWritten, TuneResult
-from vqcast.errors import LargerThanSource
+from vqcast.documents.batch import BatchResult, FilmResult
+from vqcast.documents.tune import EncodeResult, NotWritten, TuneProbed, TuneResult
+from vqcast.errors import InputError, LargerThanSource
 from vqcast.media import grain
 from vqcast.media.streams import StreamChoice
 from vqcast.serve.trust import Trust
+from vqcast.tuning.films import Film, Names, films
 from vqcast.tuning.request import TuneRequest
+
+if TYPE_CHECKING:
+    from vqcast.tuning.batch import Asked
+
+
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(help="The video; or several, or folders of them.", metavar="INPUT..."),
+]
 
 
 @grouped
 def encode(
-    input: tune.Input,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="The file to write: .mkv, .mp4, .webm or .mov.")
-    ],
+    inputs: Inputs,
     asked: TuneRequest,
+    names: Names,
     streams: StreamChoice,
     reading: options.Reading,
     stores: options.Stores,
     trust: Trust,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The file to write: .mkv, .mp4, .webm or .mov."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")
     ] = False,
     allow_larger: Annotated[
         bool, typer.Option("--allow-larger", help="Write video of more bytes than the source's.")
     ] = False,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler: one film a task.")
+    ] = None,
     json: tune.Lines = False,
 ) -> None:
     """Find the CRF that reaches the target, encode with it, and measure what came out.
 
     Audio, subtitles, chapters, covers and timestamps are copied, and what the
-    container can't hold is named. Exit codes: 0 the encode was measured and
-    reaches the target; 3 it does not (best effort); 4 the size cap was hit, or
-    the video would be larger than the source's and was not written; 1 a tool
-    failed; 2 bad input.
+    container can't hold is named. Of several inputs or a folder each is encoded
+    in turn: finished outputs are skipped, a failure stops no other, a table
+    comes at the end. Exit codes: 0 the encode was measured and reaches the
+    target; 3 it does not (best effort); 4 the size cap was hit, or the video
+    would be larger than the source's and was not written; 1 a tool failed, or
+    a film of several; 2 bad input.
     """
     extras.require("encode")
+    from vqcast.tuning.batch import Asked
+
+    given = Asked(
+        asked, names, streams, reading.intake(), overwrite=overwrite, allow_larger=allow_larger,
+        registry=stores.registry, trust=trust, cache=stores.cache, keep=not stores.no_cache,
+    )  # fmt: skip
+    if len(inputs) > 1 or inputs[0].is_dir() or names.replace or scheduler is not None:
+        if output is not None:
+            raise InputError("-o names one file", hint="use --out-dir and --name for several")
+        _several(inputs, given, scheduler, json=json)
+    else:
+        _one(inputs[0], output, given, json=json)
+
+
+def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
+    """One film, told step by step."""
+    from vqcast.tuning.batch import plan
+
+    if output is None:
+        ((_, output),) = plan([Film(input)], given)
     found: list[TuneResult] = []
     with render.spinner("reading the video") as update:
         tell = tune.teller(update, json=json)
@@ -61,10 +99,10 @@ def encode(
 
         try:
             made = vqcast.encode(
-                input, output, asked, overwrite=overwrite, registry=stores.registry, trust=trust,
-                cache=stores.cache, keep=not stores.no_cache, on_event=on_event,
-                on_progress=render.remaining("encoding", update), intake=reading.intake(),
-                streams=streams, allow_larger=allow_larger,
+                input, output, given.request, overwrite=given.overwrite, registry=given.registry,
+                trust=given.trust, cache=given.cache, keep=given.keep, on_event=on_event,
+                on_progress=render.remaining("encoding", update), intake=given.intake,
+                streams=given.streams, allow_larger=given.allow_larger,
             )  # fmt: skip
         except LargerThanSource as error:
             if json:
@@ -78,6 +116,64 @@ def encode(
     status = status or (0 if made.met else tune.EXIT_STATUS["best_effort"])
     if status:
         raise typer.Exit(status)
+
+
+def _several(inputs: list[Path], given: Asked, scheduler: str | None, *, json: bool) -> None:
+    """Several films: a line each as it ends, and a table."""
+    from vqcast.tuning.batch import exit_status, run
+
+    with render.spinner("reading the films") as update:
+
+        def on_event(film: Film, event: Any) -> None:
+            if isinstance(event, TuneProbed):
+                update(f"{film.path.name}: CRF {event.probe.crf:g} gives {event.probe.score:.2f}")
+
+        def on_film(result: FilmResult) -> None:
+            if json:
+                render.print_json_line(to_dict(result))
+            else:
+                _tell(result)
+
+        results, total = run(
+            films(inputs), given, scheduler=scheduler, on_event=on_event, on_film=on_film
+        )
+    if json:
+        render.print_json_line(to_dict(total))
+    else:
+        _table(results, total)
+    if status := exit_status(results):
+        raise typer.Exit(status)
+
+
+def _tell(result: FilmResult) -> None:
+    for words in result.notes:
+        render.note(f"note: {Path(result.source).name}: {words}")
+    if result.reason:
+        render.note(f"{result.status}: {result.source}: {result.reason}")
+    if result.hint:
+        render.note(f"next: {result.hint}")
+
+
+def _table(results: list[FilmResult], total: BatchResult) -> None:
+    def size(value: int | None) -> str | None:
+        return None if value is None else tune.size_text(value)
+
+    render.table(
+        ("film", "", "CRF", "score", "source", "output", "%"),
+        [
+            (
+                Path(each.source).name, each.status,
+                None if each.crf is None else f"{each.crf:g}",
+                None if each.score is None else f"{each.score:.2f}",
+                size(each.source_bytes), size(each.bytes),
+                f"{100 * each.bytes / each.source_bytes:.1f}"
+                if each.bytes and each.source_bytes else None,
+            )
+            for each in results
+        ],
+    )  # fmt: skip
+    counts = ", ".join(f"{count} {status}" for status, count in total.counts.items())
+    render.say(f"{total.films} films: {counts}; {total.wall_s:.0f} s")
 
 
 def _not_written(output: Path, error: LargerThanSource) -> NotWritten:

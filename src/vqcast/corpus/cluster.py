@@ -131,6 +131,10 @@ class DaskCluster:
                 client.close(timeout=_POLL_S)
             wait_s = rejoin_s = self.patience_s
 
+    def client(self) -> Any:
+        """A Dask client of the scheduler, which has a worker. Raises ToolUnavailable without."""
+        return self._connect(_distributed(), _FIRST_ANSWER_S)
+
     @staticmethod
     def _origin(task: Task) -> str:
         return task.origin or task.cell.source.path.absolute().as_uri()

@@ -182,6 +182,9 @@ def _add(
             _fate(stream, "converted", "timecode", "kept as the video's timecode, from its tag")
         )
         return
+    if stream.chapter_track:
+        plan.fates.append(_fate(stream, "copied", "chapters"))
+        return
     if stream.cover and target.fonts and stream.codec in _IMAGES:
         plan.covers.append(stream)
         plan.fates.append(_fate(stream, "copied", stream.codec))
@@ -190,6 +193,8 @@ def _add(
     if said is not None and how is not None:
         watched = stream.kind in ("audio", "subtitle", "video") and not stream.cover
         hint = "leave it out with --map or --drop unknown"
+        if stream.kind == "audio":
+            hint = f"convert it with --audio aac; {hint}"
         how, reason = _refuse(stream, target, choice, hint, said) if watched else (None, said)
     if how is None:
         plan.fates.append(_fate(stream, "left out", None, reason))

@@ -10,6 +10,9 @@ same. The output gets its name only once it was read back and compared::
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
+import platform
 import secrets
 import tempfile
 import threading
@@ -158,7 +161,7 @@ def deliver(
     options = encoder_options(source, entry, cq, preset)
     pictures = [*entry.before_input, *argv.read(source.path, source.raw)]
     path = planned.output.absolute()
-    made = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}"
+    made = path.parent / f"{_mine()}{secrets.token_hex(4)}{path.suffix}"
     what = f"{source.name} to {path.name}"
     try:
         with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
@@ -197,6 +200,32 @@ def deliver(
         wall_s=time.monotonic() - start,
         fates=tuple(carriage.fates),
     )
+
+
+def _mine() -> str:
+    """How the unfinished outputs of this process are called: they tell its machine and number."""
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+    return f"{TEMPORARY_PREFIX}{machine}-{os.getpid()}-"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove unfinished outputs whose process on this machine is gone."""
+    machine = _mine().rpartition("-")[0].rpartition("-")[0]
+    for path in folder.glob(f"{machine}-*"):
+        number = path.name.removeprefix(f"{machine}-").partition("-")[0]
+        if number.isdecimal() and not _runs(int(number)):
+            with contextlib.suppress(InputError):
+                remove(path)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def grown(path: Path, made: int, source: int, crf: float) -> LargerThanSource:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_doc import Doc
 
@@ -34,6 +34,8 @@ class Stream:
     """Names of its metadata."""
     file_name: str = ""
     """Of an attachment."""
+    chapter_track: bool = False
+    """Whether it is the titles of the chapters, which go with the chapters."""
 
     @property
     def what(self) -> str:
@@ -121,6 +123,7 @@ def _refused(field: str, value: object, hint: str) -> InputError:
 def inventory(path: Path) -> list[Stream]:
     """Every stream of a file, in its order. Raises MediaError where it can't be read."""
     with opened(path) as container:
+        titled = bool(container.chapters())
         return [
             Stream(
                 index=stream.index,
@@ -129,9 +132,15 @@ def inventory(path: Path) -> list[Stream]:
                 cover=is_cover(stream),
                 tags=tuple(stream.metadata),
                 file_name=stream.metadata.get("filename", ""),
+                chapter_track=titled and stream.type == "data" and _is_skipped(stream),
             )
             for stream in container.streams
         ]
+
+
+def _is_skipped(stream: Any) -> bool:
+    """Whether FFmpeg discards a stream by itself, as it does a track of chapters' titles."""
+    return getattr(getattr(stream, "discard", None), "name", "") == "all"
 
 
 def chapters(path: Path) -> int:

@@ -25,7 +25,7 @@ import typer
 from studies.command import command
 from vqcast import extras
 from vqcast.cli import options, render
-from vqcast.corpus.part import SHAPE_FRAME
+from vqcast.corpus.checking import SHAPE_FRAME
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents import Document, from_bytes, to_bytes
 from vqcast.durable.files import read_regular, write_atomic

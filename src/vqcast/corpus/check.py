@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vqcast.corpus.part import SHAPE_FRAME
+from vqcast.corpus.checking import SHAPE_FRAME
 from vqcast.corpus.table import Corpus
 from vqcast.vocab import FEATURES, PRESETS
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vqcast.corpus.checking import SHAPE_FRAME
 from vqcast.corpus.frame import Frame
-from vqcast.corpus.part import SHAPE_FRAME
 from vqcast.corpus.table import Corpus, load
 from vqcast.documents import codec
 from vqcast.documents.provenance import CorpusProvenance

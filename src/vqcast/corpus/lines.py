@@ -1,4 +1,4 @@
-"""A corpus as JSON Lines, plain or gzip: bytes to parts, a few thousand rows at a time."""
+"""A corpus as JSON Lines, plain or gzip: bytes to pieces of a few thousand rows at a time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from vqcast.corpus.checking import ROW_HINT, Piece
 from vqcast.corpus.frame import Frame
-from vqcast.corpus.part import ROW_HINT, Part
 from vqcast.durable.files import MAX_READ_BYTES
 from vqcast.errors import CorpusError
 
@@ -23,7 +23,7 @@ _PIECE_BYTES = 1 << 24
 _ROWS = 1 << 14
 
 
-def parts(data: bytes, path: Path) -> Iterator[Part]:
+def pieces(data: bytes, path: Path) -> Iterator[Piece]:
     """The rows of a file's bytes; blank lines are none. Raises CorpusError naming the row."""
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
@@ -34,15 +34,15 @@ def parts(data: bytes, path: Path) -> Iterator[Part]:
             row = _decode(line, path, f"row {number}")
         except CorpusError:
             if rows:  # what is wrong above comes first
-                yield Part(Frame.of_rows(rows), path, numbers)
+                yield Piece(Frame.of_rows(rows), path, numbers)
             raise
         rows.append(row)
         numbers.append(number)
         if len(rows) == _ROWS:
-            yield Part(Frame.of_rows(rows), path, numbers)
+            yield Piece(Frame.of_rows(rows), path, numbers)
             rows, numbers = [], []
     if rows:
-        yield Part(Frame.of_rows(rows), path, numbers)
+        yield Piece(Frame.of_rows(rows), path, numbers)
 
 
 def _text(data: bytes, path: Path) -> io.BytesIO:

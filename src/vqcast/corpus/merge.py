@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from msgspec import UNSET
 
+from vqcast.corpus.checking import SHAPE_FRAME
 from vqcast.corpus.frame import Frame
-from vqcast.corpus.part import SHAPE_FRAME
 from vqcast.corpus.table import Corpus, load
 from vqcast.corpus.writing import check_name, write_frame
 from vqcast.documents.forecast import CorpusPin

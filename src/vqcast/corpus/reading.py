@@ -1,4 +1,4 @@
-"""Read a corpus's file or folder once: its checked parts, their rows' order, one digest."""
+"""Read a corpus's file or folder once: its rows checked, their rows' order, one digest."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.corpus import lines
+from vqcast.corpus.checking import BUILD_HINT, Piece, check
 from vqcast.corpus.frame import Frame
 from vqcast.corpus.lazy import pl
 from vqcast.corpus.parquet import ROW, digest_of, read_parts
-from vqcast.corpus.part import BUILD_HINT, Part, check
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.errors import CorpusError, InputError
 
@@ -38,17 +38,17 @@ def read(path: Path, *, min_rows: int, keep: bool = False) -> Rows:
     source = _open(path)
     frames: list[Frame] = []
     shape, dropped = None, 0
-    for part in source:
+    for piece in source:
         try:
-            checked = check(part, shape)
+            checked = check(piece, shape)
         except (ValueError, pl.exceptions.PolarsError) as error:
             words = str(error).splitlines()[0]
             raise CorpusError(
-                ": ".join(filter(None, (part.name, "damaged", words))), path=part.path
+                ": ".join(filter(None, (piece.name, "damaged", words))), path=piece.path
             ) from error
         shape = checked.shape
         dropped += checked.dropped
-        frames.append((part.frame if keep else checked.frame).compact())
+        frames.append((piece.frame if keep else checked.frame).compact())
     if shape is None:
         raise CorpusError("is empty", path=path, hint=BUILD_HINT)
     rows = sum(map(len, frames))
@@ -70,9 +70,9 @@ class _File:
         self._data = read_regular(path)
         self.sha256 = sha256_bytes(self._data)
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[Piece]:
         data, self._data = self._data, b""
-        return lines.parts(data, self._path)
+        return lines.pieces(data, self._path)
 
     def order(self, frames: list[Frame]) -> None:
         """As they stand."""
@@ -85,11 +85,11 @@ class _Dataset:
         self._folder = folder
         self._digests: dict[str, str] = {}
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[Piece]:
         for part in read_parts(self._folder):
             self._digests[part.name] = part.sha256
             if len(part.frame):
-                yield Part(part.frame, self._folder, name=part.name)
+                yield Piece(part.frame, self._folder, name=part.name)
 
     @property
     def sha256(self) -> str:

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from vqcast.corpus.checking import FRAME_KEYS, POOLED_KEYS, SHAPE_POOLED
 from vqcast.corpus.frame import BOOL, Frame
 from vqcast.corpus.lazy import pl
-from vqcast.corpus.part import FRAME_KEYS, POOLED_KEYS, SHAPE_POOLED
 from vqcast.corpus.reading import read
 from vqcast.errors import CorpusError
 from vqcast.vocab import FEATURES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vqcast.corpus.check import describe
-from vqcast.corpus.part import SHAPE_FRAME
+from vqcast.corpus.checking import SHAPE_FRAME
 from vqcast.corpus.table import Corpus
 from vqcast.documents.provenance import CorpusProvenance
 from vqcast.errors import InputError

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +130,23 @@ def test_building_again_reuses_every_cell_and_gives_the_same_bytes(
     assert seen == [(str(cell), True) for cell in grid]
     assert clean.read_bytes() == before
     assert _cell_files(clean) == cells
+
+
+def test_a_finished_cell_is_read_once(
+    grid: list[Cell], clean: Path, tool: Tool, tmp_path: Path
+) -> None:
+    read: list[str] = []
+
+    class Counted(FolderStore):
+        def read(self, names: Sequence[str]) -> Iterator[bytes | None]:
+            read.extend(names)
+            return super().read(names)
+
+    store = Counted(cells_folder(_copy_of(clean, tmp_path)))
+    for out in (tmp_path / "d.jsonl", tmp_path / "d.parquet"):
+        read.clear()
+        assert build(grid, out, tool, store=store).reused == 8
+        assert sorted(read) == sorted(cell.file_name(tool.sha256) for cell in grid)
 
 
 @pytest.mark.usefixtures("private_tmp")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vqcast.corpus.part import SHAPE_POOLED
+from vqcast.corpus.checking import SHAPE_POOLED
 from vqcast.corpus.table import load
 from vqcast.documents import jsontext
 from vqcast.regressor.crossvalidate import Run, crossvalidate

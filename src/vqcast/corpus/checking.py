@@ -1,4 +1,4 @@
-"""One part of a corpus on its way in, checked: the contract's refusals, one row named."""
+"""One piece of a corpus on its way in, checked: the contract's refusals, one row named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POOLED_KEYS = ("src", "encoder", "crf", "vmaf_score", *(f"{name}_mean" for name 
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Piece:
     """Rows as they were read, and how each is named in a refusal."""
 
     frame: Frame
@@ -31,7 +31,7 @@ class Part:
     numbers: Sequence[int] | None = None
     """Each row's line in the file; None: they are counted from 1."""
     name: str = ""
-    """Of the part's file in the folder ``path``."""
+    """Of the piece's file in the folder ``path``."""
 
     def refusal(self, row: int, words: str, hint: str) -> CorpusError:
         """What is wrong with a row."""
@@ -42,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The rows of a part that can be used."""
+    """The rows of a piece that can be used."""
 
     frame: Frame
     shape: str
@@ -50,13 +50,13 @@ class Checked:
     """Pooled rows that were left out: a mean or the score is not finite."""
 
 
-def check(part: Part, shape: str | None) -> Checked:
-    """Check a part against the contract; ``shape`` is that of the rows before it.
+def check(piece: Piece, shape: str | None) -> Checked:
+    """Check a piece against the contract; ``shape`` is that of the rows before it.
 
     Raises CorpusError for the first row that breaks it.
     """
-    asked = _Questions(part)
-    pooled = ~part.frame.absent(VERSION)
+    asked = _Questions(piece)
+    pooled = ~piece.frame.absent(VERSION)
     shape = shape or (SHAPE_POOLED if pooled[0] else SHAPE_FRAME)
     is_pooled = shape == SHAPE_POOLED
     asked.refuse(pooled != is_pooled, lambda row: "mixes per-frame and pooled rows")
@@ -78,17 +78,17 @@ def check(part: Part, shape: str | None) -> Checked:
         asked.number(key)
     asked.answer()
     dropped = int(asked.dropped.sum())
-    kept = part.frame.take(~asked.dropped) if dropped else part.frame
+    kept = piece.frame.take(~asked.dropped) if dropped else piece.frame
     return Checked(kept, shape, dropped)
 
 
 class _Questions:
     """Looks for the first row that breaks a rule, asked in the order in which a row is read."""
 
-    def __init__(self, part: Part) -> None:
-        self._part, self._frame = part, part.frame
-        self._first, self._words, self._hint = len(part.frame), "", ""
-        self.dropped: pl.Series = pl.repeat(False, len(part.frame), eager=True)
+    def __init__(self, piece: Piece) -> None:
+        self._piece, self._frame = piece, piece.frame
+        self._first, self._words, self._hint = len(piece.frame), "", ""
+        self.dropped: pl.Series = pl.repeat(False, len(piece.frame), eager=True)
 
     def refuse(self, bad: pl.Series, words: Callable[[int], str], hint: str = ROW_HINT) -> None:
         """Note the first ``bad`` row, unless one above it, or asked before, is noted."""
@@ -100,7 +100,7 @@ class _Questions:
     def answer(self) -> None:
         """Raise CorpusError for the row that was noted."""
         if self._first < len(self._frame):
-            raise self._part.refusal(self._first, self._words, self._hint)
+            raise self._piece.refusal(self._first, self._words, self._hint)
 
     def _may_be(self, key: str, kinds: frozenset[str]) -> bool:
         """Whether a column's type, which other tools' Parquet files have, allows ``kinds``."""

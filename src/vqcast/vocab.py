@@ -14,11 +14,13 @@ The codec block of a row is ``one-hot(slots) + preset_norm + crf_norm``::
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from vqcast.errors import InputError, UnknownEncoderError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FEATURES: tuple[str, ...] = (
     "adm2",
@@ -182,6 +184,8 @@ def codec_block(
     ``preset_norm`` is 0.5 for encoders outside ``varied`` (of the training
     corpus: ``varied_encoders``), and for a preset that is not in the encoder's list.
     """
+    import numpy as np  # the command line's help knows encoders, and loads no NumPy
+
     block = np.zeros((len(encoders), len(vocabulary) + 2), dtype=np.float32)
     seen: dict[tuple[str, str | None], tuple[int, float]] = {}
     for row, (encoder, preset, cq) in enumerate(zip(encoders, presets, cqs, strict=True)):

@@ -1,7 +1,7 @@
 """Real processes: killed at random times, or many at once on one folder.
 
-A child is a fork of this process, so that what was fitted and measured once
-need not be made again; commands of their own are killed too.
+A child is a fork of this process, so that what was fitted once need not be made again,
+or a process of its own.
 """
 
 from __future__ import annotations
@@ -14,43 +14,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import vqcast
 from attacks import builds
+from attacks.child import BUSY, ENVIRONMENT, begun, ending
 from attacks.count import Count, scratch
 from attacks.editions import FEATURES, editions, houses, leftovers, old_registry, speaks, which
 from vqcast.corpus import execute
 from vqcast.corpus.build import cells_folder
 from vqcast.durable import disk
 from vqcast.durable.disk import Disk
-from vqcast.errors import Busy, VqcastError
+from vqcast.errors import VqcastError
+from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import Measurement, measure
 
 NAMES = ("old", "new")
-BUSY = 75
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(vqcast.__file__).parents[1])}
 
 
 def forked(work: Callable[[], object]) -> int:
-    """Start a child that does ``work`` and ends: 0, BUSY, or 1 with its error on standard error."""
+    """Start a fork that does ``work``, in which no Polars is, and ends like `attacks.child`."""
     child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        work()
-        code = 0
-    except Busy:
-        code = BUSY
-    except BaseException as error:
-        os.write(2, f"child: {type(error).__name__}: {error}\n".encode())
-    finally:
-        os._exit(code)
+    if not child:
+        os._exit(ending(work))
+    return child
 
 
 def end_of(child: int) -> int:
@@ -181,17 +171,17 @@ def _timeless(corpus: Path) -> list[dict[str, Any]]:
     return [json.loads(line) | {"enc_time_ms": 0} for line in corpus.read_bytes().splitlines()]
 
 
-@contextmanager
-def _journalled(log: Path) -> Iterator[None]:
-    """Each real measurement adds a line to ``log`` as it begins."""
+def _encoding(out: Path, cells: Sequence[Cell]) -> None:
+    """Build ``out``; each real measurement adds a line to a log beside it as it begins."""
 
     def noting(*arguments: Any) -> Measurement:
-        with log.open("a") as stream:
+        with (out.parent / "log").open("a") as stream:
             stream.write("begun\n")
         return measure(*arguments)
 
+    tempfile.tempdir = str(out.parent)
     with patch.object(execute, "measure", noting):
-        yield
+        builds.run(out, cells)
 
 
 def real_builds(n: int, rng: random.Random) -> Count:
@@ -199,34 +189,30 @@ def real_builds(n: int, rng: random.Random) -> Count:
     count = Count()
     whole = [json.loads(line) | {"enc_time_ms": 0} for line in builds.whole("c.jsonl").splitlines()]
     while count.attempts < n:
-        with scratch() as folder, _journalled(folder / "log"):
-            _one_real_build(count, folder, whole, n, rng)
+        with scratch() as folder:
+            _one_real_build(count, folder / "c.jsonl", whole, n, rng)
     return count
 
 
 def _one_real_build(
-    count: Count, folder: Path, whole: list[dict[str, Any]], n: int, rng: random.Random
+    count: Count, out: Path, whole: list[dict[str, Any]], n: int, rng: random.Random
 ) -> None:
-    out = folder / "c.jsonl"
     kills = 0
-
-    def work() -> None:
-        tempfile.tempdir = str(folder)
-        builds.run(out)
-
     while not out.exists() and count.attempts + kills < n:
         before = _finished_cells(out)
-        child = forked(work)
-        killed_after(child, rng.uniform(0.05, 0.9))
+        child = begun(_encoding, out, builds.grid())
+        time.sleep(rng.uniform(0.05, 0.9))
+        child.kill()
+        child.wait()
         kills += 1
         after = _finished_cells(out)
         if any(after.get(name) != data for name, data in before.items()):
             count.fail("a kill changed a finished cell")
-        if not _gone(str(folder)):
+        if not _gone(str(out.parent)):
             count.fail("ffmpeg outlived the build that was killed")
-    if end_of(forked(work)) != 0 or _timeless(out) != whole:
+    if begun(_encoding, out, builds.grid()).wait() != 0 or _timeless(out) != whole:
         count.fail("the resumed corpus is another")
-    repeated = len((folder / "log").read_text().split()) - len(builds.grid())
+    repeated = len((out.parent / "log").read_text().split()) - len(builds.grid())
     for _ in range(kills):
         if repeated > builds.JOBS * kills:
             count.fail(f"{repeated} cells were measured twice after {kills} kills")
@@ -259,27 +245,26 @@ def builders_at_once(n: int, rng: random.Random) -> Count:
     """Eight builds of one corpus at once: each is done or told to wait, and the corpus is whole."""
     count = Count()
     whole = builds.whole("c.jsonl")
-    with builds.measuring_again([]):
-        while count.attempts < n:
-            with scratch() as folder:
-                out = folder / "c.jsonl"
-                ends = [end_of(c) for c in [forked(lambda out=out: _build(out)) for _ in range(8)]]
-                right = 0 in ends and set(ends) <= {0, BUSY} and out.read_bytes() == whole
-                for end in ends:
-                    if right:
-                        count.note("built" if end == 0 else "told to wait")
-                    else:
-                        count.fail(f"builders ended with {ends}")
+    while count.attempts < n:
+        with scratch() as folder:
+            out = folder / "c.jsonl"
+            given = (out, builds.grid(), builds.measured())
+            ends = [child.wait() for child in [begun(_build_slowly, *given) for _ in range(8)]]
+            right = 0 in ends and set(ends) <= {0, BUSY} and out.read_bytes() == whole
+            for end in ends:
+                if right:
+                    count.note("built" if end == 0 else "told to wait")
+                else:
+                    count.fail(f"builders ended with {ends}")
     return count
 
 
-def _build(out: Path) -> None:
-    slow = Disk.sync
+def _build_slowly(out: Path, cells: Sequence[Cell], measured: Mapping[str, Measurement]) -> None:
+    class Slow(Disk):
+        def sync(self, descriptor: int) -> None:
+            time.sleep(0.05)  # a disk of some age: the builds meet
+            super().sync(descriptor)
 
-    def sync(self: Disk, descriptor: int) -> None:
-        time.sleep(0.01)  # a disk of some age: the builds meet
-        slow(self, descriptor)
-
-    Disk.sync = sync  # type: ignore[method-assign]  # in this child alone
-    disk.current = Disk()
-    builds.run(out)
+    disk.current = Slow()
+    with builds.measuring_again([], measured):
+        builds.run(out, cells)

@@ -181,8 +181,8 @@ bench-corpus: setup
 	$(BIN)/python bench/corpus.py --clips $(CLIPS) --json docs/evidence/corpus_race.json --markdown docs/performance.md
 
 scaling: setup
-	$(BIN)/python bench/scale_corpus.py --json docs/evidence/scale_corpus.json
 	$(BIN)/python bench/scaling.py --clips $(CLIPS) --json docs/evidence/scaling.json --markdown docs/scaling.md
+	$(BIN)/python bench/scale_corpus.py --json docs/evidence/scale_corpus.json --markdown docs/scaling.md
 
 # The searches against each other, on clips and on titles: folders with a MANIFEST.tsv each.
 TITLES ?= titles

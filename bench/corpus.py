@@ -28,13 +28,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from page import write_block
-
 from vqcast.corpus.plan import plan
 from vqcast.measured.cell import Cell
 from vqcast.media.encoders import encoder
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg
+from vqcast.pages import blocks
 from vqcast.regressor.engine import usable_cores
 from vqcast.vocab import FEATURES
 
@@ -238,7 +237,7 @@ def main() -> None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.markdown:
-        write_block(options.markdown, "bench/corpus.py", "Building a corpus", text)
+        blocks.write(options.markdown, "bench/corpus.py", text, heading="## Building a corpus")
     sys.exit(0 if difference <= TOLERANCE else 1)
 
 

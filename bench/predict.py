@@ -38,7 +38,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import numpy_helper
-from page import write_block
 
 from vqcast.durable.files import sha256_bytes
 from vqcast.interval import Calibration, LevelQuantile
@@ -46,10 +45,11 @@ from vqcast.media import measure
 from vqcast.media.run import run
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg
+from vqcast.pages import blocks
 from vqcast.regressor import graph
 from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve.folder import Folder, packaged_registry
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 from vqcast.serve.predictor import Networks, Predictor
 from vqcast.vocab import FEATURES
 
@@ -69,11 +69,11 @@ Way = Callable[[Table, Table], object]
 
 START_FUSED = """
 import sys
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 import numpy as np
 path, sha256, inputs, outputs = sys.argv[1:]
 data = open(path, "rb").read()
-session = Session(data, sha256=sha256, input_names=inputs.split(","),
+session = CheckedGraph(data, sha256=sha256, input_names=inputs.split(","),
                   output_names=outputs.split(","), where=path)
 codec = np.zeros((1, 14), np.float32)
 codec[0, 0] = 1
@@ -95,8 +95,8 @@ class Ensemble:
     """The fused graph and what it is made of."""
 
     fused_bytes: bytes
-    fused: Session
-    members: list[Session]
+    fused: CheckedGraph
+    members: list[CheckedGraph]
     predictor: Predictor
     feature_mean: np.ndarray[Any, np.dtype[np.float64]]
     feature_std: np.ndarray[Any, np.dtype[np.float64]]
@@ -177,9 +177,9 @@ def ensemble(registry: Path) -> Ensemble:
     return Ensemble(data, session, sessions, predictor, mean, std, calibration)
 
 
-def session_of(data: bytes, outputs: Sequence[str]) -> Session:
+def session_of(data: bytes, outputs: Sequence[str]) -> CheckedGraph:
     """One checked graph on one thread."""
-    return Session(
+    return CheckedGraph(
         data,
         sha256=sha256_bytes(data),
         input_names=ENSEMBLE.input_names,
@@ -442,7 +442,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if options.markdown:
-        write_block(options.markdown, "bench/predict.py", "Prediction", text)
+        blocks.write(options.markdown, "bench/predict.py", text, heading="## Prediction")
 
 
 if __name__ == "__main__":

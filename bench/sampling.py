@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from page import write_block
 from tune import PRESETS, sources_of
 
 from vqcast.durable.files import write_atomic
@@ -27,6 +26,7 @@ from vqcast.measured.probe import Prober
 from vqcast.media.segment import find
 from vqcast.media.source import Source
 from vqcast.media.tool import find_ffmpeg
+from vqcast.pages import blocks
 from vqcast.tuning import sampling
 from vqcast.tuning.title import duration_s
 
@@ -100,7 +100,9 @@ def main() -> None:
     text = report(rows)
     print(text)
     if arguments.markdown:
-        write_block(arguments.markdown, "sampling", "Segments instead of the whole", text)
+        blocks.write(
+            arguments.markdown, "sampling", text, heading="## Segments instead of the whole"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much memory ten million rows take: a Parquet corpus checked, and trained on for one epoch.
 
-    python bench/scale_corpus.py --json docs/evidence/scale_corpus.json
+    python bench/scale_corpus.py --json docs/evidence/scale_corpus.json --markdown docs/scaling.md
 
 The dataset is made up, in the layout that ``vqcast corpus build --out X.parquet``
 writes, in a temporary folder that is gone afterwards. Then the command line is
@@ -26,6 +26,7 @@ import polars as pl
 
 from vqcast.corpus.frame import FLOAT, INT, TEXT, WHOLE
 from vqcast.corpus.parquet import ROW, part_name
+from vqcast.pages import blocks
 from vqcast.regressor.engine import usable_cores
 from vqcast.vocab import FEATURES
 
@@ -107,6 +108,31 @@ def measure(*words: object) -> dict[str, Any]:
     }
 
 
+def page(evidence: dict[str, Any]) -> str:
+    """The figures as a table in Markdown."""
+    lines = [
+        f"`bench/scale_corpus.py`: {evidence['rows']:,} made-up rows of {evidence['sources']} "
+        f"sources, {evidence['parquet_bytes'] / 1e9:.2f} GB of Parquet, on "
+        f"{evidence['cores']} cores (load {evidence['load_before']:.1f} before).",
+        "",
+        "| | wall time | processor time | peak memory |",
+        "|---|---:|---:|---:|",
+    ]
+    names = {
+        "check": "`vqcast corpus check`",
+        "train": f"`vqcast train --dry-run`: {evidence['train']['networks']} networks, each for "
+        "one epoch",
+    }
+    for key, label in names.items():
+        each = evidence[key]
+        lines.append(
+            f"| {label} | {each['wall_s']:.0f} s | {each['cpu_s']:.0f} s | "
+            f"{each['peak_rss_bytes'] / 2**30:.2f} GiB |"
+        )
+    lines += ["", f"The goal is less than {evidence['limit_bytes'] / 2**30:.0f} GiB."]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Make, check, train, print, write; exit code 1 where a limit is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -114,6 +140,7 @@ def main() -> None:
     parser.add_argument("--sources", type=int, default=20)
     parser.add_argument("--model", default="fr_regressor_v2")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--markdown", type=Path, help="write the table into this page")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vqcast-scale-") as name:
         corpus = Path(name) / "corpus.parquet"
@@ -150,6 +177,9 @@ def main() -> None:
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.markdown:
+        heading = "## Ten million rows"
+        blocks.write(options.markdown, "bench/scale_corpus.py", page(result), heading=heading)
     small = all(each["peak_rss_bytes"] < LIMIT_BYTES for each in (check, train))
     sys.exit(0 if small and check["exit_code"] == train["exit_code"] == 0 else 1)
 

@@ -23,14 +23,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from page import write_block
-
 from vqcast.corpus.plan import plan
 from vqcast.corpus.table import load
 from vqcast.corpus.writing import convert
 from vqcast.media.measure import encode, score
 from vqcast.media.source import probe
 from vqcast.media.tool import find_ffmpeg
+from vqcast.pages import blocks
 from vqcast.regressor.engine import usable_cores
 
 TITLES, QUALITIES = 10_000, 8
@@ -332,31 +331,6 @@ cd NAME.parquet && find * -name '*.parquet' | LC_ALL=C sort | xargs sha256sum | 
 """
 
 
-def memory_page(evidence: dict[str, Any]) -> str:
-    """Ten million rows, as bench/scale_corpus.py measured them."""
-    lines = [
-        f"`bench/scale_corpus.py`: {evidence['rows']:,} made-up rows of {evidence['sources']} "
-        f"sources, {evidence['parquet_bytes'] / 1e9:.2f} GB of Parquet, on "
-        f"{evidence['cores']} cores (load {evidence['load_before']:.1f} before).",
-        "",
-        "| | wall time | processor time | peak memory |",
-        "|---|---:|---:|---:|",
-    ]
-    names = {
-        "check": "`vqcast corpus check`",
-        "train": f"`vqcast train --dry-run`: {evidence['train']['networks']} networks, each for "
-        "one epoch",
-    }
-    for key, label in names.items():
-        each = evidence[key]
-        lines.append(
-            f"| {label} | {each['wall_s']:.0f} s | {each['cpu_s']:.0f} s | "
-            f"{each['peak_rss_bytes'] / 2**30:.2f} GiB |"
-        )
-    lines += ["", f"The goal is less than {evidence['limit_bytes'] / 2**30:.0f} GiB."]
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
     """Measure, plan, print, write."""
     parser = argparse.ArgumentParser(description="What a large corpus costs, from small ones.")
@@ -364,7 +338,6 @@ def main() -> None:
     add("--clips", type=Path, required=True, help="a folder of .mkv clips")
     add("--names", nargs="+", default=["bee_flower", "dog_fetch"], help="their stems")
     add("--corpus", type=Path, default=Path("data/phase_a/per_frame_canonical6.jsonl.gz"))
-    add("--memory", type=Path, default=Path("docs/evidence/scale_corpus.json"))
     add("--json", type=Path, help="write all figures to this file")
     add("--markdown", type=Path, help="write the page")
     options = parser.parse_args()
@@ -387,12 +360,7 @@ def main() -> None:
     if options.markdown:
         options.markdown.parent.mkdir(parents=True, exist_ok=True)
         options.markdown.write_text(INTRO, encoding="utf-8")
-        write_block(options.markdown, "bench/scaling.py", "What it costs", text)
-        if options.memory.exists():
-            figures = json.loads(options.memory.read_bytes())
-            write_block(
-                options.markdown, "bench/scale_corpus.py", "Ten million rows", memory_page(figures)
-            )
+        blocks.write(options.markdown, "bench/scaling.py", text, heading="## What it costs")
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from page import write_block
 
+from vqcast.pages import blocks
 from vqcast.regressor import net
 from vqcast.regressor.engine import Columns, Fit, train, usable_cores
 from vqcast.regressor.spec import ENSEMBLE, Recipe
@@ -333,7 +333,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if options.markdown:
-        write_block(options.markdown, "bench/train.py", "Training", text)
+        blocks.write(options.markdown, "bench/train.py", text, heading="## Training")
 
 
 if __name__ == "__main__":

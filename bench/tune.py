@@ -271,9 +271,9 @@ def main() -> None:
     text = report(document)
     print(text)
     if arguments.markdown:
-        from page import write_block
+        from vqcast.pages import blocks
 
-        write_block(arguments.markdown, "tune-bench", "Against other searches", text)
+        blocks.write(arguments.markdown, "tune-bench", text, heading="## Against other searches")
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

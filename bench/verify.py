@@ -17,8 +17,7 @@ import statistics
 import time
 from pathlib import Path
 
-from page import write_block
-
+from vqcast.pages import blocks
 from vqcast.registry import law
 from vqcast.serve.folder import Folder, packaged_registry
 
@@ -64,7 +63,7 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if arguments.markdown is not None:
-        write_block(arguments.markdown, "verify", "How long verification takes", text)
+        blocks.write(arguments.markdown, "verify", text, heading="## How long verification takes")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from attacks.tampering import no_sessions
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import ModelRefused
 from vqcast.serve import guard
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "external data in an initializer": trick.with_external("weights.bin"),
@@ -149,8 +149,8 @@ def graphs(n: int, rng: random.Random) -> Count:
     return count
 
 
-def open_session(data: bytes) -> Session:
+def open_session(data: bytes) -> CheckedGraph:
     """A session on ``data``, its own digest pinned, as a registry would ask for one."""
-    return Session(
+    return CheckedGraph(
         data, sha256=sha256_bytes(data), input_names=INPUTS, output_names=OUTPUTS, where="m.onnx"
     )

@@ -19,7 +19,7 @@ import vqcast
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import FeatureError, InputError, ModelRefused
 from vqcast.serve import guard
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_digest_comes_before_the_parser(
 ) -> None:
     monkeypatch.setattr(guard, "parse", lambda *_, **__: pytest.fail("parsed before the digest"))
     with pytest.raises(ModelRefused, match="the registry pins"):
-        Session(
+        CheckedGraph(
             honest() + b"\x00", sha256=sha256_bytes(honest()), input_names=INPUTS,
             output_names=OUTPUTS, where="m.onnx",
         )  # fmt: skip

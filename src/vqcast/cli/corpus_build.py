@@ -101,7 +101,7 @@ class Workers:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class Companions:
     """Files beside the corpus."""
 
     cells: Annotated[
@@ -172,7 +172,7 @@ def build(
     frames: Frames = None,
     *,
     workers: Workers,
-    beside: Beside,
+    beside: Companions,
     v1: V1 = True,
     raw: Raw,
     json: options.Json = False,

@@ -24,7 +24,7 @@ NOT_SURE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodeSettings:
     """How the encode was made, and the interval's level: the arguments of ``vqcast.predict``."""
 
     encoder: Annotated[str | None, Doc("The encoder that made it.")] = None
@@ -75,7 +75,7 @@ class Query:
 def predict(
     ref: Annotated[Path, typer.Argument(help="The reference video.")],
     dist: Annotated[Path, typer.Argument(help="The encode of it.")],
-    encoded: Encoded,
+    encoded: EncodeSettings,
     match: Match,
     query: Query,
     *,

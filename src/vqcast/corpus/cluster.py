@@ -18,8 +18,8 @@ from functools import cache
 from typing import Any
 
 from vqcast.corpus.copies import Copies
-from vqcast.corpus.decoded import Decoded
 from vqcast.corpus.execute import Ended, Task, perform
+from vqcast.corpus.pictures import Pictures
 from vqcast.corpus.store import open_store
 from vqcast.errors import InputError, ToolUnavailable, VqcastError
 from vqcast.extras import needed
@@ -73,8 +73,8 @@ def _copies() -> Copies:
 
 
 @cache
-def _decoded() -> Decoded:
-    return Decoded()
+def _pictures() -> Pictures:
+    return Pictures()
 
 
 @cache
@@ -89,7 +89,7 @@ def measure_remotely(task: Task, ffmpeg_sha256: str, where: str) -> None:
         raise ToolUnavailable(f"{task.cell}: a worker has another ffmpeg ({tool.version})")
     (data,) = store.read([task.name])
     if read(data, task.cell, where=task.name) is None:
-        perform(task, tool, store, _copies(), _decoded())
+        perform(task, tool, store, _copies(), _pictures())
 
 
 def _distributed() -> Any:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from vqcast.corpus.copies import Copies
-from vqcast.corpus.decoded import Decoded
+from vqcast.corpus.pictures import Pictures
 from vqcast.documents import codec
 from vqcast.errors import VqcastError
 from vqcast.measured.cell import Cell
@@ -55,7 +55,7 @@ def perform(
     tool: Tool,
     store: Store,
     copies: Copies,
-    decoded: Decoded,
+    pictures: Pictures,
     cancel: threading.Event | None = None,
 ) -> None:
     """Measure one cell and keep its numbers: the same on every executor."""
@@ -65,7 +65,7 @@ def perform(
             path = stack.enter_context(copies.use(task.origin, source.sha256))
             source = replace(source, path=path.absolute())
         if task.shared:
-            source = replace(source, path=stack.enter_context(decoded.use(source, tool, cancel)))
+            source = replace(source, path=stack.enter_context(pictures.use(source, tool, cancel)))
         measured = measure(replace(task.cell, source=source), tool, cancel)
     store.write(task.name, codec.to_line(measured))
 
@@ -87,10 +87,10 @@ class LocalPool:
         def work(task: Task) -> None:
             if cancel.is_set():
                 raise Cancelled
-            perform(task, tool, store, self.copies, decoded, cancel)
+            perform(task, tool, store, self.copies, pictures, cancel)
 
         with (
-            closing(Decoded()) as decoded,
+            closing(Pictures()) as pictures,
             ThreadPoolExecutor(max_workers=self.jobs or os.cpu_count() or 1) as pool,
         ):
             pending: dict[Future[None], Task] = {}

@@ -24,7 +24,7 @@ _CARRIED = ("content", "origin", "licence", "licence_evidence")
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class SourceManifest:
     """What people know of the files: each one's group, and columns to carry along."""
 
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Manifest:
             raise InputError("differs from the digest in the manifest", path=path)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> SourceManifest:
     """A tab-separated file with a header and at least the columns file and group."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -49,14 +49,14 @@ def read_manifest(path: Path) -> Manifest:
         raise InputError(f"can't be read: {error}", path=path) from error
     if not rows or not {"file", "group"} <= set(rows[0]):
         raise InputError("needs the columns file and group, separated by tabs", path=path)
-    return Manifest({row["file"]: row for row in rows})
+    return SourceManifest({row["file"]: row for row in rows})
 
 
 def provenance(
     cells: Sequence[Cell],
     tool: Tool,
     libvmaf: str,
-    manifest: Manifest,
+    manifest: SourceManifest,
     *,
     command: str,
     corpus: CorpusPin,
@@ -87,7 +87,7 @@ def _grid(cells: Sequence[Cell], depth: int) -> EncoderGrid:
     return EncoderGrid(preset=presets[0], cq=qualities, options=options)
 
 
-def _clip(source: Source, manifest: Manifest) -> Clip:
+def _clip(source: Source, manifest: SourceManifest) -> Clip:
     """One source, with what the manifest says of it."""
     said = manifest.rows.get(source.path.name, {})
     assert source.sha256 is not None  # a corpus's sources are digested whole

@@ -62,7 +62,7 @@ def read(path: Path, *, min_rows: int, keep: bool = False) -> Rows:
     return Rows(Frame.concat(frames, source.order(frames)), source.sha256, shape, dropped)
 
 
-class _File:
+class _LinesFile:
     """JSON Lines, plain or gzip."""
 
     def __init__(self, path: Path) -> None:
@@ -122,11 +122,11 @@ def _places(frame: Frame) -> NDArray[np.int64]:
     return places
 
 
-def _open(path: Path) -> _File | _Dataset:
+def _open(path: Path) -> _LinesFile | _Dataset:
     try:
         if not path.exists():
             raise CorpusError("no such corpus", path=path, hint=BUILD_HINT)
-        return _Dataset(path) if path.is_dir() else _File(path)
+        return _Dataset(path) if path.is_dir() else _LinesFile(path)
     except OSError as error:
         raise CorpusError(f"{error.strerror}", path=path) from error
     except InputError as error:

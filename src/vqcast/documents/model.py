@@ -206,7 +206,7 @@ class Confidence(Omitting, frozen=True, kw_only=True):
     calibration: Calibration | None = None
 
 
-class Evaluation(Document, frozen=True, kw_only=True):
+class ManifestFigures(Document, frozen=True, kw_only=True):
     """The gate's figures, for readers of the manifest alone."""
 
     mean_loso_plcc: float | None
@@ -229,5 +229,5 @@ class Manifest(Document, frozen=True, kw_only=True):
     codec_vocab: list[str]
     codec_vocab_version: int | None
     confidence: Confidence
-    eval: Evaluation
+    eval: ManifestFigures
     smoke: bool

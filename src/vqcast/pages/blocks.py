@@ -23,10 +23,10 @@ def replaced(page: str, name: str, text: str) -> str:
     return f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}"
 
 
-def write(path: Path, name: str, text: str) -> None:
-    """Write ``text`` into the block of the page, which is made, or added at the end, if absent."""
+def write(path: Path, name: str, text: str, *, heading: str = "") -> None:
+    """Write ``text`` into the block; an absent one is added at the end, under ``heading``."""
     page = read_regular(path).decode() if path.exists() else ""
     begin, end = marks(name)
     if begin not in page:
-        page = f"{page.rstrip()}\n\n{begin}\n{end}\n".lstrip()
+        page = "\n\n".join(filter(None, (page.rstrip(), heading, f"{begin}\n{end}\n")))
     write_atomic(path, replaced(page, name, text).encode())

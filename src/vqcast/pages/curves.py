@@ -10,7 +10,7 @@ from markupsafe import Markup
 from vqcast.corpus.table import Corpus
 from vqcast.pages import curve_charts, ink, picture
 from vqcast.pages.points import Point, points_of
-from vqcast.pages.subject import Piece
+from vqcast.pages.subject import CitedFile
 from vqcast.pages.template import plural, slug
 
 MAX_SOURCES = 40
@@ -20,7 +20,7 @@ MAX_SOURCES = 40
 class Curves:
     """A corpus's file and its encodes."""
 
-    piece: Piece
+    piece: CitedFile
     n_rows: int
     points: Sequence[Point]
 
@@ -70,4 +70,6 @@ def curves_of(corpus: Corpus) -> Curves:
     path = corpus.path
     files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
     n_bytes = sum(each.stat().st_size for each in files)
-    return Curves(Piece(path.name, corpus.sha256, n_bytes, path), len(corpus), points_of(corpus))
+    return Curves(
+        CitedFile(path.name, corpus.sha256, n_bytes, path), len(corpus), points_of(corpus)
+    )

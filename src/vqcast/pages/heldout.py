@@ -54,7 +54,7 @@ class ErrorBin:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOutFigures:
     """A model's out-of-group predictions against the corpus."""
 
     frames_a_cell: ClassVar[int] = 4
@@ -69,7 +69,7 @@ class HeldOut:
     encoders: list[Slice]
 
 
-def held_out(subject: Subject, corpus: Corpus) -> HeldOut | None:
+def held_out(subject: Subject, corpus: Corpus) -> HeldOutFigures | None:
     """Join a model's predictions with its corpus; None where the corpus is another.
 
     Predictions are the mean of the seeds, each by networks that never saw the
@@ -92,7 +92,7 @@ def held_out(subject: Subject, corpus: Corpus) -> HeldOut | None:
             for each in slices_of(oof, {"encoder": kept.encoder}, RELIABILITY)
             if each.kind == "encoder"
         ]
-    return HeldOut(
+    return HeldOutFigures(
         n=len(kept),
         scatters=_scatters(np.asarray(kept.src), oof.cell, kept.vmaf, predicted),
         errors=error_bins(kept.vmaf, predicted),
@@ -118,7 +118,7 @@ def _scatters(
     scatters = []
     for source in np.unique(src):
         rows = np.flatnonzero(src == source)
-        shown = rows[even_rows(cell[rows], HeldOut.frames_a_cell)]
+        shown = rows[even_rows(cell[rows], HeldOutFigures.frames_a_cell)]
         scatters.append(Scatter(str(source), len(rows), measured[shown], predicted[shown]))
     return scatters
 
@@ -126,14 +126,12 @@ def _scatters(
 def error_bins(measured: Array, predicted: Array) -> list[ErrorBin]:
     """Quantiles of the error in steps of five points of measured VMAF, small bins left out."""
     bins = []
-    step = np.minimum(measured // HeldOut.step, 100 / HeldOut.step - 1)
+    step = np.minimum(measured // HeldOutFigures.step, 100 / HeldOutFigures.step - 1)
     for number in np.unique(step):
         error = (predicted - measured)[step == number]
-        if len(error) < HeldOut.least_frames:
+        if len(error) < HeldOutFigures.least_frames:
             continue
-        q05, median, q95 = np.quantile(error, (0.05, 0.5, 0.95))
-        low = float(number * HeldOut.step)
-        bins.append(
-            ErrorBin(low, low + HeldOut.step, len(error), float(q05), float(median), float(q95))
-        )
+        low = float(number * HeldOutFigures.step)
+        quantiles = np.quantile(error, (0.05, 0.5, 0.95)).tolist()
+        bins.append(ErrorBin(low, low + HeldOutFigures.step, len(error), *quantiles))
     return bins

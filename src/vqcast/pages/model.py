@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from vqcast.evidence.evaluation import Figures, Slice
 from vqcast.evidence.gate import PROMOTE
 from vqcast.pages import accuracy_charts, ink, picture
-from vqcast.pages.heldout import HeldOut, Scatter
-from vqcast.pages.subject import Piece, Subject
+from vqcast.pages.heldout import HeldOutFigures, Scatter
+from vqcast.pages.subject import CitedFile, Subject
 from vqcast.pages.template import plural, slug
 from vqcast.regressor.results import NOUNS, Claim
 from vqcast.vocab import UNKNOWN
@@ -83,8 +83,8 @@ class Model:
     """One model, and its predictions beside a corpus where there is one."""
 
     subject: Subject
-    held_out: HeldOut | None
-    known: Mapping[str, Piece]
+    held_out: HeldOutFigures | None
+    known: Mapping[str, CitedFile]
     """The files that its figures are read from, by short name; the corpus as ``corpus``."""
 
     @property
@@ -216,7 +216,7 @@ class Model:
         """The vocabulary's rows in words, for whoever does not see the chart."""
         return "; ".join(f"{slot}: {count:,}" for slot, count in self.subject.slot_rows.items())
 
-    def files(self, *names: str) -> list[Piece]:
+    def files(self, *names: str) -> list[CitedFile]:
         """Evidence files by their short names."""
         return [self.known[name] for name in names]
 

@@ -23,9 +23,9 @@ from vqcast.pages import (
     tune_charts,
 )
 from vqcast.pages.curves import Curves, curves_of
-from vqcast.pages.heldout import HeldOut, held_out
+from vqcast.pages.heldout import HeldOutFigures, held_out
 from vqcast.pages.model import Model
-from vqcast.pages.subject import Piece, Subject, read_registry, read_run
+from vqcast.pages.subject import CitedFile, Subject, read_registry, read_run
 from vqcast.pages.tunings import Tuning, read_tunings
 
 Href = Callable[[Path], str | None]
@@ -41,12 +41,12 @@ _DRAW = SimpleNamespace(
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ReportContent:
     """Everything that a report shows."""
 
     title: str
     subjects: Sequence[Subject]
-    held_out: Mapping[str, HeldOut | None] = field(default_factory=dict)
+    held_out: Mapping[str, HeldOutFigures | None] = field(default_factory=dict)
     """By model id; None where the corpus given is another than the model's."""
     corpus: Curves | None = None
     tunings: Sequence[Tuning] = ()
@@ -54,7 +54,7 @@ class Content:
 
 def gather(
     run_dir: Path | None, registry: Path | None, corpus: Path | None, tunings: Sequence[Path]
-) -> Content:
+) -> ReportContent:
     """Read what a report of a run folder, or else of a registry, shows.
 
     Raises EvidenceError where no evidence is of ``corpus``, and as the readers do.
@@ -67,7 +67,7 @@ def gather(
     title = f"vqcast report: {what}"
     read = [found for path in tunings for found in read_tunings(path)]
     if corpus is None:
-        return Content(title, subjects, tunings=read)
+        return ReportContent(title, subjects, tunings=read)
     rows = load(corpus)
     joined = {each.model.id: held_out(each, rows) for each in subjects}
     if not any(joined.values()):
@@ -75,10 +75,10 @@ def gather(
             f"{corpus}: no evidence here was made on this corpus",
             hint="give the corpus that was trained on",
         )
-    return Content(title, subjects, joined, curves_of(rows), read)
+    return ReportContent(title, subjects, joined, curves_of(rows), read)
 
 
-def report(content: Content, *, href: Href = lambda path: None) -> str:
+def report(content: ReportContent, *, href: Href = lambda path: None) -> str:
     """The report as HTML."""
     with ink.style():
         return template.render(
@@ -93,14 +93,14 @@ def report(content: Content, *, href: Href = lambda path: None) -> str:
         )
 
 
-def _model(subject: Subject, content: Content) -> Model:
+def _model(subject: Subject, content: ReportContent) -> Model:
     known = dict(subject.pieces)
     if content.corpus is not None:
         known["corpus"] = content.corpus.piece
     return Model(subject, content.held_out.get(subject.model.id), known)
 
 
-def _pieces(content: Content) -> list[Piece]:
+def _pieces(content: ReportContent) -> list[CitedFile]:
     """Every file that is cited, once."""
     pieces = [
         piece

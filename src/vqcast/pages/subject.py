@@ -21,7 +21,7 @@ _SEED = re.compile(r"seed\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CitedFile:
     """One file that figures are read from."""
 
     name: str
@@ -45,7 +45,7 @@ class Piece:
 class Subject(Results):
     """One model's results, and the files that they are read from."""
 
-    pieces: dict[str, Piece]
+    pieces: dict[str, CitedFile]
     """By their short name, the verdict under its own."""
     verdict_name: str
 
@@ -128,5 +128,5 @@ def _subject(
     )
 
 
-def _piece(name: str, data: bytes, root: Path) -> Piece:
-    return Piece(name, sha256_bytes(data), len(data), root / name)
+def _piece(name: str, data: bytes, root: Path) -> CitedFile:
+    return CitedFile(name, sha256_bytes(data), len(data), root / name)

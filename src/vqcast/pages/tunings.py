@@ -12,7 +12,7 @@ from vqcast.documents.tune import EncodeResult, TuneResult
 from vqcast.durable.files import read_regular, sha256_bytes
 from vqcast.errors import DocumentError
 from vqcast.pages import tune_charts
-from vqcast.pages.subject import Piece
+from vqcast.pages.subject import CitedFile
 
 Row = tuple[str | float, ...]
 _HINT = "make one with: vqcast tune ... --json > FILE"
@@ -22,7 +22,7 @@ _HINT = "make one with: vqcast tune ... --json > FILE"
 class Tuning:
     """One tuning's answer, and what the final encode measured where there was one."""
 
-    piece: Piece
+    piece: CitedFile
     result: TuneResult
     encoded: EncodeResult | None
 
@@ -56,7 +56,7 @@ def read_tunings(path: Path) -> list[Tuning]:
     Raises DocumentError for a line that is no such line, or a file without an answer.
     """
     data = read_regular(path)
-    piece = Piece(path.name, sha256_bytes(data), len(data), path)
+    piece = CitedFile(path.name, sha256_bytes(data), len(data), path)
     tunings: list[Tuning] = []
     for number, line in enumerate(data.splitlines(), start=1):
         where = f"{path}: line {number}"

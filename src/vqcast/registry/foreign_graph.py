@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from vqcast.errors import ModelRefused
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 from vqcast.vocab import FEATURES
 
 _STANDARDISING = ("Sub", "Add", "Mul", "Div", "BatchNormalization")
@@ -153,7 +153,7 @@ def _close(values: Any, mean: Sequence[float]) -> bool:
     return len(values) == len(mean) and bool(np.allclose(values, mean, rtol=1e-4, atol=1e-5))
 
 
-def dead_slots(session: Session, slots: int) -> list[int]:
+def dead_slots(session: CheckedGraph, slots: int) -> list[int]:
     """Slots that move no score: their weights are zero, as training without their rows leaves them.
 
     Weight decay takes an untrained column to zero within a few epochs.

@@ -150,7 +150,7 @@ def _model(
 def _untrained(data: bytes, sidecar: dict[str, Any], findings: list[str]) -> dict[str, list[str]]:
     """Slots that the graph's weights show to be untrained, for a sidecar that counts no rows."""
     slots = sidecar.get("encoder_vocab") or []
-    session = guard.Session(
+    session = guard.CheckedGraph(
         data,
         sha256=sidecar["sha256"],
         input_names=sidecar["input_names"],

@@ -20,8 +20,8 @@ from vqcast.documents.model import (
     LEFT_SLOTS,
     SHARED_SLOTS,
     Confidence,
-    Evaluation,
     Manifest,
+    ManifestFigures,
     MeanSidecar,
     Member,
     Sidecar,
@@ -333,9 +333,9 @@ def confidence_of(intervals: IntervalReport | None) -> Confidence:
     )
 
 
-def evaluation_of(verdict: Verdict) -> Evaluation:
+def evaluation_of(verdict: Verdict) -> ManifestFigures:
     """The verdict's figures as the manifest repeats them."""
-    return Evaluation(
+    return ManifestFigures(
         mean_loso_plcc=verdict.gate.mean_plcc,
         plcc_spread=verdict.gate.plcc_spread,
         n_sources=verdict.corpus.n_sources,

@@ -25,7 +25,7 @@ from vqcast.regressor.dataset import columns_of, slot_rows_of, trainable
 from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
 from vqcast.regressor.package import Provenance, TrainedNetwork, package, recipe_of
 from vqcast.regressor.spec import Spec
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 
 MAX_ABS_DIFFERENCE = 1e-4
 """VMAF points (CONTRACTS §6 asks this of a promotion)."""
@@ -87,9 +87,9 @@ def fit(
     )
 
 
-def _session(made: Package, model_id: str, spec: Spec, outputs: list[str]) -> Session:
+def _session(made: Package, model_id: str, spec: Spec, outputs: list[str]) -> CheckedGraph:
     data = made.files[f"{model_id}.onnx"]
-    return Session(
+    return CheckedGraph(
         data,
         sha256=sha256_bytes(data),
         input_names=spec.input_names,
@@ -127,7 +127,7 @@ def _mean_parity(
 
 
 def check_parity(
-    session: Session,
+    session: CheckedGraph,
     inputs: list[NDArray[np.float32]],
     expected: list[NDArray[np.float64]],
     tolerance: float,

@@ -18,7 +18,7 @@ from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, trai
 from vqcast.regressor.package import recipe_of
 from vqcast.regressor.spec import Spec
 from vqcast.regressor.standing import NetworkSidecar, corpus_sha256, read_network_sidecar
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 
 
 def rebuild(
@@ -63,7 +63,7 @@ def _compare(
     columns: Columns,
 ) -> Rebuilt:
     data = graph.build(fitted.weights.layers, spec, sidecar.id)
-    session = Session(
+    session = CheckedGraph(
         files[sidecar.onnx],
         sha256=sidecar.sha256,
         input_names=sidecar.input_names,

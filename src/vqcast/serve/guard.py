@@ -232,7 +232,7 @@ def signature(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
     return [value.name for value in graph.input], [value.name for value in graph.output]
 
 
-class Session:
+class CheckedGraph:
     """One checked graph, ready to run on one thread."""
 
     def __init__(

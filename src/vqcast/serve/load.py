@@ -16,7 +16,7 @@ from vqcast.documents.registry import Row, Status
 from vqcast.errors import DocumentError, ModelRefused
 from vqcast.interval import INTERVAL_OUTPUTS
 from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 from vqcast.serve.predictor import Networks, Predictor
 from vqcast.serve.signature import opened
 from vqcast.serve.trust import Trust
@@ -121,7 +121,7 @@ def _manifest(folder: Folder, model_id: str) -> ManifestInfo | None:
         raise ModelRefused(error.message) from error
 
 
-def _open(folder: Folder, row: Row, *, allow_smoke: bool) -> tuple[ModelInfo, Session]:
+def _open(folder: Folder, row: Row, *, allow_smoke: bool) -> tuple[ModelInfo, CheckedGraph]:
     if row.is_smoke and not allow_smoke:
         raise ModelRefused(
             f"{row.id} is a smoke scaffold: it proves the load path and scores nothing",
@@ -143,7 +143,7 @@ def _open(folder: Folder, row: Row, *, allow_smoke: bool) -> tuple[ModelInfo, Se
     one_graph = info.output_names == list(INTERVAL_OUTPUTS)
     if len(info.input_names) != inputs or not (one_graph or len(info.output_names) == 1):
         raise ModelRefused(f"{row.id}: {inputs} inputs and one output are needed")
-    session = Session(
+    session = CheckedGraph(
         folder.files[row.onnx],
         sha256=row.sha256,
         input_names=info.input_names,

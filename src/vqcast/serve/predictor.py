@@ -29,7 +29,7 @@ from vqcast.interval import (
     out_of_reach,
 )
 from vqcast.serve.codec import CodecRow, Encode, codec_row, vocabulary_of
-from vqcast.serve.guard import FRAMES_A_CALL, Session
+from vqcast.serve.guard import FRAMES_A_CALL, CheckedGraph
 from vqcast.vocab import FEATURES
 
 DEFAULT_LEVEL = 0.90
@@ -38,7 +38,7 @@ _STD_FLOOR = 1e-8
 
 
 def _run(
-    session: Session, table: NDArray[np.float64], codec: NDArray[np.float32] | None
+    session: CheckedGraph, table: NDArray[np.float64], codec: NDArray[np.float32] | None
 ) -> list[NDArray[np.float64]]:
     """A graph's outputs, ``[N]`` each. Raises ModelRefused for another number of scores."""
     with np.errstate(over="ignore"):  # infinity is refused by the session, by name
@@ -176,7 +176,7 @@ class Networks:
     """The graphs of one model: a network, several, or an ensemble as one graph."""
 
     infos: tuple[ModelInfo, ...]
-    sessions: tuple[Session, ...]
+    sessions: tuple[CheckedGraph, ...]
     calibration: Calibration | None = None
     """Given with an ensemble whose one graph holds it."""
     size: int = 1

@@ -23,7 +23,7 @@ from vqcast.corpus.earlier import provenance_path
 from vqcast.corpus.execute import Executor, LocalPool
 from vqcast.corpus.merge import merged_provenance
 from vqcast.corpus.plan import plan
-from vqcast.corpus.provenance import Manifest, provenance, read_manifest
+from vqcast.corpus.provenance import SourceManifest, provenance, read_manifest
 from vqcast.corpus.remote import local_path
 from vqcast.corpus.store import open_store
 from vqcast.corpus.table import load
@@ -103,7 +103,7 @@ def build(
     check_name(out)
     grid.check()
     watcher = watcher or Watcher()
-    manifest = read_manifest(grid.manifest) if grid.manifest else Manifest()
+    manifest = read_manifest(grid.manifest) if grid.manifest else SourceManifest()
     copies = Copies()
     executor: Executor = LocalPool(jobs, copies)
     if scheduler is not None:
@@ -137,7 +137,7 @@ def build(
 
 
 def _source(
-    text: str, grid: Grid, manifest: Manifest, copies: Copies, tool: Tool, watcher: Watcher
+    text: str, grid: Grid, manifest: SourceManifest, copies: Copies, tool: Tool, watcher: Watcher
 ) -> Source:
     with _local_copy(text, copies) as path:
         source = probe(
@@ -167,7 +167,7 @@ def _local_copy(text: str, copies: Copies) -> Iterator[Path]:
 
 def _write_provenance(
     path: Path, out: Path, built: Built, cells: Sequence[Cell], tool: Tool,
-    manifest: Manifest, command: str,
+    manifest: SourceManifest, command: str,
 ) -> None:  # fmt: skip
     assert built.sha256 is not None
     pin = CorpusPin(path=out.name, sha256=built.sha256, n_rows=built.rows)

@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 
 from vqcast.corpus.build import build, cells_folder
-from vqcast.corpus.decoded import Decoded
 from vqcast.corpus.execute import LocalPool, Task
+from vqcast.corpus.pictures import Pictures
 from vqcast.corpus.plan import plan
 from vqcast.corpus.table import load
 from vqcast.corpus.writing import convert
@@ -287,7 +287,7 @@ def test_a_dataset_is_built_of_the_same_rows(
 def test_decoding_a_source_once_changes_no_number(
     grid: list[Cell], clean: Path, tool: Tool, tmp_path: Path
 ) -> None:
-    with closing(Decoded()) as decoded, decoded.use(grid[0].source, tool) as pictures:
+    with closing(Pictures()) as decoded, decoded.use(grid[0].source, tool) as pictures:
         assert pictures != grid[0].source.path, "the pictures were decoded"
     store = FolderStore(tmp_path)
     names = [f"{number}.json" for number in range(8)]
@@ -316,12 +316,12 @@ def test_a_source_whose_pictures_can_not_be_kept_is_read_as_it_is(
         path = ffmpeg("-i", pattern, "-c:v", "libx264", "-f", "mp4", tmp_path / "named_so.mkv")
     source = probe(path, tool)
     if what == "too large":
-        monkeypatch.setattr("vqcast.corpus.decoded.MAX_BYTES", 1000)
+        monkeypatch.setattr("vqcast.corpus.pictures.MAX_BYTES", 1000)
     if what == "damaged":
         cut = tmp_path / "cut.mkv"
         cut.write_bytes(path.read_bytes()[:-3000])
         source = replace(source, path=cut)
-    with closing(Decoded()) as decoded, decoded.use(source, tool) as pictures:
+    with closing(Pictures()) as decoded, decoded.use(source, tool) as pictures:
         assert pictures == source.path
 
 

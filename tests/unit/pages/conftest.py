@@ -10,7 +10,7 @@ import pytest
 
 from vqcast.corpus.table import Corpus, load
 from vqcast.pages import ink
-from vqcast.pages.heldout import HeldOut, held_out
+from vqcast.pages.heldout import HeldOutFigures, held_out
 from vqcast.pages.subject import read_registry
 from vqcast.regressor.spec import ENSEMBLE
 
@@ -32,7 +32,7 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def joined(registry: Path, corpus: Corpus) -> HeldOut:
+def joined(registry: Path, corpus: Corpus) -> HeldOutFigures:
     """The shipped ensemble's predictions beside the corpus."""
     found = held_out(read_registry(registry)[0], corpus)
     assert found is not None

@@ -21,7 +21,7 @@ from vqcast.documents.provenance import CorpusProvenance
 from vqcast.errors import InputError
 from vqcast.pages.cards import Beside, LiftAnswer, card_lines, card_pages
 from vqcast.pages.datasheet import datasheet
-from vqcast.pages.report import Content, report
+from vqcast.pages.report import ReportContent, report
 from vqcast.pages.subject import read_registry
 from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve.folder import Folder
@@ -184,7 +184,7 @@ def test_the_card_of_another_corpus_shares_no_claim_with_the_shipped_one(other: 
 
 def test_the_report_of_another_corpus_shares_no_claim_with_the_shipped_one(other: House) -> None:
     def texts(registry: Path) -> set[str]:
-        page = report(Content("t", read_registry(registry)))
+        page = report(ReportContent("t", read_registry(registry)))
         page = re.sub(r"<style>.*?</style>|<svg.*?</svg>", "", page, flags=re.S)
         found = (" ".join(unescape(each).split()) for each in re.split(r"<[^>]*>", page))
         return {each for each in found if each.count(" ") > 1}

@@ -16,7 +16,7 @@ from vqcast.documents.tune import TuneResult
 from vqcast.errors import DocumentError, InputError
 from vqcast.pages import curve_charts, tune_charts
 from vqcast.pages.points import of_sources, points_of
-from vqcast.pages.report import Content, report
+from vqcast.pages.report import ReportContent, report
 from vqcast.pages.tunings import read_tunings
 
 
@@ -196,5 +196,5 @@ def test_the_page_says_how_a_tuning_ended(
     changed = type(tune)(
         tune.piece, msgspec.structs.replace(tune.result, status=status), tune.encoded
     )
-    text = report(Content("t", [], tunings=[changed]))
+    text = report(ReportContent("t", [], tunings=[changed]))
     assert word in text and tune.piece.sha256 in text and tune.result.forecaster.id in text

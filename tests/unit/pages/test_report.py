@@ -13,10 +13,10 @@ import pytest
 from vqcast.corpus.table import Corpus
 from vqcast.pages import accuracy_charts, curves
 from vqcast.pages.curves import Curves, curves_of
-from vqcast.pages.heldout import HeldOut
+from vqcast.pages.heldout import HeldOutFigures
 from vqcast.pages.points import Point
-from vqcast.pages.report import Content, report
-from vqcast.pages.subject import Piece, read_registry, read_run
+from vqcast.pages.report import ReportContent, report
+from vqcast.pages.subject import CitedFile, read_registry, read_run
 from vqcast.pages.tunings import read_tunings
 from vqcast.workflow.steps import gate
 
@@ -77,13 +77,13 @@ def check(text: str) -> Tree:
 
 @pytest.fixture(scope="module")
 def whole(
-    registry: Path, corpus: Corpus, joined: HeldOut, tmp_path_factory: pytest.TempPathFactory
+    registry: Path, corpus: Corpus, joined: HeldOutFigures, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
     """Everything at once: each model, the corpus, and a tuning."""
     subjects = read_registry(registry)
     held = {subjects[0].model.id: joined}
     tunings = read_tunings(Path(__file__).parent / "tune_sample.jsonl")
-    return report(Content("all of it", subjects, held, curves_of(corpus), tunings))
+    return report(ReportContent("all of it", subjects, held, curves_of(corpus), tunings))
 
 
 def test_the_whole_page_is_sound_and_needs_nothing_else(whole: str) -> None:
@@ -124,12 +124,12 @@ def test_the_pages_figures_are_the_evidences(whole: str, registry: Path) -> None
 
 
 def test_the_same_evidence_is_the_same_page(run_dir: Path) -> None:
-    first, second = (report(Content("t", [read_run(run_dir)])) for _ in range(2))
+    first, second = (report(ReportContent("t", [read_run(run_dir)])) for _ in range(2))
     assert first == second
 
 
 def test_without_a_corpus_the_page_shows_what_the_evidence_holds(run_dir: Path) -> None:
-    text = report(Content("t", [read_run(run_dir)]))
+    text = report(ReportContent("t", [read_run(run_dir)]))
     check(text)
     assert "Predicted against measured" not in text and "Reliability" not in text
     assert "90 % intervals, by encoder" in text
@@ -143,7 +143,7 @@ def test_a_hold_says_so_and_names_what_fails(run_dir: Path) -> None:
     loso["mean_plcc"] -= 0.06
     path.write_text(json.dumps(loso))
     assert not gate(run_dir).promotes
-    text = report(Content("t", [read_run(run_dir)]))
+    text = report(ReportContent("t", [read_run(run_dir)]))
     check(text)
     assert '<span class="pill fail">HOLD</span>' in text
     tiles = re.findall(r'<div class="tile"><h4>(.*?)</h4>.*?<b class="(\w+)">', text, flags=re.S)
@@ -158,7 +158,7 @@ def test_an_undefined_metric_is_a_dash_and_fails(run_dir: Path) -> None:
     loso["nan_folds"] = [loso["folds"][0]["held_out"]]
     path.write_text(json.dumps(loso))
     assert not gate(run_dir).promotes
-    text = report(Content("t", [read_run(run_dir)]))
+    text = report(ReportContent("t", [read_run(run_dir)]))
     check(text)
     assert '<div class="big">-</div>' in text and "undefined" in text
 
@@ -174,8 +174,8 @@ def test_names_are_text_and_nothing_else(run_dir: Path, name: str) -> None:
         Point(name, name, name, 20.0, 9, 90.0, 3.0),
         Point(name, name, name, 30.0, 9, 80.0, 2.0),
     ]
-    piece = Piece(name, "0" * 64, 1, Path("x"))
-    text = report(Content(name, [read_run(run_dir)], corpus=Curves(piece, 18, cells)))
+    piece = CitedFile(name, "0" * 64, 1, Path("x"))
+    text = report(ReportContent(name, [read_run(run_dir)], corpus=Curves(piece, 18, cells)))
     tree = check(text)
     assert any(name in part for part in tree.text)
 
@@ -185,8 +185,8 @@ def test_many_sources_are_cut_aloud(run_dir: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(curves, "MAX_SOURCES", 2)
     subject = read_run(run_dir)
     cells = [Point(f"s{number}", "libx264", None, 20.0, 9, 90.0, 3.0) for number in range(3)]
-    corpus = Curves(Piece("c.jsonl", "0" * 64, 1, Path("c")), 27, cells)
-    text = report(Content("t", [subject], corpus=corpus))
+    corpus = Curves(CitedFile("c.jsonl", "0" * 64, 1, Path("c")), 27, cells)
+    text = report(ReportContent("t", [subject], corpus=corpus))
     check(text)
     assert "Drawn: the 5 lowest of 22; the table has all" in text
     assert "Drawn: the first 2 of 3 sources" in text
@@ -195,8 +195,8 @@ def test_many_sources_are_cut_aloud(run_dir: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_corpus_without_sizes_is_drawn_over_quality(run_dir: Path) -> None:
     cells = [Point("s", "libx264", None, cq, 9, 90.0 - cq, None) for cq in (20.0, 30.0)]
-    corpus = Curves(Piece("c.jsonl", "0" * 64, 1, Path("c")), 18, cells)
-    text = report(Content("t", [read_run(run_dir)], corpus=corpus))
+    corpus = Curves(CitedFile("c.jsonl", "0" * 64, 1, Path("c")), 18, cells)
+    text = report(ReportContent("t", [read_run(run_dir)], corpus=corpus))
     check(text)
     assert "records no sizes" in text and "kbit per frame, log scale" not in text
 
@@ -204,7 +204,7 @@ def test_a_corpus_without_sizes_is_drawn_over_quality(run_dir: Path) -> None:
 def test_links_to_files_are_those_that_are_allowed(run_dir: Path) -> None:
     subject = read_run(run_dir)
     text = report(
-        Content("t", [subject]),
+        ReportContent("t", [subject]),
         href=lambda path: f"run/{path.name}" if path.suffix == ".json" else None,
     )
     tree = check(text)

@@ -12,7 +12,7 @@ import pytest
 from vqcast.corpus.table import Corpus
 from vqcast.durable.files import sha256_file
 from vqcast.errors import EvidenceError, RegistryError
-from vqcast.pages.heldout import HeldOut, error_bins, even_rows, held_out
+from vqcast.pages.heldout import HeldOutFigures, error_bins, even_rows, held_out
 from vqcast.pages.subject import read_registry, read_run
 from vqcast.regressor.spec import ENSEMBLE, SPECS
 
@@ -123,7 +123,7 @@ def test_errors_are_quantiles_of_what_lies_in_each_step() -> None:
 
 
 def test_predictions_stand_beside_the_scores_of_their_own_rows(
-    registry: Path, corpus: Corpus, joined: HeldOut
+    registry: Path, corpus: Corpus, joined: HeldOutFigures
 ) -> None:
     import polars as pl
 
@@ -137,7 +137,7 @@ def test_predictions_stand_beside_the_scores_of_their_own_rows(
     src, by_score = np.asarray(corpus.src), np.argsort(corpus.vmaf)
     for scatter in found.scatters:
         cells = sum(src == scatter.source for src, *_ in corpus.cells()[0])
-        assert len(scatter.measured) == cells * HeldOut.frames_a_cell
+        assert len(scatter.measured) == cells * HeldOutFigures.frames_a_cell
         rows = by_score[src[by_score] == scatter.source]
         for measured, predicted in zip(scatter.measured, scatter.predicted, strict=True):
             same = rows[corpus.vmaf[rows] == measured]

@@ -25,7 +25,7 @@ from vqcast.regressor.graph import OPSET, Layers
 from vqcast.regressor.net import Weights, forward
 from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve.folder import Folder
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 from vqcast.vocab import codec_block
 
 Floats = NDArray[np.float32]
@@ -95,7 +95,7 @@ def built(members: list[Layers], calibration: Calibration = CALIBRATION, **more:
 
 def run(data: bytes, features: Array | Floats, codec: Floats) -> list[Floats]:
     """What the guard's session gives, which also proves that the guard accepts the graph."""
-    session = Session(
+    session = CheckedGraph(
         data,
         sha256=sha256_bytes(data),
         input_names=ENSEMBLE.input_names,

@@ -9,16 +9,16 @@ from vqcast.durable.files import sha256_bytes
 from vqcast.errors import FeatureError, ParityError
 from vqcast.regressor import graph, production
 from vqcast.regressor.spec import ENSEMBLE
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 
 INPUTS = [np.zeros((4, 6), np.float32), np.zeros((4, 14), np.float32)]
 
 
-def session(bias: float) -> Session:
+def session(bias: float) -> CheckedGraph:
     """A graph that answers ``bias`` whatever it is given."""
     layers = [(np.zeros((20, 1), np.float32), np.array([bias], np.float32))]
     data = graph.build(layers, ENSEMBLE, "x")
-    return Session(
+    return CheckedGraph(
         data,
         sha256=sha256_bytes(data),
         input_names=["features", "codec_onehot"],

@@ -18,7 +18,7 @@ import vqcast
 from vqcast.durable.files import sha256_bytes
 from vqcast.errors import FeatureError, ModelRefused
 from vqcast.serve import guard
-from vqcast.serve.guard import Session
+from vqcast.serve.guard import CheckedGraph
 
 SHIPPED = Path(__file__).parents[3] / "model" / "tiny"
 FEATURES = [[0.97, 0.60, 0.90, 0.94, 0.96, 4.2]]
@@ -57,9 +57,9 @@ def parse(made: onnx.ModelProto) -> onnx.ModelProto:
     return guard.parse(made.SerializeToString(), where="m.onnx")
 
 
-def session(made: onnx.ModelProto) -> Session:
+def session(made: onnx.ModelProto) -> CheckedGraph:
     data = made.SerializeToString()
-    return Session(
+    return CheckedGraph(
         data,
         sha256=sha256_bytes(data),
         input_names=["features"],

@@ -15,9 +15,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
+from vqcast.corpus.lent import Lent
 from vqcast.durable.files import remove
 from vqcast.errors import VqcastError
 from vqcast.media import argv
@@ -38,22 +39,13 @@ _COMMENT = re.compile(r" *side data - H.26\[45\] User Data Unregistered|User Dat
 """An encoder's signature inside the source, which no encode takes over."""
 
 
-@dataclass(slots=True)
-class _Pictures:
-    making: threading.Lock = field(default_factory=threading.Lock)
-    made: bool = False
-    path: Path | None = None
-    users: int = 0
-
-
-class Decoded:
+class Pictures:
     """Decoded sources, shared by the threads of a process; gone with `close`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[tuple[str, int], _Pictures] = {}
+        self._lent = Lent[Path | None](lambda path: remove(path) if path else None, _KEPT)
         self._folder = tempfile.TemporaryDirectory(prefix="vqcast-decoded-")
-        self._count = 0
+        self._names = count()
 
     def close(self) -> None:
         """Remove everything."""
@@ -64,26 +56,9 @@ class Decoded:
         self, source: Source, tool: Tool, cancel: threading.Event | None = None
     ) -> Iterator[Path]:
         """The source's pictures, decoded; or its own path, where they can't be had."""
-        with self._lock:
-            found = self._known.setdefault((source.identity, source.frames), _Pictures())
-            found.users += 1
-        try:
-            with found.making:
-                if not found.made:
-                    found.path = self._decode(source, tool, cancel)
-                    found.made = True
-            yield found.path or source.path
-        finally:
-            with self._lock:
-                found.users -= 1
-                self._drop_unused()
-
-    def _drop_unused(self) -> None:
-        idle = [key for key, each in self._known.items() if each.users == 0 and each.path]
-        for key in idle[: max(0, len(idle) - _KEPT)]:
-            path = self._known.pop(key).path
-            if path is not None:
-                remove(path)
+        key = (source.identity, source.frames)
+        with self._lent.use(key, lambda: self._decode(source, tool, cancel)) as path:
+            yield path or source.path
 
     def _decode(self, source: Source, tool: Tool, cancel: threading.Event | None) -> Path | None:
         size = 3 * source.width * source.height * source.frames  # 4:4:4 at most
@@ -93,9 +68,7 @@ class Decoded:
             return None
         if size > MAX_BYTES or size * _FREE_TIMES > shutil.disk_usage(folder).free:
             return None
-        with self._lock:
-            self._count += 1
-            path = folder / str(self._count)
+        path = folder / str(next(self._names))
         limit = [] if source.whole else ["-frames:v", str(source.frames)]
         write = ["-c:v", "rawvideo", "-f", "matroska", f"file:{path}"]
         try:

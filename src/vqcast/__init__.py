@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vqcast.serve.predictor import Interval, Prediction, Predictor
     from vqcast.serve.trust import Trust
     from vqcast.tuning.encode import encode
+    from vqcast.tuning.machine import Machine
     from vqcast.tuning.request import TuneRequest
     from vqcast.tuning.session import tune
     from vqcast.workflow.predict import PairPrediction, predict
@@ -40,6 +41,7 @@ __all__ = [
     "EncodeResult",
     "Intake",
     "Interval",
+    "Machine",
     "PairPrediction",
     "Prediction",
     "Predictor",
@@ -62,6 +64,7 @@ _HOMES = {
     "EncodeResult": "documents.tune",
     "Intake": "media.source",
     "Interval": "serve.predictor",
+    "Machine": "tuning.machine",
     "PairPrediction": "workflow.predict",
     "Prediction": "serve.predictor",
     "Predictor": "serve.predictor",

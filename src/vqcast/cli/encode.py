@@ -19,6 +19,7 @@ from vqcast.media import grain
 from vqcast.media.streams import StreamChoice
 from vqcast.serve.trust import Trust
 from vqcast.tuning.films import Film, Names, films
+from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def encode(
     streams: StreamChoice,
     reading: options.Reading,
     stores: options.Stores,
+    machine: Machine,
     trust: Trust,
     output: Annotated[
         Path | None,
@@ -69,8 +71,9 @@ def encode(
     from vqcast.tuning.batch import Asked
 
     given = Asked(
-        asked, names, streams, reading.intake(), overwrite=overwrite, allow_larger=allow_larger,
-        registry=stores.registry, trust=trust, cache=stores.cache, keep=not stores.no_cache,
+        asked, names, streams, reading.intake(), machine, overwrite=overwrite,
+        allow_larger=allow_larger, registry=stores.registry, trust=trust, cache=stores.cache,
+        keep=not stores.no_cache,
     )  # fmt: skip
     if len(inputs) > 1 or inputs[0].is_dir() or names.replace or scheduler is not None:
         if output is not None:
@@ -100,9 +103,9 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
         try:
             made = vqcast.encode(
                 input, output, given.request, overwrite=given.overwrite, registry=given.registry,
-                trust=given.trust, cache=given.cache, keep=given.keep, on_event=on_event,
-                on_progress=render.remaining("encoding", update), intake=given.intake,
-                streams=given.streams, allow_larger=given.allow_larger,
+                trust=given.trust, cache=given.cache, keep=given.keep, machine=given.machine,
+                on_event=on_event, on_progress=render.remaining("encoding", update),
+                intake=given.intake, streams=given.streams, allow_larger=given.allow_larger,
             )  # fmt: skip
         except LargerThanSource as error:
             if json:

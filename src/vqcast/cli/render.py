@@ -125,12 +125,18 @@ def spinner(label: str) -> Iterator[Callable[[str], None]]:
 
 
 def remaining(label: str, update: Callable[[str], None]) -> Callable[[int, int], None]:
-    """Called with what is done and all of it, tells ``update`` the share and the time left."""
-    started: list[float] = []
+    """Called with what is done and all of it, tells ``update`` the share and the time left.
+
+    Where less is done than before, something new has begun.
+    """
+    began, last = time.monotonic(), 0
 
     def tell(done: int, total: int) -> None:
-        started.append(time.monotonic()) if not started else None
-        passed = time.monotonic() - started[0]
+        nonlocal began, last
+        if done < last or last == 0:
+            began = time.monotonic()
+        last = done
+        passed = time.monotonic() - began
         left = f", about {passed * (total - done) / done:.0f} s left" if passed > 1 and done else ""
         update(f"{label}: {done / total:.0%}{left}")
 

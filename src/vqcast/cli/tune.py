@@ -16,6 +16,7 @@ from vqcast.documents import to_dict
 from vqcast.documents.tune import TuneProbed, TuneResult, TuneStart
 from vqcast.errors import InputError
 from vqcast.serve.trust import Trust
+from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 
 EXIT_STATUS = {"met": 0, "best_effort": 3, "size_cap": 4}
@@ -30,6 +31,7 @@ def tune(
     asked: TuneRequest,
     reading: options.Reading,
     stores: options.Stores,
+    machine: Machine,
     trust: Trust,
     curve: Annotated[
         bool, typer.Option("--curve", help="Also print the forecast at every CRF.")
@@ -51,7 +53,8 @@ def tune(
     with render.spinner("reading the video") as update:
         result = vqcast.tune(
             input, asked, registry=stores.registry, trust=trust, cache=stores.cache,
-            keep=not stores.no_cache, on_event=teller(update, json=json),
+            keep=not stores.no_cache, machine=machine, on_event=teller(update, json=json),
+            on_progress=render.remaining("probing", update),
             intake=reading.intake(),
         )  # fmt: skip
     if not json:
@@ -94,7 +97,7 @@ def teller(update: Callable[[str], None], *, json: bool) -> Callable[[Any], None
 def probe_line(number: int, event: TuneProbed) -> str:
     """One probe in words."""
     probe = event.probe
-    part = "" if probe.whole else f", {probe.frames} frames sampled"
+    part = "" if probe.looks is None else f", {probe.looks} looks of {probe.frames} frames"
     kept = " (measured earlier)" if probe.reused else f", {probe.wall_s:.1f} s"
     return f"probe {number}: CRF {probe.crf:g} gives {probe.score:.2f}{part}{kept}"
 

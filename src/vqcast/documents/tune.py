@@ -42,16 +42,25 @@ class TuneProbe(Document, frozen=True, kw_only=True):
 
     crf: float
     score: float
-    """Of the frames that were scored, pooled as asked for."""
+    """The title's, pooled as asked for; where only looks were encoded, as they tell it."""
     bytes: int
     """Video bytes of the frames that were encoded."""
     frames: int
+    """Encoded."""
     whole: bool
     """Whether every frame of the title was encoded."""
     reused: bool
     """Whether an earlier run had measured it."""
     wall_s: float
     """Of encode and score when they ran, reused or not."""
+    looks: int | None = None
+    """Places of the title that were encoded; null: all of it."""
+    scored: int | None = None
+    """Frames that were scored; null: all."""
+    deviation: float = 0.0
+    """Standard deviation of ``score`` about the whole title's, points."""
+    title_bytes: int | None = None
+    """The whole title's video, as the looks tell it; null: ``bytes`` are that."""
 
 
 class CurvePoint(Document, frozen=True, kw_only=True):

@@ -131,9 +131,9 @@ class Forecast:
             score_spread=spread,
         )
 
-    def bits_per_pixel(self, level: float) -> tuple[Array, Array, Array]:
-        """Most likely, lower and upper bits a pixel."""
-        half = self.bits_spread.width(level) * self.bits_deviation
+    def bits_per_pixel(self, level: float, extra: float = 0.0) -> tuple[Array, Array, Array]:
+        """Most likely, lower and upper bits a pixel; ``extra`` adds a deviation of their log2."""
+        half = self.bits_spread.width(level) * np.hypot(self.bits_deviation, extra)
         return tuple(
             2.0**each for each in (self.log2_bits, self.log2_bits - half, self.log2_bits + half)
         )  # type: ignore[return-value]

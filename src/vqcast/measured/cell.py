@@ -38,11 +38,12 @@ class Cell:
     """The stretch that is encoded; None: all frames of ``source``."""
     size: tuple[int, int] | None = None
     """Width and height at which pictures are compared; None: the source's own."""
-    spliced: bool = False
-    """Whether ``source`` was joined from many stretches: it gets no key frame but the first."""
+    spliced: int = 0
+    """How long the stretches are that ``source`` was joined from; 0: it was not."""
     every: int = 1
     """Frames 0, every, 2 every, ... are scored."""
-    threads: Threads = Threads()  # noqa: RUF009 - frozen
+    threads: Threads | None = None
+    """None: one of each kind, as for a corpus."""
 
     def __str__(self) -> str:
         words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
@@ -78,14 +79,14 @@ class Cell:
         """Everything that its numbers depend on, as plain values."""
         source, raw = self.source, self.source.raw
         entry = encoder(self.encoder)
-        threads = 1 if entry.thread_blind else self.threads.encoder
+        threads = entry.alike(self.threads.encoder) if self.threads else None
         return {
             "source": source.identity,
             "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
             "start": self.segment.start if self.segment else 0,
             "frames": self.frames,
             "encode": measure.encoder_options(
-                source, entry, self.cq, self.preset, threads=threads, unbroken=self.spliced
+                source, entry, self.cq, self.preset, threads=threads, spliced=self.spliced
             ),
             "score": argv.score_filter(
                 self.depth,

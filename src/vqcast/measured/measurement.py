@@ -90,16 +90,17 @@ def _apart(
     cell: Cell, tool: Tool, cancel: threading.Event | None
 ) -> tuple[NDArray[np.int64], media.Scores, float]:
     """Encode into a private folder that is gone afterwards, then score."""
+    threads = cell.threads
     with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
         encoded = media.encode(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, Path(folder) / "encoded.mp4",
-            segment=cell.segment, threads=cell.threads.encoder, unbroken=cell.spliced,
-            cancel=cancel,
+            segment=cell.segment, threads=threads.encoder if threads else None,
+            spliced=cell.spliced, cancel=cancel,
         )  # fmt: skip
         scores = media.score(
             cell.source, encoded.path, tool, depth=cell.depth, v1=cell.v1,
             segment=cell.segment, size=cell.scaled_to, every=cell.every,
-            threads=cell.threads.score, cancel=cancel,
+            threads=threads.score if threads else 1, cancel=cancel,
         )  # fmt: skip
     return encoded.sizes, scores, round(encoded.wall_ms, 1)
 

@@ -6,6 +6,7 @@ probe = Prober(source, "libx264", "medium", tool, cache=Path("cache")).measure(2
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from vqcast.measured.cell import Cell
 from vqcast.measured.store import FolderStore, measure_once
 from vqcast.media.segment import Segment
 from vqcast.media.source import Source
+from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
 
 
@@ -50,18 +52,31 @@ class Prober:
     v1: bool = False
     size: tuple[int, int] | None = None
     """Width and height at which pictures are compared; None: the source's own."""
+    threads: Threads | None = None
+    """None: one of each kind, as for a corpus."""
     cancel: threading.Event | None = None
 
     def cell(self, crf: float, segment: Segment | None = None) -> Cell:
         """What a probe at ``crf`` measures."""
-        return Cell(self.source, self.encoder, self.preset, crf, self.v1, segment, self.size)
+        return Cell(
+            self.source, self.encoder, self.preset, crf, self.v1, segment, self.size,
+            threads=self.threads,
+        )  # fmt: skip
 
-    def measure(self, crf: float, segment: Segment | None = None) -> Probed:
+    def measure(
+        self,
+        crf: float,
+        segment: Segment | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Probed:
         """Encode and score at ``crf``, or read what an earlier run measured.
 
-        Raises ToolFailure or MediaError as `vqcast.media.measure` does.
+        ``on_progress`` is told the frames encoded so far. Raises ToolFailure or MediaError as
+        `vqcast.media.measure` does.
         """
         store = FolderStore(self.cache) if self.cache else None
-        found, reused = measure_once(self.cell(crf, segment), self.tool, store, self.cancel)
+        found, reused = measure_once(
+            self.cell(crf, segment), self.tool, store, self.cancel, on_progress=on_progress
+        )
         columns = {name: found.column(name) for name in found.columns}
         return Probed(crf, found.enc_bytes, found.wall_s, columns, reused)

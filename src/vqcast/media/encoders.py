@@ -86,12 +86,13 @@ class Encoder:
     variable: bool = True
     """Whether the frames of a variable rate keep their times."""
     parallel: tuple[str, ...] = ()
-    """``fixed`` for more than one thread, ``{n}`` their number; empty: the same."""
-    unbroken: tuple[str, ...] = ("-g", "9999")
-    """What keeps it from key frames, for stretches that were joined: a key frame's quality would
-    last into the frames after it. A first word with a colon continues ``fixed``."""
-    thread_blind: bool = False
-    """Whether its bytes are the same on any number of threads."""
+    """``fixed`` where threads are given: ``{n}`` their number, ``{frames}`` those on frames of
+    their own; empty: the same."""
+    at_cuts: tuple[str, ...] = ()
+    """What has it start anew every ``{length}`` frames, where stretches were joined; empty: it sees
+    the change of scene by itself, or sets key frames so often that it makes no difference."""
+    thread_blind: int = 1
+    """The most threads on which its bytes are those of one."""
     search: tuple[float, float, float] | None = None
     """Lowest, highest and step of the qualities that a search answers with: beyond them no one
     ships video. None: the usual ones (`search_range`)."""
@@ -165,28 +166,35 @@ class Encoder:
         cq: float,
         preset: str | None,
         depth: int,
-        threads: int = 1,
+        threads: int | None = None,
         *,
-        unbroken: bool = False,
+        spliced: int = 0,
     ) -> list[str]:
-        """The encoder's part of an ffmpeg command line, after the input."""
+        """The encoder's part of an ffmpeg command line, after the input.
+
+        ``threads``: None: on one, as every row of every corpus. ``spliced``: how long the stretches
+        are that the input was joined from; 0: it was not.
+        """
         self.check(cq, preset)
         words = ["-c:v", self.name]
         if self.preset_option is not None and preset is not None:
             words += [self.preset_option, preset]
         for knob in self.knobs:
             words += [knob, f"{self.knob_value(cq):g}"]
-        if threads > 1 and self.parallel:
-            words += [word.format(n=threads) for word in self.parallel]
-        else:
+        if threads is None or not self.parallel:
             words += self.fixed
-        if unbroken and self.unbroken:
-            first, *rest = self.unbroken
-            words = [*words[:-1], words[-1] + first] if first[0] == ":" else [*words, first]
-            words += rest
+        else:
+            frames = sum(threads >= step for step in _FRAME_THREADS)
+            words += [word.format(n=threads, frames=frames) for word in self.parallel]
+        if spliced:
+            words += [word.format(length=spliced) for word in self.at_cuts]
         if self.device is not None and self.device.upload:
             return [*words, "-vf", f"format={self.pix_fmt(depth)},hwupload"]
         return [*words, "-pix_fmt", self.pix_fmt(depth)]
+
+    def alike(self, threads: int) -> int:
+        """The least number of threads that gives the bytes of ``threads``."""
+        return 1 if threads <= self.thread_blind else threads
 
     def why_not(self, said: str) -> str:
         """What is missing, in a few words, where ffmpeg failed and ``said`` this."""
@@ -207,6 +215,8 @@ def videotoolbox_quality(cq: float) -> float:
     return cq if cq >= 50 else min(max(100 - 2 * cq, 1), 100)
 
 
+_FRAME_THREADS = (1, 4, 8, 16, 16, 32)
+"""Threads from which on x265 takes one frame more at once: its own rule, by cores."""
 _WEB = ("matroska", "mp4", "webm")
 H264, VVC = Codec("h264"), Codec("vvc")
 HEVC = Codec("hevc", iso_tag="hvc1")
@@ -273,20 +283,20 @@ _TABLE = (
         "libx264", H264, ("-crf",), 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le",
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
-        unbroken=("-g", "9999", "-sc_threshold", "0"),
         search=(10, 46, 0.5),
     ),
     Encoder(
         "libx265", HEVC, ("-crf",), 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le",
         fixed=("-x265-params", "pools=none:frame-threads=1:log-level=error"),
-        parallel=("-x265-params", "pools={n}:frame-threads=1:log-level=error"),
-        unbroken=(":scenecut=0:keyint=-1",),
+        parallel=("-x265-params", "pools={n}:frame-threads={frames}:log-level=error"),
+        thread_blind=3,  # rows of blocks are coded side by side on one thread, too
         search=(10, 46, 0.5), cost=1.6,
     ),
     Encoder(
         "libsvtav1", AV1, ("-crf",), 1, 63, 1, "-preset", "8", "yuv420p", "yuv420p10le",
         fixed=("-svtav1-params", "lp=1"),
-        parallel=("-svtav1-params", "lp={n}"), thread_blind=True,
+        parallel=("-svtav1-params", "lp={n}"), thread_blind=1024,
+        at_cuts=("-force_key_frames", "expr:not(mod(n,{length}))"),
         search=(5, 63, 1), cost=1.2,
         max_fps=240,
     ),
@@ -294,20 +304,19 @@ _TABLE = (
         "libaom-av1", AV1, ("-crf",), 0, 63, 1, "-cpu-used", "6", "yuv420p", "yuv420p10le",
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0"),
         parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1"),
-        unbroken=("-g", "9999", "-keyint_min", "9999"),
         search=(5, 63, 1), cost=3.9,
     ),
     Encoder(
         "libvpx-vp9", VP9, ("-crf",), 0, 63, 1, "-cpu-used", "5", "yuv420p", "yuv420p10le",
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0", "-deadline", "good"),
         parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1", "-deadline", "good"),
+        thread_blind=1024,
         search=(5, 63, 1), cost=1.9,
     ),
     Encoder(
         "libvvenc", VVC, ("-qp",), 0, 63, 1, "-preset", "faster", "yuv420p10le", "yuv420p10le",
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
-        unbroken=(),  # sets one a second, whatever it is told
         variable=False, search=(12, 52, 1), cost=5.2,
     ),
     Encoder("h264_nvenc", H264, _CQ, 1, 51, 1, "-preset", "p4", "yuv420p", None, _VBR, NVENC),

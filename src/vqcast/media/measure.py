@@ -145,14 +145,14 @@ def encoder_options(
     cq: float,
     preset: str | None,
     *,
-    threads: int = 1,
-    unbroken: bool = False,
+    threads: int | None = None,
+    spliced: int = 0,
 ) -> list[str]:
     """The encoder's part of a command line for ``source``, whatever it is encoded for.
 
     Raises InputError for a quality, preset or source that ``entry`` can't take.
     """
-    options = entry.options(cq, preset, source.depth, threads, unbroken=unbroken)
+    options = entry.options(cq, preset, source.depth, threads, spliced=spliced)
     if source.flagged:
         options = _filtered(options, "setfield=prog")
     if source.one_view:
@@ -194,8 +194,8 @@ def encode(
     output: Path,
     *,
     segment: Segment | None = None,
-    threads: int = 1,
-    unbroken: bool = False,
+    threads: int | None = None,
+    spliced: int = 0,
     cancel: threading.Event | None = None,
 ) -> Encoded:
     """Encode every planned frame of ``source``, or those of ``segment``, to ``output`` (MP4).
@@ -207,7 +207,7 @@ def encode(
     what = " ".join(word for word in words if word is not None)
     output = output.absolute()
     entry = encoder(encoder_name)
-    options = encoder_options(source, entry, cq, preset, threads=threads, unbroken=unbroken)
+    options = encoder_options(source, entry, cq, preset, threads=threads, spliced=spliced)
     pictures = [*entry.before_input, *argv.read(source.path, source.raw, segment)]
     limit = None if source.whole else source.frames
     frames = segment.frames if segment else source.frames

@@ -2,7 +2,7 @@
 
 reel = Reel(source, (100, 400, 700), 17, Path("looks.yuv"))
 gather_by_seeking(reel, tool)
-encode_and_score(reel.video, "libx264", "medium", 28.0, tool, spliced=True)
+encode_and_score(reel.video, "libx264", "medium", 28.0, tool, spliced=17)
 """
 
 from __future__ import annotations

@@ -55,20 +55,22 @@ def encode_and_score(
     v1: bool = False,
     size: tuple[int, int] | None = None,
     segment: Segment | None = None,
-    spliced: bool = False,
+    spliced: int = 0,
     every: int = 1,
-    threads: Threads = Threads(),  # noqa: B008 - frozen
+    threads: Threads | None = None,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Trial:
     """Encode every planned frame of ``source``, or those of ``segment``, and score them.
 
-    ``spliced``: ``source`` was joined from many stretches, and gets no key frame but the first.
-    ``every`` scores frames 0, every, 2 every, ..., with the values that they have
-    among all. ``size`` is what both sides are scaled to for scoring. ``on_progress`` is told the
-    frames that are encoded so far. Raises ToolFailure or MediaError as `measure.encode` and
-    `measure.score` do, InputError for what the encoder can't take.
+    ``spliced``: how long the stretches are that ``source`` was joined from; 0: it was not.
+    ``every`` scores frames 0, every, 2 every, ..., with the values that they have among all.
+    ``threads``: None: one of each kind, as for a corpus. ``size`` is what both sides are scaled to
+    for scoring. ``on_progress`` is told the frames that are encoded so far. Raises ToolFailure or
+    MediaError as `measure.encode` and `measure.score` do, InputError for what the encoder can't
+    take.
     """
+    each = threads or Threads()
     words = (source.name, encoder_name, preset, f"{cq:g}")
     what = " ".join(word for word in words if word is not None)
     entry = encoder(encoder_name)
@@ -76,15 +78,20 @@ def encode_and_score(
     frames = segment.frames if segment else source.frames
     graph = argv.score_filter(
         entry.scoring_depth(source.depth), frames, v1=v1, size=size, span=segment, every=every,
-        threads=threads.score, sides=(argv.LOOPBACK, f"0:{source.video}"),
+        threads=each.score, sides=(argv.LOOPBACK, f"0:{source.video}"),
         hertz=argv.LOOPBACK_HERTZ,
     )  # fmt: skip
     command = argv.encode_and_score(
         tool.path,
-        [*entry.before_input, *argv.read(source.path, source.raw, segment, threads.decoder)],
+        [*entry.before_input, *argv.read(source.path, source.raw, segment, each.decoder)],
         None if source.whole else source.frames,
         measure.encoder_options(
-            source, entry, cq, preset, threads=threads.encoder, unbroken=spliced
+            source,
+            entry,
+            cq,
+            preset,
+            threads=threads.encoder if threads else None,
+            spliced=spliced,
         ),
         graph,
         segment,

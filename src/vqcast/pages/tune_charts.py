@@ -90,6 +90,8 @@ def floor(result: TuneResult) -> float:
 
 def title_bytes(probe: TuneProbe, result: TuneResult) -> float:
     """A probe's bytes, carried to the whole title where it saw only a part."""
+    if probe.title_bytes is not None:
+        return probe.title_bytes
     return probe.bytes if probe.whole else probe.bytes * result.source.frames / probe.frames
 
 

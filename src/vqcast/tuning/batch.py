@@ -29,6 +29,7 @@ from vqcast.media.streams import StreamChoice
 from vqcast.serve.trust import Trust
 from vqcast.tuning.encode import encode
 from vqcast.tuning.films import Film, Names, outputs
+from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.session import Event, default_cache
 
@@ -44,6 +45,7 @@ class Asked:
     names: Names = field(default_factory=Names)
     streams: StreamChoice = field(default_factory=StreamChoice)
     intake: Intake = field(default_factory=Intake)
+    machine: Machine = field(default_factory=Machine)
     overwrite: bool = False
     allow_larger: bool = False
     registry: Path | None = None
@@ -172,7 +174,8 @@ def _encode(
         # An output that waits to be swapped was never swapped, so it is made and measured again.
         overwrite=asked.overwrite or asked.names.replace,
         registry=asked.registry, trust=asked.trust, cache=asked.cache, keep=asked.keep,
-        intake=asked.intake, streams=asked.streams, allow_larger=asked.allow_larger,
+        intake=asked.intake, machine=asked.machine, streams=asked.streams,
+        allow_larger=asked.allow_larger,
         on_event=on_event and (lambda event: on_event(film, event)), cancel=cancel,
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.trust import Trust
+from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.session import Event, tune
 from vqcast.tuning.title import duration_s
@@ -41,6 +42,7 @@ def encode(
     trust: Trust | None = None,
     cache: Path | None = None,
     keep: bool = True,
+    machine: Machine | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
@@ -66,7 +68,7 @@ def encode(
         opened = replace(opened, notes=told)
         found = tune(
             opened, request, registry=registry, trust=trust, cache=cache, keep=keep,
-            on_event=on_event, cancel=cancel,
+            machine=machine, on_event=on_event, cancel=cancel,
         )  # fmt: skip
         return encode_found(
             opened, planned, found, tool, allow_larger=allow_larger,

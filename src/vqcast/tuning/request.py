@@ -55,7 +55,7 @@ class TuneRequest:
     ] = TOLERANCE_PERCENT
     whole: Annotated[
         bool | None,
-        Doc("Probe all frames, or segments. Default: segments above 2 min."),
+        Doc("Probe all frames, or short looks. Default: looks at a video of 2,300 frames or more."),
     ] = None
     verify: Annotated[
         bool, Doc("Measure the full video at the chosen CRF before answering with it.")

@@ -1,14 +1,19 @@
-"""Which stretches of a long title are encoded, and how far their mean may be from the whole's.
+"""Where a long title is looked at, and how far the looks' mean may be from the whole's.
 
-A short title is encoded whole. Of a long one, segments of two seconds are taken at even distances,
-more of them until the error of sampling fits the confidence asked for. That error is the spread
-between segments, by the formula for a mean of n of N without replacement, and a fixed part for what
-a cut changes: each segment starts with a key frame and an empty rate control.
+Many short looks instead of a few long ones: what differs is the scenes, not the frames of one.
+Looks come in parts, each spread over the whole title and set off from the others, so that any few
+parts are an even sample. The first probe measures as many parts as bring the error within what is
+allowed; a later one needs only a few, because what differs between looks differs alike at two CRFs.
+
+The error is taken from neighbouring looks (successive differences, Wolter 2007, section 8.2): it is
+right where they are of different scenes, and too wide where several are of one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -16,19 +21,27 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-SHORT_S = 120.0
-"""A title of at most this many seconds is encoded whole."""
-SEGMENT_S = 2.0
-FIRST_SEGMENTS = 8
-CUT_DEVIATION = 0.46
-"""Points, standard deviation: what starting every segment anew changes in the mean.
-
-The root mean square that ``bench/sampling.py`` measured on three titles of 30 and 70 s.
-"""
-MARGIN = 0.35
-"""Points that sampling may cost at the confidence asked for: about one step of the grid."""
+LENGTH = 17
+"""Frames of a look: a first one, and one of the longest groups of B-frames in use."""
+LOOKS = 15
+"""Of one part."""
+FIRST_PARTS = 4
+EVERY = 3
+"""Every so manieth frame is scored: prime to the lengths of groups of B-frames, 2 to 16."""
+MARGIN = 0.45
+"""Points that sampling may cost at the confidence asked for."""
 MOST_SHARE = 0.6
-"""Of a title's segments; where more would be needed, the whole title is encoded."""
+"""Of a title's frames; where more would be needed, the whole title is encoded."""
+SHORT_SHARE = 0.45
+"""A title of which the first looks are more than this is encoded whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over the title, and its standard deviation."""
+
+    mean: float
+    deviation: float
 
 
 def allowed(confidence: float) -> float:
@@ -36,37 +49,63 @@ def allowed(confidence: float) -> float:
     return MARGIN / NormalDist().inv_cdf(max(confidence, 0.8))
 
 
-def segment_frames(fps: float) -> int:
-    """Frames of one segment."""
-    return max(round(SEGMENT_S * fps), 2)
+def is_short(frames: int) -> bool:
+    """Whether looking at a title saves too little."""
+    return SHORT_SHARE * frames < FIRST_PARTS * LOOKS * LENGTH
 
 
-def most(frames: int, length: int) -> int:
-    """The most segments that are worth it; 0 for a title shorter than any."""
-    return int(frames // length * MOST_SHARE)
+def most_parts(frames: int) -> int:
+    """The most parts that are worth it, and none of whose looks overlap."""
+    worth_it = int(MOST_SHARE * frames / (LOOKS * LENGTH))
+    apart = max((frames - LENGTH) // (LOOKS * (LENGTH + 1)), 1)
+    return min(worth_it, 1 << (apart.bit_length() - 1))
 
 
-def starts(frames: int, length: int, count: int) -> list[int]:
-    """First frames of ``count`` segments, each in the middle of its share of the title."""
-    whole = frames // length
-    return [int((2 * index + 1) * whole / (2 * count)) * length for index in range(count)]
+def more_parts(parts: int, deviation: float, wanted: float) -> int:
+    """How many parts should bring ``deviation`` to ``wanted``: it falls with their square root."""
+    return max(math.ceil(parts * (deviation / wanted) ** 2), parts + 1)
 
 
-def error(means: Sequence[float], frames: int, length: int) -> float:
-    """Standard deviation of the segments' mean about the whole title's, points."""
-    count, whole = len(means), frames // length
-    between = float(np.std(means, ddof=1)) if count > 1 else 0.0
-    share = max(1.0 - count / whole, 0.0)
-    return float(np.hypot(between * np.sqrt(share / count), CUT_DEVIATION))
+def starts(frames: int, part: int) -> tuple[int, ...]:
+    """First frames of a part's looks, each at the same place of its share of the title."""
+    offset, last = (0.375 + _reversed_bits(part)) % 1.0, frames - LENGTH
+    return tuple(int((index + offset) * last / LOOKS) for index in range(LOOKS))
 
 
-def enough(means: Sequence[float], frames: int, length: int, deviation: float) -> int:
-    """How many segments bring the error within ``deviation`` points; 0: the whole title."""
-    count, whole = len(means), frames // length
-    while count <= most(frames, length):
-        between = float(np.std(means, ddof=1))
-        share = max(1.0 - count / whole, 0.0)
-        if between * np.sqrt(share / count) <= deviation:
-            return count
-        count *= 2
-    return 0
+def _reversed_bits(number: int) -> float:
+    """0, 1/2, 1/4, 3/4, 1/8, ...: van der Corput's sequence in base 2."""
+    found, share = 0.0, 0.5
+    while number:
+        found += share * (number & 1)
+        number, share = number >> 1, share / 2
+    return found
+
+
+def estimate(first: Sequence[int], values: Array, frames: int) -> Estimate:
+    """The title's mean from the values of looks whose first frames are ``first``.
+
+    A look stands for the frames that are nearer to it than to any other.
+    """
+    order = np.argsort(first, kind="stable")
+    place, value = np.asarray(first, dtype=np.float64)[order] + LENGTH / 2, values[order]
+    edges = np.concatenate([[0.0], (place[1:] + place[:-1]) / 2, [float(frames)]])
+    weight = np.diff(edges) / frames
+    if len(value) < 2:
+        return Estimate(float(value[0]), math.inf)
+    squares = np.diff(value) ** 2 / 2
+    spread = np.concatenate([squares[:1], (squares[1:] + squares[:-1]) / 2, squares[-1:]])
+    left = max(1.0 - len(value) * LENGTH / frames, 0.0)
+    return Estimate(float(weight @ value), float(np.sqrt(left * (weight**2 @ spread))))
+
+
+def scenes(first: Sequence[int], values: Array) -> int:
+    """How many kinds of pictures the looks saw: neighbours that differ by a point are two."""
+    order = np.argsort(first, kind="stable")
+    return 1 + int((np.abs(np.diff(values[order])) > 1.0).sum())
+
+
+def means_of(column: Array, looks: int) -> Array:
+    """``[looks]`` means of the scored frames of each look of a joined stream."""
+    look = np.arange(len(column)) * EVERY // LENGTH
+    sums = np.bincount(look, column, minlength=looks)
+    return np.asarray(sums / np.bincount(look, minlength=looks))

@@ -36,14 +36,16 @@ from vqcast.measured.probe import Prober
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.measure import check_size, encoder_options, score
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
+from vqcast.media.threads import plan
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
 from vqcast.tuning.grid import Grid, grid_of
+from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.search import Goal, State
-from vqcast.tuning.title import SAMPLED_POOLS, Title, duration_s
+from vqcast.tuning.title import Progress, Title, duration_s, is_sampled
 
 MOST_PROBES = 8
 CEILING_MARGIN = 0.1
@@ -64,7 +66,9 @@ def tune(
     trust: Trust | None = None,
     cache: Path | None = None,
     keep: bool = True,
+    machine: Machine | None = None,
     on_event: Callable[[Event], None] | None = None,
+    on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
     intake: Intake | None = None,
 ) -> TuneResult:
@@ -72,10 +76,11 @@ def tune(
 
     ``registry`` holds the forecaster (default: the one that travels with vqcast), ``trust`` asks
     for a signed one. Probes are kept in ``cache`` (default: the user's cache folder) unless
-    ``keep`` is false. ``on_event`` is told of the start, each probe and the result; setting
-    ``cancel`` ends the encodes that run. ``intake`` is how a source that is given by its path is
-    taken. Raises RegistryError for a registry that is absent or damaged, InputError or MediaError
-    for what can't be tuned, ToolFailure where ffmpeg fails.
+    ``keep`` is false. ``machine`` says what may be used of this one. ``on_event`` is told of the
+    start, each probe and the result, ``on_progress`` of the frames that a probe has encoded so far,
+    and all of them; setting ``cancel`` ends the encodes that run. ``intake`` is how a source that
+    is given by its path is taken. Raises RegistryError for a registry that is absent or damaged,
+    InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
     """
     tool = find_ffmpeg()
     opened = source if isinstance(source, Source) else probe(Path(source), tool, intake=intake)
@@ -83,9 +88,11 @@ def tune(
     def search(source: Source) -> TuneResult:
         session = Session(
             request, source, tool, (cache or default_cache()) if keep else None,
-            registry=registry, trust=trust, cancel=cancel or threading.Event(),
+            registry=registry, trust=trust, machine=machine, on_progress=on_progress,
+            cancel=cancel or threading.Event(),
         )  # fmt: skip
-        return session.run(on_event or (lambda event: None))
+        with session.title:
+            return session.run(on_event or (lambda event: None))
 
     try:
         return search(opened)
@@ -105,6 +112,8 @@ class Session:
         *,
         registry: Path | None = None,
         trust: Trust | None = None,
+        machine: Machine | None = None,
+        on_progress: Progress | None = None,
         cancel: threading.Event | None = None,
         without: Collection[str] = (),
     ) -> None:
@@ -120,15 +129,14 @@ class Session:
         self.forecaster, self.info = _forecaster(request, self.preset, self.grid, table, without)
         prober = Prober(
             source, request.encoder, self.preset, tool, cache,
-            v1=request.metric == "vmaf-v1", size=request.score_size, cancel=cancel,
+            v1=request.metric == "vmaf-v1", size=request.score_size,
+            threads=plan((machine or Machine()).cores, 1), cancel=cancel,
         )  # fmt: skip
         self.title = Title(
-            prober,
-            request.metric,
-            request.pool,
-            allowed=sampling.allowed(request.confidence),
-            sampled=_sampled(request, source),
-        )
+            prober, machine or Machine(), request.metric, request.pool,
+            target=request.target, sampled=is_sampled(source, request.pool, request.whole),
+            allowed=sampling.allowed(request.confidence), on_progress=on_progress,
+        )  # fmt: skip
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
         self.lines: list[TuneProbe] = []
@@ -154,11 +162,16 @@ class Session:
         return result
 
     def _notes(self) -> list[str]:
-        unusual = self.source.unusual
-        measured = (
-            [f"the source {' and '.join(unusual)}: the answer is measured"] if unusual else []
-        )
-        return [*self.source.notes, *measured]
+        """What is converted, what is measured in any case, and what looks take on disk."""
+        notes, unusual = list(self.source.notes), self.source.unusual
+        if unusual:
+            notes.append(f"the source {' and '.join(unusual)}: the answer is measured")
+        if self.title.sampled:
+            notes.append(
+                f"looked at in many places, whose pictures take up to "
+                f"{self.title.sample.disk_bytes / 1e9:.1f} GB of the temporary folder"
+            )
+        return notes
 
     def _next(self, forecast: Forecast, state: State) -> tuple[int, bool] | None:
         """Index to probe and whether on the whole title; None: the search is over."""
@@ -252,7 +265,7 @@ class Session:
     def _curve(self, forecast: Forecast, state: State) -> list[CurvePoint]:
         level = self.request.confidence
         lower, upper = forecast.bounds(level, self.title.error)
-        bits = forecast.bits_per_pixel(level)
+        bits = forecast.bits_per_pixel(level, self.title.size_error)
         size = self.source.width * self.source.height * self.source.frames / 8
         points = [
             CurvePoint(
@@ -330,16 +343,6 @@ class Session:
             f"the target needs {100 * curve[wanted].bytes / size:.1f} % of the source's size, "
             f"at CRF {curve[wanted].crf:g}; {rest}"
         )  # fmt: skip
-
-
-def _sampled(request: TuneRequest, source: Source) -> bool:
-    if request.whole is not None:
-        return not request.whole and request.pool in SAMPLED_POOLS
-    return (
-        request.pool in SAMPLED_POOLS
-        and source.raw is None
-        and duration_s(source) > sampling.SHORT_S
-    )
 
 
 Promoted = tuple[ForecastTable, ForecastRow]

@@ -1,28 +1,25 @@
-"""A title that is being tuned: what one probe of it is, whole or in segments."""
+"""A title that is being tuned: what one probe of it is, whole or in looks."""
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable
+from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vqcast.documents.tune import TuneProbe
 from vqcast.forecast.forecaster import Probe
 from vqcast.forecast.latent import METRICS, pool
-from vqcast.measured.probe import Probed, Prober
-from vqcast.media.segment import Segment, find
+from vqcast.measured.probe import Prober
 from vqcast.media.source import Source
 from vqcast.tuning import sampling
+from vqcast.tuning.machine import Machine
+from vqcast.tuning.sample import POOLS, Sample
 from vqcast.vocab import FEATURES
 
-Array = NDArray[np.float64]
-
 _MICROSECONDS = 1e6
-SAMPLED_POOLS = ("mean", "harmonic")
-"""A sample says nothing of a title's worst second, so such poolings need the whole."""
+Progress = Callable[[int, int], None]
 
 
 def duration_s(source: Source) -> float:
@@ -34,20 +31,54 @@ def duration_s(source: Source) -> float:
     return max(span, 1e-3) * frames / (frames - 1)
 
 
-@dataclass
-class Title:
-    """Probes one source, and remembers which segments of it stand for the whole."""
+def is_sampled(source: Source, pooling: str, whole: bool | None) -> bool:
+    """Whether looks stand for ``source``; ``whole`` is what was asked for."""
+    if pooling not in POOLS or source.index is None:
+        return False
+    if whole is not None:
+        return not whole
+    return source.raw is None and not sampling.is_short(source.frames)
 
-    prober: Prober
-    metric: str
-    pooling: str
-    allowed: float
-    """Standard deviation that sampling may add, points."""
-    sampled: bool
-    """Whether segments stand for the whole."""
-    error: float = 0.0
-    """Standard deviation of sampling, points; 0 where the title is encoded whole."""
-    _segments: list[Segment] = field(default_factory=list)
+
+class Title:
+    """Probes one source; a context that removes the pictures of its looks."""
+
+    def __init__(
+        self,
+        prober: Prober,
+        machine: Machine,
+        metric: str,
+        pooling: str,
+        *,
+        target: float,
+        sampled: bool,
+        allowed: float,
+        on_progress: Progress | None = None,
+    ) -> None:
+        self.prober, self.metric, self.pooling = prober, metric, pooling
+        self.target, self.on_progress = target, on_progress
+        self.sampled = sampled
+        """Whether looks stand for the whole."""
+        self.error = 0.0
+        """Standard deviation of what looks say of the score, points, at the probe nearest to the
+        target; 0 where all was encoded."""
+        self.size_error = 0.0
+        """Standard deviation of what they say of log2 of the size."""
+        self._nearest = math.inf
+        self.sample = Sample(
+            prober, machine, metric, pooling, allowed=allowed, on_progress=on_progress
+        )
+
+    def __enter__(self) -> Title:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.sample.__exit__(kind, error, where)
 
     @property
     def fps(self) -> float:
@@ -56,57 +87,43 @@ class Title:
 
     def probe(self, crf: float, *, whole: bool = False) -> tuple[TuneProbe, Probe]:
         """Measure at ``crf``; the first probe of a long title also settles how much of it."""
-        all_of_it = whole or not self.sampled
-        parts = [self.prober.measure(crf)] if all_of_it else self._sample(crf)
-        frames = np.concatenate([part.columns[METRICS[self.metric]] for part in parts])
-        score = pool(frames, self.pooling, self.fps)
-        features = np.array(
-            [np.concatenate([part.columns[name] for part in parts]).mean() for name in FEATURES]
-        )
-        count, size = len(frames), sum(part.video_bytes for part in parts)
-        source = self.prober.source
+        if self.sampled and not whole:
+            found = self._looks(crf)
+            if found is not None:
+                return found
+            self.sampled, self.error, self.size_error = False, 0.0, 0.0
+        return self._whole(crf)
+
+    def _looks(self, crf: float) -> tuple[TuneProbe, Probe] | None:
+        seen = self.sample.probe(crf)
+        if seen is None:
+            return None
+        away = abs(seen.score - self.target)
+        if away < self._nearest:
+            self._nearest, self.error = away, seen.deviation
+            self.size_error = seen.size_deviation
         line = TuneProbe(
-            crf=crf,
-            score=round(score, 4),
-            bytes=size,
-            frames=count,
-            whole=count == source.frames,
-            reused=all(part.reused for part in parts),
-            wall_s=round(sum(part.wall_s for part in parts), 3),
-        )
-        bits_per_pixel = 8 * size / (count * source.width * source.height)
-        return line, Probe(crf, score, bits_per_pixel, features)
+            crf=crf, score=round(seen.score, 4), bytes=seen.bytes, frames=seen.frames, whole=False,
+            reused=seen.reused, wall_s=seen.wall_s, looks=seen.looks, scored=seen.scored,
+            deviation=round(seen.deviation, 4),
+            title_bytes=round(seen.bytes_a_frame * self.prober.source.frames),
+        )  # fmt: skip
+        return line, Probe(crf, seen.score, self._bits(seen.bytes_a_frame), seen.features)
 
-    def _sample(self, crf: float) -> list[Probed]:
-        source, length = self.prober.source, sampling.segment_frames(self.fps)
-        if self._segments:
-            return self._measure(crf, self._segments)
-        count = sampling.FIRST_SEGMENTS
-        while count <= sampling.most(source.frames, length):
-            segments = self._find(count, length)
-            parts = self._measure(crf, segments)
-            means = [float(part.columns[METRICS[self.metric]].mean()) for part in parts]
-            needed = sampling.enough(means, source.frames, length, self.allowed)
-            if needed == count:
-                self._segments = segments
-                self.error = sampling.error(means, source.frames, length)
-                return parts
-            if needed == 0:
-                break
-            count = needed
-        self.sampled, self.error = False, 0.0
-        return [self.prober.measure(crf)]
+    def _whole(self, crf: float) -> tuple[TuneProbe, Probe]:
+        found = self.prober.measure(crf, on_progress=self._tell)
+        score = pool(found.columns[METRICS[self.metric]], self.pooling, self.fps)
+        features = np.array([found.columns[name].mean() for name in FEATURES])
+        line = TuneProbe(
+            crf=crf, score=round(score, 4), bytes=found.video_bytes, frames=found.frames,
+            whole=True, reused=found.reused, wall_s=round(found.wall_s, 3),
+        )  # fmt: skip
+        return line, Probe(crf, score, self._bits(found.video_bytes / found.frames), features)
 
-    def _find(self, count: int, length: int) -> list[Segment]:
-        source, tool = self.prober.source, self.prober.tool
-        first = sampling.starts(source.frames, length, count)
-        return [find(source, start, length, tool, cancel=self.prober.cancel) for start in first]
+    def _tell(self, frames: int) -> None:
+        if self.on_progress is not None:
+            self.on_progress(frames, self.prober.source.frames)
 
-    def _measure(self, crf: float, segments: list[Segment]) -> list[Probed]:
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
-            try:
-                return list(workers.map(lambda part: self.prober.measure(crf, part), segments))
-            except BaseException:
-                if self.prober.cancel is not None:
-                    self.prober.cancel.set()  # the pool waits for its encodes: end them
-                raise
+    def _bits(self, bytes_a_frame: float) -> float:
+        """Bits a pixel."""
+        return 8 * bytes_a_frame / (self.prober.source.width * self.prober.source.height)

@@ -57,6 +57,7 @@ SOURCE_SAYS_NOTHING = {
     "codec": "is in the bytes",
     "unusual": "is in the bytes",
 }
+CELL_SAYS_NOTHING = {"spliced": "is in the encoder's options, where it needs one"}
 CELL_CHANGES: dict[str, Any] = {
     "source": replace(SOURCE, sha256="b" * 64),
     "encoder": "libx265",
@@ -65,14 +66,13 @@ CELL_CHANGES: dict[str, Any] = {
     "v1": True,
     "segment": PART,
     "size": (64, 48),
-    "spliced": True,
     "every": 3,
     "threads": Threads(1, 2, 1, 1),
 }
 
 
 def test_every_field_is_in_the_key_or_has_a_reason_not_to_be() -> None:
-    assert {each.name for each in fields(Cell)} == set(CELL_CHANGES)
+    assert {each.name for each in fields(Cell)} == CELL_CHANGES.keys() | CELL_SAYS_NOTHING.keys()
     named = SOURCE_CHANGES.keys() | SOURCE_SAYS_NOTHING.keys()
     assert {each.name for each in fields(Source)} == named
     changed = [replace(CELL, **{name: value}) for name, value in CELL_CHANGES.items()]
@@ -88,6 +88,11 @@ def test_every_field_is_in_the_key_or_has_a_reason_not_to_be() -> None:
 def test_a_large_file_is_told_apart_by_what_was_read_of_it() -> None:
     large = [replace(CELL, source=replace(SOURCE, sha256=None, sampled=each)) for each in "bc"]
     assert len({cell.key(FFMPEG) for cell in (CELL, *large)}) == 3
+
+
+def test_where_an_encoder_is_made_to_start_anew_is_part_of_the_identity() -> None:
+    svt = replace(CELL, encoder="libsvtav1", preset="10")
+    assert replace(svt, spliced=17).key(FFMPEG) != svt.key(FFMPEG)
 
 
 def test_a_variable_rate_s_clock_is_part_of_the_identity() -> None:
@@ -146,12 +151,17 @@ def test_a_tuning_takes_a_corpus_s_cells_and_a_corpus_a_tuning_s(
 
 
 def test_threads_are_part_of_the_identity_where_they_matter() -> None:
-    two = Threads(1, 2, 2, 2)
-    assert replace(CELL, threads=two).key(FFMPEG) != CELL.key(FFMPEG)
-    blind = replace(CELL, encoder="libsvtav1", preset="10")
-    assert replace(blind, threads=two).key(FFMPEG) == blind.key(FFMPEG)
-    scoring = Threads(at_once=2, encoder=1, score=2, decoder=2)
-    assert replace(CELL, threads=scoring).key(FFMPEG) == CELL.key(FFMPEG)
+    """x264 on one thread is a corpus's cell; x265's own blocks are coded as on three."""
+
+    def key(cell: Cell, threads: int) -> str:
+        return replace(cell, threads=Threads(1, threads, threads, threads)).key(FFMPEG)
+
+    assert key(CELL, 1) == CELL.key(FFMPEG) != key(CELL, 2)
+    svt = replace(CELL, encoder="libsvtav1", preset="10")
+    assert {key(svt, threads) for threads in (1, 2, 64)} == {svt.key(FFMPEG)}
+    x265 = replace(CELL, encoder="libx265")
+    assert len({key(x265, threads) for threads in (1, 2, 3)} | {x265.key(FFMPEG)}) == 2
+    assert key(x265, 4) != key(x265, 3)
 
 
 def _spoilt(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:

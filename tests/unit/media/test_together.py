@@ -81,12 +81,13 @@ def test_every_third_frame_has_the_value_that_it_has_among_all(moving: Source, t
         assert np.array_equal(third.scores.columns[column], values[::3]), column
 
 
-@pytest.mark.parametrize("name", SIX)
-def test_joined_looks_get_no_key_frame_but_the_first(
-    name: str, moving: Source, ffmpeg: Ffmpeg, tool: Tool, tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "preset", "cq"), [("libx264", "veryfast", 30), ("libsvtav1", "13", 40)]
+)
+def test_an_encoder_starts_anew_where_looks_were_joined(
+    name: str, preset: str, cq: float, ffmpeg: Ffmpeg, tool: Tool, tmp_path: Path
 ) -> None:
-    """A cut to other pictures, where each would otherwise set one."""
-    preset, cq = SIX[name]
+    """By itself, or because it is told to; and the numbers are those of all frames."""
     other = "mandelbrot=s=128x96:r=25:end_pts=40"
     path = ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=s=128x96:r=25:d=2", "-f", "lavfi", "-i", other),
@@ -95,17 +96,16 @@ def test_joined_looks_get_no_key_frame_but_the_first(
     )
     joined = probe(path, tool, raw=RawFormat(128, 96, "yuv420p", Fraction(25)))
     assert joined.frames == 96
-    options = encoder(name).options(cq, preset, 8, unbroken=True)
+    options = encoder(name).options(cq, preset, 8, spliced=48)
     made = ffmpeg(
         *("-f", "rawvideo", "-video_size", "128x96", "-framerate", "25", "-i", path, *options),
-        tmp_path / "made.mp4",
+        tmp_path / "made.mkv",
     )
     with av.open(str(made)) as container:
         keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
-    assert len(keys) == 96
-    assert sum(keys) == (1 if encoder(name).unbroken else 4)
-    trial = encode_and_score(joined, name, preset, cq, tool, spliced=True)
-    assert len(trial.sizes) == 96
+    assert [number for number, key in enumerate(keys) if key] == [0, 48]
+    trial = encode_and_score(joined, name, preset, cq, tool, spliced=48)
+    assert len(trial.sizes) == 96 and trial.sizes[48] > 2 * np.median(trial.sizes)
 
 
 @pytest.mark.timeout(100)

@@ -1,0 +1,89 @@
+"""What a look changes: it starts with nothing to predict from, and ends with nothing to come.
+
+    correction("libx264", "veryfast").score(91.3)  # what the same frames have in the whole encode
+
+Numbers are those of ``cold_start.json``, which ``bench/sampling.py`` writes: each title's looks
+beside the same frames of its whole encode. A preset that was not measured takes its encoder's
+numbers, an encoder that was not takes none, and both take a wider deviation. A title of many scenes
+averages what differs between them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import fmean
+
+from vqcast.documents import codec
+from vqcast.documents.looks import ColdStart, ColdStarts
+
+TABLE = Path(__file__).with_name("cold_start.json")
+_LEAST_DOUBT = 0.03
+"""Doubt of the share of a preset that was not measured, at the least."""
+_UNKNOWN = ColdStart(
+    encoder="", preset=None, titles=0, score_share=0.0, score_deviation=0.1, size_log2=0.0,
+    size_deviation=0.3, key_every=250.0,
+)  # fmt: skip
+"""Of an encoder of which nothing was measured: wider than all that were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """From looks to the same frames of a whole encode."""
+
+    row: ColdStart
+    doubt: float
+    """Standard deviation of the row's share itself, which no number of scenes makes smaller."""
+    size_doubt: float
+    """The same of its size, log2."""
+
+    def score(self, looks: float) -> float:
+        """A score of looks, as the whole encode would have it; points."""
+        return looks + self.row.score_share * (100.0 - looks)
+
+    def score_deviation(self, looks: float, scenes: int) -> float:
+        """Standard deviation of that, points, in a title of so many scenes."""
+        own = self.row.score_deviation / math.sqrt(scenes)
+        return math.hypot(own, self.doubt) * (100.0 - looks)
+
+    def bytes(self, largest: float, others: float, fps: float) -> float:
+        """Bytes a frame of the whole, from those of the looks' largest frames and the others."""
+        keys = 25.0 / (self.row.key_every * fps)
+        return float(((1 - keys) * others + keys * largest) * 2.0**self.row.size_log2)
+
+    def size_deviation(self, scenes: int) -> float:
+        """Standard deviation of the bytes' log2, in a title of so many scenes."""
+        return math.hypot(self.row.size_deviation / math.sqrt(scenes), self.size_doubt)
+
+
+def learnt(row: ColdStart) -> Correction:
+    """What was measured of one encoder and preset."""
+    share = 1 / math.sqrt(row.titles)
+    return Correction(row, row.score_deviation * share, row.size_deviation * share)
+
+
+@cache
+def _rows() -> tuple[ColdStart, ...]:
+    return tuple(codec.from_bytes(ColdStarts, TABLE.read_bytes(), where=TABLE.name).rows)
+
+
+def correction(encoder: str, preset: str | None) -> Correction:
+    """What is known of ``encoder`` at ``preset``."""
+    own = [row for row in _rows() if row.encoder == encoder]
+    for row in own:
+        if row.preset == preset:
+            return learnt(row)
+    if not own:
+        return Correction(_UNKNOWN, 2 * _LEAST_DOUBT, _UNKNOWN.size_deviation)
+    shares = [row.score_share for row in own]
+    between = ColdStart(
+        encoder=encoder, preset=preset, titles=min(row.titles for row in own),
+        score_share=fmean(shares), size_log2=fmean(row.size_log2 for row in own),
+        score_deviation=max(row.score_deviation for row in own),
+        size_deviation=max(row.size_deviation for row in own),
+        key_every=fmean(row.key_every for row in own),
+    )  # fmt: skip
+    doubt = max(max(shares) - min(shares), _LEAST_DOUBT)
+    return Correction(between, doubt, between.size_deviation)

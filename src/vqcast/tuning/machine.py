@@ -1,0 +1,36 @@
+"""What of the machine a tuning may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from annotated_doc import Doc
+
+from vqcast.errors import InputError
+from vqcast.media.threads import usable_cores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Threads and temporary space. Raises InputError for what is not there."""
+
+    threads: Annotated[
+        int | None, Doc("Threads to keep busy. Default: every core that may be used.")
+    ] = None
+    temp_dir: Annotated[
+        Path | None,
+        Doc("Folder for the pictures of a long video's looks, a few GB. Default: the system's."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads: {self.threads} is not a number of threads, 1 or more")
+        if self.temp_dir is not None and not self.temp_dir.is_dir():
+            raise InputError(f"{self.temp_dir}: is not a folder", hint="make it first")
+
+    @property
+    def cores(self) -> int:
+        """Threads to keep busy."""
+        return self.threads or usable_cores()

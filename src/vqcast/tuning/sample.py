@@ -1,0 +1,338 @@
+"""A long title seen through short looks: the score and size of the whole, and how sure they are.
+
+    with Sample(prober, machine, "vmaf", "mean", allowed=0.27) as sample:
+        seen = sample.probe(28.0)  # seen.score, seen.deviation
+
+Looks are decoded once and kept as raw video in a temporary folder for as long as they are needed.
+The first probe settles how many parts are measured; a later one starts from that, and measures what
+differs on half of them.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.errors import InputError
+from vqcast.forecast.latent import METRICS
+from vqcast.measured.cell import Cell
+from vqcast.measured.measurement import Measurement
+from vqcast.measured.probe import Prober
+from vqcast.measured.store import FolderStore, measure_once
+from vqcast.media.reel import (
+    Reel,
+    decoded_by_seeking,
+    frame_rate,
+    gather_by_seeking,
+    gather_through,
+)
+from vqcast.media.threads import plan
+from vqcast.tuning import sampling
+from vqcast.tuning.cold_start import Correction, correction
+from vqcast.tuning.machine import Machine
+from vqcast.vocab import FEATURES
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+POOLS = ("mean", "harmonic")
+"""Poolings that looks speak for: they say nothing of a title's worst second."""
+KEPT_BYTES = 4 << 30
+"""Raw pictures kept from one probe to the next, and all of them where more than that are."""
+_THROUGH = 0.7
+"""Of a title's frames: where looks by seeking would decode more, all of it is decoded once."""
+_OF_DIFFERENCE = 0.5
+"""Share of the allowed deviation that a difference between two CRFs may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The whole title at one CRF, as its looks tell it."""
+
+    score: float
+    deviation: float
+    """Standard deviation of ``score``, points: of where was looked, and of starting anew there."""
+    bytes_a_frame: float
+    size_deviation: float
+    """Standard deviation of log2 ``bytes_a_frame``."""
+    features: Array
+    """Means of canonical-6, ``[6]``."""
+    looks: int
+    frames: int
+    """Encoded."""
+    scored: int
+    bytes: int
+    """Of what was encoded."""
+    reused: bool
+    wall_s: float
+
+
+class Sample:
+    """Parts of one title, measured at any CRF; a context that removes their pictures."""
+
+    def __init__(
+        self,
+        prober: Prober,
+        machine: Machine,
+        metric: str,
+        pooling: str,
+        *,
+        allowed: float,
+        on_progress: Progress | None = None,
+    ) -> None:
+        self.prober, self.machine = prober, machine
+        self.column, self.pooling = METRICS[metric], pooling
+        self.allowed, self.on_progress = allowed, on_progress
+        self.correction: Correction = correction(prober.encoder, prober.preset)
+        self.frames = prober.source.frames
+        self._store = FolderStore(prober.cache) if prober.cache else None
+        self._measured: dict[float, dict[int, Measurement]] = {}
+        self._folder: Path | None = None
+        self._reels: dict[int, Reel] = {}
+        self._gathering = threading.Lock()
+        self._base: float | None = None
+
+    def __enter__(self) -> Sample:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    @property
+    def disk_bytes(self) -> int:
+        """The most that pictures take in the temporary folder."""
+        part = self._reel(0).bytes
+        running = plan(self.machine.cores, sampling.FIRST_PARTS).at_once * part
+        return max(min(sampling.FIRST_PARTS * part, KEPT_BYTES + running), running)
+
+    def probe(self, crf: float) -> Seen | None:
+        """The title at ``crf``; None where so many looks are needed that the whole is better.
+
+        Raises ToolFailure or MediaError as `vqcast.media.measure` does.
+        """
+        began = time.monotonic()
+        reused = self._first(crf) if self._base is None else self._later(crf)
+        if reused is None:
+            return None
+        parts = sorted(self._measured[crf])
+        found = self._values(crf, parts)
+        made = [self._measured[crf][part] for part in parts]
+        score, deviation = self._pooled(found)
+        first, others = (self._mean(crf, parts, self._bytes(which)) for which in (0, 1))
+        size_deviation = others.deviation / others.mean / math.log(2.0)
+        fps = float(frame_rate(self.prober.source))
+        start, scenes = self.correction, self._scenes()
+        return Seen(
+            score=start.score(score),
+            deviation=math.hypot(deviation, start.score_deviation(score, scenes)),
+            bytes_a_frame=start.bytes(first.mean, others.mean, fps),
+            size_deviation=math.hypot(size_deviation, start.size_deviation(scenes)),
+            features=np.array(
+                [self._mean(crf, parts, self._column(name)).mean for name in FEATURES]
+            ),
+            looks=len(parts) * sampling.LOOKS,
+            frames=sum(self._reel(part).frames for part in parts),
+            scored=sum(each.frames for each in made),
+            bytes=sum(each.enc_bytes for each in made),
+            reused=reused,
+            wall_s=round(time.monotonic() - began, 3),
+        )
+
+    def _first(self, crf: float) -> bool | None:
+        """Measure as many parts as the error asks for; whether none was new, None: too many."""
+        parts = sampling.FIRST_PARTS
+        reused = True
+        while parts <= sampling.most_parts(self.frames):
+            reused = self._measure(crf, range(parts)) and reused
+            deviation = self._pooled(self._values(crf, range(parts)))[1]
+            if deviation <= self.allowed:
+                self._base = crf
+                return reused
+            parts = sampling.more_parts(parts, deviation, self.allowed)
+        return None
+
+    def _later(self, crf: float) -> bool:
+        """Measure half of the first probe's parts, and the others where they differ too much."""
+        assert self._base is not None
+        every = sorted(self._measured[self._base])
+        half = every[: (len(every) + 1) // 2]
+        reused = self._measure(crf, half)
+        found = self._values(crf, half)
+        apart = math.sqrt(max(self._pooled(found)[1] ** 2 - self._level_error() ** 2, 0.0))
+        if apart > _OF_DIFFERENCE * self.allowed:
+            reused = self._measure(crf, every) and reused
+        return reused
+
+    def _scenes(self) -> int:
+        assert self._base is not None
+        made = self._measured[self._base]
+        first = [start for part in made for start in self._reel(part).starts]
+        column = self._column(self.column)
+        return sampling.scenes(first, np.concatenate([column(each) for each in made.values()]))
+
+    def _level_error(self) -> float:
+        assert self._base is not None
+        return self._pooled(self._values(self._base, sorted(self._measured[self._base])))[1]
+
+    def _values(self, crf: float, parts: Sequence[int]) -> sampling.Estimate:
+        """Of the scores on the scale on which they are averaged."""
+        column = self._column(self.column)
+        if self.pooling == "harmonic":
+            return self._mean(crf, parts, lambda made: column(made, lambda v: 1 / (v + 1)))
+        return self._mean(crf, parts, column)
+
+    def _pooled(self, found: sampling.Estimate) -> tuple[float, float]:
+        """A score and its deviation, points."""
+        if self.pooling == "harmonic":
+            return 1 / found.mean - 1, found.deviation / found.mean**2
+        return found.mean, found.deviation
+
+    def _mean(
+        self, crf: float, parts: Sequence[int], values: Callable[[Measurement], Array]
+    ) -> sampling.Estimate:
+        """The title's mean of what ``values`` takes from a part, ``[looks]``.
+
+        Where the first probe measured more parts, its mean and what differs from it on ``parts``.
+        """
+
+        def of(crf: float, parts: Sequence[int]) -> tuple[list[int], Array]:
+            first = [start for part in parts for start in self._reel(part).starts]
+            return first, np.concatenate([values(self._measured[crf][part]) for part in parts])
+
+        first, own = of(crf, parts)
+        base = self._base
+        if base is None or base == crf or len(self._measured[base]) == len(parts):
+            return sampling.estimate(first, own, self.frames)
+        level = sampling.estimate(*of(base, sorted(self._measured[base])), self.frames)
+        apart = sampling.estimate(first, own - of(base, parts)[1], self.frames)
+        return sampling.Estimate(
+            level.mean + apart.mean, math.hypot(level.deviation, apart.deviation)
+        )
+
+    @staticmethod
+    def _column(name: str) -> Callable[..., Array]:
+        def values(made: Measurement, scale: Callable[[Array], Array] = np.asarray) -> Array:
+            return sampling.means_of(scale(made.column(name)), sampling.LOOKS)
+
+        return values
+
+    @staticmethod
+    def _bytes(which: int) -> Callable[[Measurement], Array]:
+        """Bytes of each look's largest frame (0), or of one of its others (1).
+
+        An encoder may code a change of scene a frame or two late.
+        """
+
+        def values(made: Measurement) -> Array:
+            sizes = np.array(made.frame_bytes, dtype=np.float64).reshape(-1, sampling.LENGTH)
+            largest = sizes.max(axis=1)
+            others = (sizes.sum(axis=1) - largest) / (sampling.LENGTH - 1)
+            return np.asarray(others if which else largest)
+
+        return values
+
+    def _reel(self, part: int) -> Reel:
+        return Reel(
+            self.prober.source,
+            sampling.starts(self.frames, part),
+            sampling.LENGTH,
+            (self._folder or Path()) / f"{part}.yuv",
+        )
+
+    def _measure(self, crf: float, parts: Sequence[int]) -> bool:
+        """Measure ``parts`` that were not; whether an earlier run had done so with all of them."""
+        known = self._measured.setdefault(crf, {})
+        missing = [part for part in parts if part not in known]
+        if not missing:
+            return True
+        threads = plan(self.machine.cores, len(missing))
+        done = dict.fromkeys(missing, 0)
+        total = sum(self._reel(part).frames for part in missing)
+
+        def one(part: int) -> bool:
+            def tell(frames: int) -> None:
+                done[part] = frames
+                if self.on_progress is not None:
+                    self.on_progress(sum(done.values()), total)
+
+            prober = self.prober
+            cell = Cell(
+                self._reel(part).video, prober.encoder, prober.preset, crf, prober.v1,
+                size=prober.size, spliced=sampling.LENGTH, every=sampling.EVERY, threads=threads,
+            )  # fmt: skip
+            known[part], reused = measure_once(
+                cell, prober.tool, self._store, prober.cancel,
+                prepare=lambda: self._gather(part, missing), on_progress=tell,
+            )  # fmt: skip
+            self._drop_what_is_too_much(part)
+            return reused
+
+        self._make_folder()
+        with ThreadPoolExecutor(max_workers=threads.at_once) as workers:
+            try:
+                return all(list(workers.map(one, missing)))
+            except BaseException:
+                if self.prober.cancel is not None:
+                    self.prober.cancel.set()  # the pool waits for its encodes: end them
+                raise
+
+    def _make_folder(self) -> None:
+        if self._folder is None:
+            where = self.machine.temp_dir
+            self._folder = Path(tempfile.mkdtemp(prefix="vqcast-looks-", dir=where))
+
+    def _gather(self, part: int, parts: Sequence[int]) -> None:
+        """Have the pictures of ``part`` on disk; those of all ``parts`` where that is cheaper."""
+        tool, cancel = self.prober.tool, self.prober.cancel
+        with self._gathering:
+            if part in self._reels:
+                return
+            wanted = [self._reel(each) for each in parts if each not in self._reels]
+            apart = decoded_by_seeking(wanted)
+            size = sum(reel.bytes for reel in wanted)
+            dear = apart is None or apart > _THROUGH * self.frames
+            if dear and size <= KEPT_BYTES:
+                self._require_space(size)
+                gather_through(wanted, tool, threads=self.machine.cores, cancel=cancel)
+                self._reels |= {each: self._reel(each) for each in parts}
+                return
+        reel = self._reel(part)
+        self._require_space(reel.bytes)
+        gather_by_seeking(reel, tool, cancel=cancel)
+        self._reels[part] = reel
+
+    def _require_space(self, needed: int) -> None:
+        assert self._folder is not None
+        free = shutil.disk_usage(self._folder).free
+        if needed > free:
+            raise InputError(
+                f"{self._folder.parent}: has {free / 1e9:.1f} GB free, and the pictures of the "
+                f"looks need {needed / 1e9:.1f} GB",
+                hint="name a folder with more space: --temp-dir",
+            )
+
+    def _drop_what_is_too_much(self, part: int) -> None:
+        """Remove a part's pictures where those of the parts before it fill what may be kept."""
+        with self._gathering:
+            reel = self._reels.get(part)
+            if reel is not None and (part + 1) * reel.bytes > KEPT_BYTES:
+                reel.path.unlink(missing_ok=True)
+                del self._reels[part]

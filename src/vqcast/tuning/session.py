@@ -48,6 +48,8 @@ from vqcast.tuning.search import Goal, State
 from vqcast.tuning.title import Progress, Title, duration_s, is_sampled
 
 MOST_PROBES = 8
+NEAR = 1.5
+"""Points between an answer and a probe of its title in looks."""
 CEILING_MARGIN = 0.1
 """Points below the source's score against itself that the best reachable CRF may give."""
 Event = TuneStart | TuneProbed | TuneResult
@@ -185,9 +187,17 @@ class Session:
             )
             if index is not None:
                 return index, False
+        if state.answer is not None and self._is_far(forecast, state.answer):
+            return state.answer, False
         if self._must_verify and state.answer is not None and state.answer not in self.known:
             return state.answer, True
         return None
+
+    def _is_far(self, forecast: Forecast, answer: int) -> bool:
+        """Whether no look was taken near the answer, on a curve that may be like no other."""
+        score = float(forecast.score[answer])
+        near = any(abs(each.score - score) <= NEAR for each in self.probes)
+        return self.title.sampled and answer not in self.probed and not near
 
     @property
     def _must_verify(self) -> bool:

@@ -10,7 +10,6 @@ import typer
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.corpus_build import build, numbers
-from vqcast.cli.corpus_plot import plot
 from vqcast.cli.groups import size_of
 from vqcast.corpus.check import describe, oddities
 from vqcast.corpus.merge import merge as merge_corpora
@@ -182,4 +181,27 @@ def datasheet(
     render.say(f"wrote {out}")
 
 
-app.command()(plot)
+@app.command()
+def plot(
+    file: Annotated[Path, typer.Argument(help="The corpus.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture: .png or .svg.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", help="Sources to draw, one row each. Default: all in one row."),
+    ] = None,
+) -> None:
+    """Draw VMAF over bits and over the quality number, a curve for each encoder."""
+    extras.require("corpus plot")
+    from vqcast.pages import curve_charts, ink, picture, points
+
+    found = points.points_of(load(file))
+    names = options.split(source or [])
+    with ink.style():
+        if names:
+            chosen = points.of_sources(found, names)
+            drawn = curve_charts.by_source(chosen, f"{file.name}: {', '.join(names)}")
+        else:
+            count = len({point.source for point in found})
+            drawn = curve_charts.overview(found, f"{file.name}: {count} sources")
+        picture.write(drawn, out)
+    render.say(f"wrote {out}")

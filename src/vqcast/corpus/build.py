@@ -21,12 +21,11 @@ from vqcast.corpus.earlier import Earlier, earlier_rows, provenance_path
 from vqcast.corpus.execute import Executor, LocalPool, Task
 from vqcast.corpus.frame import Frame
 from vqcast.corpus.parquet import Part
-from vqcast.corpus.rows import rows_of
 from vqcast.corpus.writing import joined, parts_of, write_corpus
 from vqcast.durable.lock import locked
 from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
-from vqcast.measured.measurement import read
+from vqcast.measured.measurement import Measurement, read
 from vqcast.measured.store import FolderStore, Store
 from vqcast.media.tool import Tool
 
@@ -210,3 +209,24 @@ class _Building:
 
     def _files(self, indices: Sequence[int]) -> Iterator[bytes | None]:
         return self.store.read([self.names[index] for index in indices])
+
+
+def rows_of(cell: Cell, measured: Measurement) -> list[dict[str, Any]]:
+    """The cell's rows, frame by frame."""
+    cq = int(cell.cq) if float(cell.cq).is_integer() else cell.cq
+    leading = {"src": cell.source.name, "encoder": cell.encoder, "cq": cq}
+    trailing = {
+        "enc_bytes": measured.enc_bytes,
+        "enc_time_ms": measured.enc_time_ms,
+        **({} if cell.preset is None else {"preset": cell.preset}),
+        "score_width": measured.score_width,
+        "score_height": measured.score_height,
+        **({} if cell.source.group is None else {"group": cell.source.group}),
+    }
+    return [
+        leading
+        | {"frame_index": index}
+        | {name: values[index] for name, values in measured.columns.items()}
+        | trailing
+        for index in range(measured.frames)
+    ]

@@ -8,7 +8,7 @@ fsspec filesystem reads them (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` …).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,54 +51,13 @@ def name_of(url: str) -> str:
 
 def fetch(url: str, to: Path) -> None:
     """Copy what ``url`` names to the local file ``to``."""
-    with _in_our_words(url):
-        filesystem, path = _filesystem(url)
+    with in_our_words(url):
+        filesystem, path = filesystem_of(url)
         filesystem.get_file(path, str(to))
 
 
-class Objects:
-    """Small objects under one URL, each written in a single request.
-
-    An object store shows an object whole or not at all. Where a filesystem gives no
-    such promise, a torn object is found out by its reader.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        with _in_our_words(url):
-            self._filesystem, root = _filesystem(self._url)
-        self._root = root.rstrip("/")
-
-    def names(self) -> set[str]:
-        """The names of all objects; none where nothing was written yet."""
-        with _in_our_words(self._url):
-            try:
-                found = self._filesystem.ls(self._root, detail=False)
-            except FileNotFoundError:
-                return set()
-        return {path.rstrip("/").rpartition("/")[2] for path in found}
-
-    def read(self, names: Sequence[str]) -> Iterator[bytes | None]:
-        """The bytes of each name in order, fetched side by side; None where it is absent."""
-        paths = [f"{self._root}/{name}" for name in names]
-        with _in_our_words(self._url):
-            found = self._filesystem.cat(paths, on_error="return") if paths else {}
-        for path in paths:
-            value = found[path]
-            if isinstance(value, bytes):
-                yield value
-            elif isinstance(value, FileNotFoundError):
-                yield None
-            else:
-                raise InputError(f"can't be read: {_first_line(value)}", path=self._url)
-
-    def write(self, name: str, data: bytes) -> None:
-        """Put ``data`` under ``name``, over what was there."""
-        with _in_our_words(self._url):
-            self._filesystem.pipe_file(f"{self._root}/{name}", data)
-
-
-def _filesystem(url: str) -> tuple[Any, str]:
+def filesystem_of(url: str) -> tuple[Any, str]:
+    """fsspec's filesystem of a URL, and the path there. Raises MissingDependency without fsspec."""
     if "::" in url:
         raise InputError("chained URLs are not read", path=url, hint="name one file or folder")
     with needed("fsspec", f"{url}: a file by URL"):
@@ -108,23 +67,24 @@ def _filesystem(url: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def _in_our_words(url: str) -> Iterator[None]:
+def in_our_words(url: str) -> Iterator[None]:
     """What a filesystem raises, as a refusal that names the URL."""
     try:
         yield
     except VqcastError:
         raise
     except ImportError as error:
-        raise MissingDependency(_first_line(error), path=url, hint=install("cluster")) from error
+        raise MissingDependency(first_line(error), path=url, hint=install("cluster")) from error
     except FileNotFoundError as error:
         raise InputError("no such file or bucket", path=url) from error
     except Exception as error:  # each filesystem has exceptions of its own
         raise InputError(
-            f"can't be used: {_first_line(error)}",
+            f"can't be used: {first_line(error)}",
             path=url,
             hint="check the URL, the credentials and the endpoint in the environment",
         ) from error
 
 
-def _first_line(error: object) -> str:
+def first_line(error: object) -> str:
+    """What an exception says, in one line."""
     return (str(error) or type(error).__name__).strip().splitlines()[0]

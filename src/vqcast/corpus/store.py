@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vqcast.corpus import remote
+from vqcast.corpus.remote import filesystem_of, first_line, in_our_words, local_path
+from vqcast.errors import InputError
 from vqcast.measured.store import FolderStore, Store
 
 _BATCH = 256
@@ -12,27 +13,45 @@ _BATCH = 256
 
 
 class ObjectStore:
-    """Cell files as objects behind a URL."""
+    """Cell files as objects under one URL, each written in a single request.
+
+    An object store shows an object whole or not at all. Where a filesystem gives no
+    such promise, a torn object is found out by its reader.
+    """
 
     def __init__(self, url: str) -> None:
-        self._objects = remote.Objects(url)
         self.where = url
+        with in_our_words(url):
+            self._filesystem, root = filesystem_of(url.rstrip("/"))
+        self._root = root.rstrip("/")
 
     def names(self) -> set[str]:
         """See `Store.names`."""
-        return self._objects.names()
+        with in_our_words(self.where):
+            try:
+                found = self._filesystem.ls(self._root, detail=False)
+            except FileNotFoundError:
+                return set()
+        return {path.rstrip("/").rpartition("/")[2] for path in found}
 
     def read(self, names: Sequence[str]) -> Iterator[bytes | None]:
         """See `Store.read`."""
         for start in range(0, len(names), _BATCH):
-            yield from self._objects.read(names[start : start + _BATCH])
+            paths = [f"{self._root}/{name}" for name in names[start : start + _BATCH]]
+            with in_our_words(self.where):
+                found = self._filesystem.cat(paths, on_error="return")
+            for value in map(found.get, paths):
+                if not isinstance(value, bytes | FileNotFoundError):
+                    raise InputError(f"can't be read: {first_line(value)}", path=self.where)
+                yield value if isinstance(value, bytes) else None
 
     def write(self, name: str, data: bytes) -> None:
         """See `Store.write`."""
-        self._objects.write(name, data)
+        with in_our_words(self.where):
+            self._filesystem.pipe_file(f"{self._root}/{name}", data)
 
 
 def open_store(where: str) -> Store:
     """The store at a path or URL."""
-    folder = remote.local_path(where)
+    folder = local_path(where)
     return ObjectStore(where) if folder is None else FolderStore(folder)

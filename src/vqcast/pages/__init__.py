@@ -1,6 +1,4 @@
-"""The page that shows a run or a registry: ``vqcast report``.
+"""Pages about models, corpora and tunings: report, cards, datasheet, evaluation, charts.
 
-``subject`` reads the evidence, the chart modules turn figures into SVG, and
-``page`` sets both in one self-contained HTML file. Nothing here judges: every
-number is read from evidence, or computed by ``judge`` from it.
+Nothing here judges: every number is read from evidence, or computed by ``evidence`` from it.
 """

@@ -133,7 +133,7 @@ def _speed(info: ModelInfo, encode: Encode, row: CodecRow) -> float:
 
 
 def _quality(info: ModelInfo, encode: Encode, row: CodecRow) -> float:
-    low, high = _cq_range(info)
+    low, high = cq_range(info)
     trained = f"{low:g}..{high:g}" if low is not None and high is not None else "0..1"
     first, last = 0.0, 1.0
     own = (info.cq_ranges or {}).get(encode.encoder or "")
@@ -163,8 +163,7 @@ def _unseen(row: CodecRow, words: str) -> None:
     row.warnings.append(words)
 
 
-def _cq_range(info: ModelInfo) -> tuple[float | None, float | None]:
-    corpus = info.corpus
-    if isinstance(corpus, SidecarCorpus):
-        return corpus.cq_min, corpus.cq_max
-    return info.cq_min, info.cq_max
+def cq_range(info: ModelInfo) -> tuple[float | None, float | None]:
+    """Lowest and highest quality in training; None where the sidecar does not say."""
+    said = info.corpus if isinstance(info.corpus, SidecarCorpus) else info
+    return said.cq_min, said.cq_max

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from vqcast import documents
-from vqcast.documents.model import SidecarCorpus
 from vqcast.documents.reading import ManifestInfo, ModelInfo
 from vqcast.documents.registry import Row, Status
 from vqcast.errors import DocumentError, ModelRefused
 from vqcast.interval import INTERVAL_OUTPUTS
+from vqcast.serve.codec import cq_range, vocabulary_of
 from vqcast.serve.folder import STATUS_NAME, Folder, packaged_registry
 from vqcast.serve.guard import CheckedGraph
 from vqcast.serve.predictor import Networks, Predictor
@@ -86,17 +86,9 @@ def _members(folder: Folder, manifest: ManifestInfo, *, allow_smoke: bool) -> Ne
             raise ModelRefused(f"{manifest.id}: its manifest pins another {member.id}")
         opened.append(_open(folder, row, allow_smoke=allow_smoke))
     infos, sessions = zip(*opened, strict=True)
-    if len({_block(info) for info in infos}) > 1:
+    if len({(*vocabulary_of(info), cq_range(info)) for info in infos}) > 1:
         raise ModelRefused(f"{manifest.id}: its members read different codec blocks")
     return Networks(infos, sessions, size=len(infos))
-
-
-def _block(info: ModelInfo) -> tuple[object, ...]:
-    """What the codec block of a model's input is made with."""
-    vocabulary = tuple(info.encoder_vocab or info.codec_vocab or ())
-    if isinstance(info.corpus, SidecarCorpus):
-        return vocabulary, info.corpus.cq_min, info.corpus.cq_max
-    return vocabulary, info.cq_min, info.cq_max
 
 
 def _standing(folder: Folder, model_id: str) -> list[str]:
@@ -139,7 +131,7 @@ def _open(folder: Folder, row: Row, *, allow_smoke: bool) -> tuple[ModelInfo, Ch
         raise ModelRefused(
             f"{row.id}: its scaler is not {len(FEATURES)} finite means and deviations"
         )
-    inputs = 2 if info.encoder_vocab or info.codec_vocab else 1
+    inputs = 2 if vocabulary_of(info) else 1
     one_graph = info.output_names == list(INTERVAL_OUTPUTS)
     if len(info.input_names) != inputs or not (one_graph or len(info.output_names) == 1):
         raise ModelRefused(f"{row.id}: {inputs} inputs and one output are needed")

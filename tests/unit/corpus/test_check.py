@@ -70,6 +70,16 @@ def test_describe_counts_and_ranges(loaded: Loaded) -> None:
     assert (found["dropped_nan_rows"], found["synthetic"]) == (0, False)
 
 
+def test_presets_stand_fastest_first_and_what_no_list_has_comes_last(loaded: Loaded) -> None:
+    rows = _grid()
+    given = ("8", "12", "turbo", "4", "10", None)
+    for index, row in enumerate(rows):
+        row["preset"] = given[index % len(given)] if row["encoder"] == "libsvtav1" else "slow"
+    found = describe(loaded(rows))["encoders"]
+    assert found["libsvtav1"]["presets"] == ["12", "10", "8", "4", "none", "turbo"]
+    assert found["libx264"]["presets"] == ["slow"]
+
+
 def test_a_corpus_without_presets_or_groups_is_described(loaded: Loaded) -> None:
     rows = _grid()
     for row in rows:

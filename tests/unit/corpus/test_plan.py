@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vqcast.corpus.build import rows_of
 from vqcast.corpus.plan import plan, weight
-from vqcast.corpus.rows import rows_of
 from vqcast.errors import CorpusError, InputError
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import Measurement

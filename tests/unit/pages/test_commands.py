@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from vqcast.cli.corpus_plot import plot
+from vqcast.cli.corpus import plot
 from vqcast.cli.report import report
 from vqcast.errors import VqcastError
 from vqcast.vocab import FEATURES

@@ -32,7 +32,7 @@ from vqcast.media.carriage import Carriage, Container, carry, container, cover_n
 from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import encoder
-from vqcast.media.measure import Scores, check, deadline_s, encoder_options, score
+from vqcast.media.measure import Scores, check, deadline_s, encoder_options, require_packets, score
 from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.streams import StreamChoice, chapters, inventory, picture_of
@@ -151,10 +151,9 @@ def deliver(
 ) -> Delivered:
     """Encode all of ``source``, with what was ``planned`` to go with its pictures.
 
-    Chapters, tags, frame times, sample aspect ratio, rotation and colour description go with it.
-    ``on_progress`` is told the frames that are encoded so far. Raises LargerThanSource for video of
-    more than ``most_bytes``, ToolFailure where ffmpeg fails or what it made is not the source's;
-    nothing is written then.
+    Chapters, tags, frame times, sample aspect ratio, rotation and colours go with it.
+    ``on_progress`` is told the frames encoded so far. Raises LargerThanSource for more video than
+    ``most_bytes``, ToolFailure where ffmpeg fails or makes another film; nothing is written then.
     """
     start = time.monotonic()
     entry, carriage = encoder(encoder_name), planned.carriage
@@ -180,9 +179,7 @@ def deliver(
             )  # fmt: skip
             check(finished, what, source, place=path.parent)
             sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
-        if len(sizes) != source.frames:
-            source.judge(f"{len(sizes)} packets for {source.frames} frames")
-            raise ToolFailure(f"{what}: {len(sizes)} packets for {source.frames} frames")
+        require_packets(sizes, source.frames, what, source)
         if most_bytes is not None and sum(sizes) > most_bytes:
             raise grown(path, sum(sizes), most_bytes, cq)
         _compare(source, made, carriage, tool, what)

@@ -13,6 +13,7 @@ import math
 import re
 import tempfile
 import threading
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -223,10 +224,20 @@ def encode(
         sizes = packet_sizes(output.parent / argv.PACKET_LOG)
         if len(sizes):
             break
-    if len(sizes) != frames or not output.is_file():
+    require_packets(sizes, frames, what, source)
+    if not output.is_file():
+        raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames, and no file")
+    return Encoded(output, sizes, finished.wall_s * 1000)
+
+
+def require_packets(sizes: Sized, frames: int, what: str, source: Source) -> None:
+    """Raise ToolFailure unless an encode has a packet a frame.
+
+    Doubted, where not all of ``source``'s frames were decoded.
+    """
+    if len(sizes) != frames:
         source.judge(f"{len(sizes)} packets for {frames} frames")
         raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames")
-    return Encoded(output, sizes, finished.wall_s * 1000)
 
 
 def packet_sizes(log: Path) -> NDArray[np.int64]:
@@ -273,41 +284,24 @@ def score(
     starts = None
     if overlap is not None:
         frames, starts = overlap.frames, (overlap.distorted, overlap.reference)
+    own = reference.video if itself else distorted_video
+    graph = argv.score_filter(
+        depth, frames, v1=v1, size=size, span=segment, starts=starts, every=every, threads=threads,
+        sides=(f"0:{own}", f"1:{reference.video}"),
+    )  # fmt: skip
+    pictures = argv.read(distorted.absolute(), reference.raw if itself else distorted_raw)
+    pristine = argv.read(reference.path, reference.raw, segment)
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         folder = Path(name)
         finished = run(
-            argv.score(
-                tool.path,
-                argv.read(distorted.absolute(), reference.raw if itself else distorted_raw),
-                argv.read(reference.path, reference.raw, segment),
-                argv.score_filter(
-                    depth,
-                    frames,
-                    v1=v1,
-                    size=size,
-                    span=segment,
-                    starts=starts,
-                    every=every,
-                    threads=threads,
-                    sides=(
-                        f"0:{reference.video if itself else distorted_video}",
-                        f"1:{reference.video}",
-                    ),
-                ),
-            ),
+            argv.score(tool.path, pictures, pristine, graph),
             cwd=folder,
             deadline_s=deadline_s(width * height, segment.start + frames if segment else frames),
             cancel=cancel,
         )
         if not (known and finished.returncode == 0):
             check(finished, what, reference)
-        check_counts(folder, frames, what, reference)
-        if not (folder / argv.VMAF_LOG).is_file():
-            raise ToolFailure(f"{what}: libvmaf wrote no log")
-        log = read_regular(folder / argv.VMAF_LOG)
-    columns = parse_log(
-        log, frames, V06_METRICS | (V1_METRICS if v1 else {}), what=what, every=every
-    )
+        columns = read_scores(folder, frames, what, reference, v1=v1, every=every)
     return Scores(columns=columns, width=width, height=height)
 
 
@@ -329,6 +323,18 @@ def check_size(
             hint="leave VMAF v1 out: corpus build --no-v1, tune and encode --metric vmaf",
         )
     return width, height
+
+
+def read_scores(
+    folder: Path, frames: int, what: str, source: Source, *, v1: bool, every: int
+) -> dict[str, NDArray[np.float64]]:
+    """The columns that a score left in ``folder``. Raises as `check_counts` and `parse_log` do."""
+    check_counts(folder, frames, what, source)
+    log = folder / argv.VMAF_LOG
+    if not log.is_file():
+        raise ToolFailure(f"{what}: libvmaf wrote no log")
+    metrics = V06_METRICS | (V1_METRICS if v1 else {})
+    return parse_log(read_regular(log), frames, metrics, what=what, every=every)
 
 
 def check_counts(folder: Path, frames: int, what: str, source: Source) -> None:

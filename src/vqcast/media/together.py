@@ -19,8 +19,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.durable.files import read_regular
-from vqcast.errors import ToolFailure
 from vqcast.media import argv, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import Scores
@@ -81,18 +79,13 @@ def encode_and_score(
         threads=each.score, sides=(argv.LOOPBACK, f"0:{source.video}"),
         hertz=argv.LOOPBACK_HERTZ,
     )  # fmt: skip
+    encoding = threads.encoder if threads else None
+    options = measure.encoder_options(source, entry, cq, preset, threads=encoding, spliced=spliced)
     command = argv.encode_and_score(
         tool.path,
         [*entry.before_input, *argv.read(source.path, source.raw, segment, each.decoder)],
         None if source.whole else source.frames,
-        measure.encoder_options(
-            source,
-            entry,
-            cq,
-            preset,
-            threads=threads.encoder if threads else None,
-            spliced=spliced,
-        ),
+        options,
         graph,
         segment,
         video=source.video,
@@ -104,15 +97,8 @@ def encode_and_score(
         packets = folder / argv.PACKET_LOG
         wall_s = _run(command, packets, what, source, deadline, cancel, on_progress)
         sizes = measure.packet_sizes(packets)
-        if len(sizes) != frames:
-            source.judge(f"{len(sizes)} packets for {frames} frames")
-            raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames")
-        measure.check_counts(folder, frames, what, source)
-        if not (folder / argv.VMAF_LOG).is_file():
-            raise ToolFailure(f"{what}: libvmaf wrote no log")
-        log = read_regular(folder / argv.VMAF_LOG)
-    metrics = measure.V06_METRICS | (measure.V1_METRICS if v1 else {})
-    columns = measure.parse_log(log, frames, metrics, what=what, every=every)
+        measure.require_packets(sizes, frames, what, source)
+        columns = measure.read_scores(folder, frames, what, source, v1=v1, every=every)
     width, height = size or (source.width, source.height)
     return Trial(sizes, Scores(columns, width, height), wall_s * 1000)
 

@@ -132,8 +132,8 @@ def check(
             f"{what}: there is no space left in {place or tempfile.gettempdir()}",
             hint="free some, or name another folder: TMPDIR for temporary files",
         )
-    if finished.returncode == 0 and source is not None:
-        source.judge(cause(said) if said else "")
+    if said and finished.returncode == 0 and source is not None:
+        source.judge(cause(said))
         if source.damage is not None:
             return
     if finished.returncode or said:

@@ -1,0 +1,43 @@
+"""How many files one cell of a corpus is measured through: a reader follows it in one sitting."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import FrameType
+
+import vqcast
+from vqcast.corpus.copies import Copies
+from vqcast.corpus.execute import Task, perform
+from vqcast.corpus.pictures import Pictures
+from vqcast.measured.cell import Cell
+from vqcast.measured.store import FolderStore
+from vqcast.media.source import Source
+from vqcast.media.tool import Tool
+
+HOUSE = Path(vqcast.__file__).parent
+
+
+def test_a_cell_enters_twelve_files_at_most(
+    pattern_source: Source, tool: Tool, tmp_path: Path
+) -> None:
+    """As ADR-0006 counts it: every file but the documents, one of whose functions runs."""
+    cell = Cell(pattern_source, "libx264", "medium", 28.0)
+    task = Task(cell, cell.file_name(tool.sha256))
+    store, copies, pictures = FolderStore(tmp_path / "cells"), Copies(), Pictures()
+    entered: set[str] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(HOUSE):
+            entered.add(path.relative_to(HOUSE).with_suffix("").as_posix())
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        perform(task, tool, store, copies, pictures)
+    finally:
+        sys.setprofile(before)
+    assert store.names() == {task.name}
+    assert "corpus/execute" in entered
+    assert len({each for each in entered if not each.startswith("documents/")}) <= 12, entered

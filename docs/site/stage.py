@@ -23,7 +23,7 @@ import reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-LEFT_OUT = shutil.ignore_patterns("site", "*.txt", "*.md")
+LEFT_OUT = shutil.ignore_patterns("site", "*.txt", "*.md", ".*", "__pycache__")
 
 WRITERS: dict[str, Callable[[], str]] = {
     "cli": reference.commands,

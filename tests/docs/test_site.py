@@ -266,6 +266,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 def test_the_site_reads_and_searches_without_a_network(browser: Any, served: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(180_000)  # a busy machine is no fault of the site
     said: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: said.append(message.text))

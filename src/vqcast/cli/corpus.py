@@ -14,12 +14,12 @@ from vqcast.cli.groups import size_of
 from vqcast.corpus.check import describe, oddities
 from vqcast.corpus.merge import merge as merge_corpora
 from vqcast.corpus.merge import merged_provenance
+from vqcast.corpus.provenance import read_provenance
 from vqcast.corpus.select import select as select_rows
 from vqcast.corpus.table import load
 from vqcast.corpus.writing import convert as convert_corpus
-from vqcast.documents import from_bytes, to_bytes
-from vqcast.documents.provenance import CorpusProvenance
-from vqcast.durable.files import read_regular, write_atomic
+from vqcast.documents import to_bytes
+from vqcast.durable.files import write_atomic
 from vqcast.errors import InputError
 
 ScoreSize = Annotated[
@@ -138,10 +138,7 @@ def merge(
     if provenance is not None:
         words = ["vqcast corpus merge", *map(str, files), f"--out {out}"]
         words += [f"--origin {path}" for path in origin or []] + [f"--provenance {provenance}"]
-        origins = [
-            from_bytes(CorpusProvenance, read_regular(path), where=str(path))
-            for path in origin or []
-        ]
+        origins = [read_provenance(path) for path in origin or []]
         document = merged_provenance(load(out), origins, command=" ".join(words))
         write_atomic(provenance, to_bytes(document))
         render.say(f"wrote {provenance}")
@@ -174,9 +171,7 @@ def datasheet(
     extras.require("corpus datasheet")
     from vqcast.pages.datasheet import datasheet as page
 
-    origin = None
-    if provenance is not None:
-        origin = from_bytes(CorpusProvenance, read_regular(provenance), where=str(provenance))
+    origin = read_provenance(provenance) if provenance else None
     write_atomic(out, page(load(file), origin).encode())
     render.say(f"wrote {out}")
 

@@ -40,7 +40,8 @@ def grouped(command: Command) -> Command:
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         if name in groups:
-            parameters += _options(groups[name])
+            own = get_type_hints(groups[name], include_extras=True)
+            parameters += [_option(each, own[each.name]) for each in fields(groups[name])]
         else:
             kind = inspect.Parameter.KEYWORD_ONLY
             parameters.append(parameter.replace(annotation=hints[name], kind=kind))
@@ -56,11 +57,6 @@ def grouped(command: Command) -> Command:
     spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     spread.__annotations__ = {each.name: each.annotation for each in parameters}
     return spread
-
-
-def _options(group: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    return [_option(each, hints[each.name]) for each in fields(group)]
 
 
 def _option(field: Field[Any], hint: Any) -> inspect.Parameter:

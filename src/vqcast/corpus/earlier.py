@@ -14,10 +14,9 @@ import numpy as np
 
 from vqcast.corpus.checking import SHAPE_FRAME
 from vqcast.corpus.frame import Frame
+from vqcast.corpus.provenance import read_provenance
 from vqcast.corpus.table import Corpus, load
-from vqcast.documents import codec
 from vqcast.documents.provenance import CorpusProvenance
-from vqcast.durable.files import read_regular
 from vqcast.errors import CorpusError, InputError
 from vqcast.measured.cell import Cell
 from vqcast.media.tool import Tool
@@ -74,7 +73,7 @@ def _provenance(path: Path, out: Path) -> CorpusProvenance:
             path=out,
             hint=_HINT,
         )
-    return codec.from_bytes(CorpusProvenance, read_regular(path), where=str(path))
+    return read_provenance(path)
 
 
 def _refuse(kept: Corpus, origin: CorpusProvenance, cells: Sequence[Cell], tool: Tool) -> None:

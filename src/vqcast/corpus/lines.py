@@ -64,23 +64,17 @@ def _text(data: bytes, path: Path) -> io.BytesIO:
 
 def _decode(line: bytes, path: Path, where: str) -> dict[str, Any]:
     try:
-        row = (
-            _decode_nan(line)
-            if b"NaN" in line or b"Infinity" in line
-            else msgspec.json.decode(line)
-        )
+        if b"NaN" in line or b"Infinity" in line:
+            # Python's writer puts a bare NaN where a pooled mean is undefined: it is read
+            # here, so that the row is dropped, or refused by the column's name.
+            row = json.loads(line.decode())
+            json.dumps(row, ensure_ascii=False).encode()
+        else:
+            row = msgspec.json.decode(line)
     except UnicodeError as error:
         raise CorpusError(f"{where}: not UTF-8", path=path, hint=ROW_HINT) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise CorpusError(f"{where}: not JSON: {error}", path=path, hint=ROW_HINT) from error
     if not isinstance(row, dict):
         raise CorpusError(f"{where}: not a JSON object", path=path, hint=ROW_HINT)
-    return row
-
-
-def _decode_nan(line: bytes) -> Any:
-    # Python's writer puts a bare NaN where a pooled mean is undefined: it is read
-    # here, so that the row is dropped, or refused by the column's name.
-    row = json.loads(line.decode())
-    json.dumps(row, ensure_ascii=False).encode()
     return row

@@ -55,16 +55,12 @@ def is_dataset(out: Path) -> bool:
     return out.suffix == SUFFIX
 
 
-def _keys(encoder: str, src: str) -> tuple[tuple[str, str], ...]:
-    return ("encoder", encoder), ("src", src)
-
-
 def part_name(encoder: str, src: str) -> str:
     """Where a part lies in its dataset; names are percent-encoded, as Hive's readers expect.
 
     Raises InputError for a name too long for a file system.
     """
-    folders = [f"{key}={quote(value, safe='')}" for key, value in _keys(encoder, src)]
+    folders = [f"encoder={quote(encoder, safe='')}", f"src={quote(src, safe='')}"]
     if max(map(len, folders)) > _NAME_BYTES:
         raise InputError(
             f"{src!r}: too long a name for a folder of a Parquet dataset",

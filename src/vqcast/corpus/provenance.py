@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vqcast.documents import from_bytes
 from vqcast.documents.forecast import CorpusPin
 from vqcast.documents.provenance import Clip, CorpusProvenance, EncoderGrid, Ffmpeg
+from vqcast.durable.files import read_regular
 from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
 from vqcast.media import argv
@@ -38,6 +40,11 @@ class SourceManifest:
         known = self.rows.get(path.name, {}).get("sha256")
         if known and known != sha256:
             raise InputError("differs from the digest in the manifest", path=path)
+
+
+def read_provenance(path: Path) -> CorpusProvenance:
+    """A provenance file. Raises DocumentError for another."""
+    return from_bytes(CorpusProvenance, read_regular(path), where=str(path))
 
 
 def read_manifest(path: Path) -> SourceManifest:

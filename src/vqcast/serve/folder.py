@@ -111,7 +111,7 @@ class Folder:
             return
         for name in names:
             path = f"{prefix}/{name}" if prefix else name
-            if not _is_text(path):
+            if path != path.encode(errors="replace").decode():
                 self.problems.append(f"{path!r}: its name is not UTF-8")
                 continue
             try:
@@ -190,14 +190,6 @@ class Folder:
         if name not in self.files:
             raise RegistryError(f"{row.id} has no sidecar {name}", path=self.root)
         return documents.from_bytes(ModelInfo, self.files[name], where=name)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def sidecar_name(row: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vqcast.regressor import streams
 from vqcast.regressor.job import Columns
 
 
@@ -27,3 +28,14 @@ def made_columns(rows: int, *, codecs: int = 14, units: int = 4, seed: int = 7) 
         vmaf.astype(np.float32),
         unit.astype(np.int32),
     )
+
+
+def keep_masks(
+    stream: streams.Stream, steps: int, batch_size: int, hidden: int, depth: int, dropout: float
+) -> np.ndarray:
+    """Which units stay in the next ``steps`` steps: ``[steps, depth, batch, hidden]``."""
+    per_step = streams.words_per_step(batch_size, hidden, depth)
+    pieces = stream.words(steps * per_step).view(np.uint16).reshape(steps, -1)
+    pieces = pieces[:, : depth * batch_size * hidden]
+    keep = pieces >= streams.drop_threshold(dropout)
+    return keep.reshape(steps, depth, batch_size, hidden)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from learn_columns import keep_masks
 from torch import nn
 
 from vqcast.regressor import net, streams
@@ -74,7 +75,7 @@ def reference_loop(columns: Columns, fit: Fit, recipe: Recipe) -> Reference:
         order = streams.shuffled(shuffle, np.arange(len(rows), dtype=np.int32))
         for start in range(0, len(rows), recipe.batch_size):
             batch = torch.from_numpy(order[start : start + recipe.batch_size])
-            keep = streams.keep_masks(
+            keep = keep_masks(
                 dropout, 1, recipe.batch_size, recipe.hidden, recipe.depth, recipe.dropout
             )
             masks = torch.from_numpy(keep[0, :, : len(batch)]) / (1.0 - recipe.dropout)

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,21 +170,6 @@ class Calibration:
         scale = self.scale(mean, std, features, unseen_slot=unseen_slot)
         return bounds(self.centre(mean), self.quantile(level) * scale)
 
-    def pooled_interval(
-        self,
-        mean: Array,
-        std: Array,
-        features: Array,
-        level: float,
-        *,
-        unseen_slot: bool = False,
-    ) -> tuple[float, float]:
-        """Lower and upper bound of the clip's mean VMAF, from its frames' ``[N]`` outputs."""
-        scale = self.scale(mean, std, features, unseen_slot=unseen_slot).mean()
-        half = self.quantile(level, pooled=True) * scale
-        lower, upper = bounds(self.centre(mean).mean(), half)
-        return float(lower), float(upper)
-
 
 def bounds(centre: Array, half: Array) -> tuple[Array, Array]:
     """``centre -+ half``, clipped to 0..100."""
@@ -223,6 +209,11 @@ def out_of_reach(level: float, n_groups: int) -> EvidenceError:
         f"{largest_level(n_groups):.1%}",
         hint=f"calibrate on at least {needed_groups(level)} groups",
     )
+
+
+def gaussian_z(level: float) -> float:
+    """Half width of a two-sided normal interval of ``level``, in standard deviations."""
+    return NormalDist().inv_cdf((1.0 + level) / 2.0)
 
 
 def needed_groups(level: float) -> int:

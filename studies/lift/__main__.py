@@ -22,16 +22,15 @@ from vqcast.corpus.table import load
 from vqcast.documents import from_bytes, to_bytes, to_dict
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.pages.template import num
-from vqcast.regressor.family import relayed
-from vqcast.regressor.job import TrainingProgress
 from vqcast.regressor.spec import Recipe
 from vqcast.serve.folder import packaged_registry
+from vqcast.watch import Progress
 
 
 @contextmanager
-def _bar(label: str) -> Iterator[Callable[[TrainingProgress], None]]:
+def _bar(label: str) -> Iterator[Callable[[Progress], None]]:
     with render.watching(label) as watch:
-        yield relayed(watch)
+        yield watch.progress
 
 
 def lift(

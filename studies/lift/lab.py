@@ -27,8 +27,9 @@ from vqcast.documents.evidence import LosoReport
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.evidence import folder as evidence
-from vqcast.regressor.engine import Columns, Fit, TrainingProgress, train
+from vqcast.regressor.engine import Columns, Fit, train
 from vqcast.regressor.spec import Recipe
+from vqcast.watch import Progress
 
 _EVIDENCE_COLUMN = {BY_SOURCE: "vmaf_hold_out_src", BY_GROUP: "vmaf_hold_out_group"}
 
@@ -39,7 +40,7 @@ _FORMAT = 1
 _PERMUTATION_SEED = 0
 
 Float32 = NDArray[np.float32]
-Bar = Callable[[str], AbstractContextManager[Callable[[TrainingProgress], None]]]
+Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

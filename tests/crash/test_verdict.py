@@ -16,7 +16,7 @@ from vqcast.errors import VqcastError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import HOLD, PROMOTE
 
-PROMOTED = evidence.read_verdict(houses()[0].run_dir)[0]
+PROMOTED = evidence.read_verdict(Verdict, houses()[0].run_dir)[0]
 HELD = msgspec.structs.replace(PROMOTED, verdict=HOLD)
 SOUND = (
     {f"{PROMOTE}.json": documents.to_bytes(PROMOTED)},
@@ -59,6 +59,6 @@ def test_an_error_or_a_kill_leaves_one_verdict_or_none(tmp_path: Path, fault: Fa
             except (VqcastError, Killed):
                 pass
             else:
-                assert evidence.read_verdict(tmp_path)[0] == HELD
+                assert evidence.read_verdict(Verdict, tmp_path)[0] == HELD
         there = {path.name: path.read_bytes() for path in tmp_path.glob("*.json")}
         assert there in SOUND

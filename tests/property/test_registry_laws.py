@@ -21,7 +21,7 @@ from vqcast.registry import law
 from vqcast.registry.seal import sealed
 from vqcast.serve.folder import CHECKSUMS_NAME, REGISTRY_NAME
 
-VERDICT = evidence.read_verdict(houses()[0].run_dir)[0]
+VERDICT = evidence.read_verdict(Verdict, houses()[0].run_dir)[0]
 
 
 def with_rows(change) -> list[str]:
@@ -79,7 +79,7 @@ def test_writing_one_verdict_removes_the_other(kinds) -> None:
             verdict = msgspec.structs.replace(VERDICT, verdict=kind)
             evidence.write_verdict(folder, verdict)
             assert [path.name for path in folder.iterdir()] == [f"{kind}.json"]
-            assert evidence.read_verdict(folder)[0] == verdict
+            assert evidence.read_verdict(Verdict, folder)[0] == verdict
 
 
 @settings(max_examples=60)

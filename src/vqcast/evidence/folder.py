@@ -19,7 +19,6 @@ from vqcast.documents.evidence import (
     IntervalReport,
     LosoReport,
     UnseenReport,
-    Verdict,
 )
 from vqcast.durable.files import read_regular, remove, sha256_bytes, write_atomic
 from vqcast.errors import EvidenceError
@@ -178,16 +177,11 @@ def write_verdict(folder: Path, verdict: AnyVerdict) -> Path:
     return path
 
 
-def read_verdict(folder: Path) -> tuple[Verdict, bytes]:
-    """The run folder's verdict and its exact bytes.
+def read_verdict(kind: type[V], folder: Path) -> tuple[V, bytes]:
+    """The run folder's verdict, of its family's ``kind``, and its exact bytes.
 
     Raises EvidenceError where there is none, or both.
     """
-    return read_verdict_as(Verdict, folder)
-
-
-def read_verdict_as(kind: type[V], folder: Path) -> tuple[V, bytes]:
-    """`read_verdict` of a run folder whose verdicts are of another ``kind``."""
     found = [path for word in (PROMOTE, HOLD) if (path := verdict_path(folder, word)).exists()]
     if not found:
         raise EvidenceError("has no verdict", path=folder, hint=f"vqcast gate {folder}")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ from vqcast.evidence.conformal import (
     hierarchical_quantile,
     left_out_scale,
 )
-from vqcast.interval import bounds, largest_level
+from vqcast.interval import bounds, gaussian_z, largest_level
 
 TARGETS = ("frame", "pooled")
 CONFORMAL, GAUSSIAN, SINGLE, SINGLE_CENTRED = "conformal", "gaussian", "single", "single+centre"
@@ -147,7 +146,7 @@ def quantile_of(
 ) -> float | None:
     """Half width at ``level``, in scales; None where the calibration's groups can't reach it."""
     if method.quantile is None:
-        return NormalDist().inv_cdf((1.0 + level) / 2.0)
+        return gaussian_z(level)
     group = target.group[calibration]
     if level > largest_level(len(np.unique(group))) + 1e-9:
         return None

@@ -26,7 +26,7 @@ from vqcast.documents.forecast import (
 from vqcast.documents.registry import LICENSE, LICENSE_URL, AnyRow, ForecastRow
 from vqcast.durable.files import read_regular, sha256_bytes, write_atomic
 from vqcast.errors import EvidenceError, GateHeld, VqcastError
-from vqcast.evidence.folder import prefix, read_verdict_as
+from vqcast.evidence.folder import prefix, read_verdict
 from vqcast.evidence.gate import PROMOTE
 from vqcast.families import Corpora, Judged, Package, Rebuilt, Trained, Training
 from vqcast.forecast.card import facts
@@ -149,7 +149,7 @@ class ForecasterFamily:
         watch: Watch,
     ) -> Package:
         """The table made again, which must be the run folder's, byte for byte."""
-        verdict, verdict_data = read_verdict_as(ForecastVerdict, run_dir)
+        verdict, verdict_data = read_verdict(ForecastVerdict, run_dir)
         if verdict.verdict != PROMOTE:
             raise GateHeld(
                 f"the verdict is {verdict.verdict}: {verdict.recommendation}", path=run_dir

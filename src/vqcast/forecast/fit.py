@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import msgspec
 import numpy as np
@@ -30,6 +29,7 @@ from vqcast.forecast.latent import CHANNELS, TOP, to_latent
 from vqcast.forecast.prior import MIN_CURVES
 from vqcast.forecast.rivals import FLOOR_RIDGES, gaussian_floor, straight_lines
 from vqcast.forecast.table import FORECASTER_ID
+from vqcast.interval import gaussian_z
 
 Array = NDArray[np.float64]
 
@@ -85,7 +85,7 @@ def empty_table(
             hint="measure more sources, or name their groups in the manifest",
         )
     axes = axes_of(curves)
-    plain = [[NormalDist().inv_cdf((1 + level) / 2) for level in LEVELS]] * len(POSITIONS)
+    plain = [[gaussian_z(level) for level in LEVELS]] * len(POSITIONS)
     measures = sorted({name for curve in curves for name in curve.score})
     return ForecastTable(
         id=FORECASTER_ID,

@@ -27,6 +27,7 @@ from vqcast.forecast.latent import (
     to_latent,
     to_score,
 )
+from vqcast.interval import gaussian_z
 
 Array = NDArray[np.float64]
 
@@ -59,8 +60,8 @@ class Spread:
 
     def width(self, level: float) -> float:
         """Half width of an interval that covers ``level``, in standard deviations."""
-        gaussian = np.array([NormalDist().inv_cdf((1 + each) / 2) for each in self.levels])
-        own = NormalDist().inv_cdf((1 + level) / 2)
+        gaussian = np.array([gaussian_z(each) for each in self.levels])
+        own = gaussian_z(level)
         return own * float(np.interp(level, self.levels, self.widths / gaussian))
 
     def cumulative(self, deviations: Array) -> Array:
@@ -69,9 +70,8 @@ class Spread:
         edges = np.concatenate([[0.0], np.maximum.accumulate(self.widths)])
         away = np.abs(deviations)
         inside = np.interp(away, edges, tops)
-        ratio = self.width(float(self.levels[-1])) / NormalDist().inv_cdf(
-            (1 + float(self.levels[-1])) / 2
-        )
+        last = float(self.levels[-1])
+        ratio = self.width(last) / gaussian_z(last)
         beyond = np.array([2 * NormalDist().cdf(each / ratio) - 1 for each in away.ravel()])
         covered = np.where(away > edges[-1], beyond.reshape(away.shape), inside)
         return np.asarray(np.where(deviations < 0, (1 - covered) / 2, (1 + covered) / 2))
@@ -192,7 +192,7 @@ class Forecaster:
     def generic(cls, axis: tuple[float, float]) -> Forecaster:
         """For an encoder or a metric that no measured curve has: wide, and uncalibrated."""
         level = 0.9
-        half = _GENERIC_SPREAD * NormalDist().inv_cdf((1 + level) / 2)
+        half = _GENERIC_SPREAD * gaussian_z(level)
         spread = Spread(np.array([level]), np.array([half]))
         recipe = ForecastRecipe()
         return cls(

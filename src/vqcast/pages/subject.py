@@ -66,7 +66,7 @@ def read_run(run_dir: Path) -> Subject:
     Raises EvidenceError where there is no evidence, no verdict, or one on other evidence.
     """
     found = evidence.read(run_dir)
-    verdict, data = evidence.read_verdict(run_dir)
+    verdict, data = evidence.read_verdict(Verdict, run_dir)
     name = f"{verdict.verdict}.json"
     files = {**found.files, name: data}
     return _subject(verdict, name, found, files, where=run_dir, below="", again=f" {run_dir}")

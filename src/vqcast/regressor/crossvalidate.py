@@ -29,8 +29,9 @@ from vqcast.errors import CorpusError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence import loso
 from vqcast.regressor.dataset import Trainable, columns_of, multi_source_groups
-from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
+from vqcast.regressor.engine import Columns, Fit, Fitted, train
 from vqcast.regressor.spec import Recipe, Spec
+from vqcast.watch import Progress
 
 FOLDS_FOLDER = ".folds"
 _GROUP_LABEL = "group:"
@@ -86,7 +87,7 @@ def crossvalidate(
     *,
     seeds: Sequence[int],
     workers: int | None = None,
-    on_progress: Callable[[TrainingProgress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     on_seed: Callable[[LosoReport], None] | None = None,
 ) -> dict[int, LosoReport]:
     """Write each seed's evidence to ``out_dir`` and return the reports.

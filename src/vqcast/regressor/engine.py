@@ -24,11 +24,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from vqcast.errors import InputError
-from vqcast.regressor.job import Columns, Fit, Fitted, TrainingProgress
+from vqcast.regressor.job import Columns, Fit, Fitted
 from vqcast.regressor.spec import Recipe
 from vqcast.regressor.trainer import Stopped, Trainer
+from vqcast.watch import Progress
 
-__all__ = ["Columns", "Fit", "Fitted", "TrainingProgress", "train", "usable_cores"]
+__all__ = ["Columns", "Fit", "Fitted", "train", "usable_cores"]
 
 _REPORT_S = 0.2
 """Seconds between two calls of ``progress``."""
@@ -40,14 +41,14 @@ def train(
     recipe: Recipe,
     *,
     workers: int | None = None,
-    progress: Callable[[TrainingProgress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Fitted]:
     """Train ``fits`` and yield each as it is done, roughly in their order.
 
     Fits start in the order given, so that a caller who lists them by seed can
     save a seed as soon as its last fit arrives. ``workers`` is the number of
-    threads, by default one per usable core. ``progress`` is called in the
-    caller's thread, about five times a second. Leaving the iterator early, or
+    threads, by default one per usable core. ``progress`` is told the epochs of all
+    fits in the caller's thread, about five times a second. Leaving the iterator early, or
     Ctrl-C, stops the threads within a fraction of a second.
 
     Raises InputError for an impossible recipe or fit.
@@ -81,26 +82,6 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-class _Clock:
-    """Turns counts into `TrainingProgress` values."""
-
-    def __init__(self, fits: int, epochs: int) -> None:
-        self._start = time.perf_counter()
-        self._models = fits
-        self._epochs = fits * epochs
-
-    def read(self, models_done: int, epochs_done: int) -> TrainingProgress:
-        """The state now."""
-        elapsed = time.perf_counter() - self._start
-        left = self._epochs - epochs_done
-        remaining = elapsed * left / epochs_done if epochs_done else float("inf")
-        if left == 0:
-            remaining = 0.0
-        return TrainingProgress(
-            models_done, self._models, epochs_done, self._epochs, elapsed, remaining
-        )
-
-
 class _Pool:
     """Threads that take fits from a queue, in order, until it is empty."""
 
@@ -119,9 +100,8 @@ class _Pool:
             for index in range(workers)
         ]
 
-    def run(self, progress: Callable[[TrainingProgress], None] | None) -> Iterator[Fitted]:
+    def run(self, progress: Callable[[Progress], None] | None) -> Iterator[Fitted]:
         """Yield fits as they are done; stop the threads however this ends."""
-        clock = _Clock(self._fits, self._recipe.epochs)
         done = 0
         reported = 0.0
         try:
@@ -137,7 +117,7 @@ class _Pool:
                 done += result is not None
                 now = time.perf_counter()
                 if progress and (now - reported >= _REPORT_S or done == self._fits):
-                    progress(clock.read(done, sum(self._epochs)))
+                    progress(self._state(done))
                     reported = now
                 if result is not None:
                     yield result
@@ -146,6 +126,11 @@ class _Pool:
             for thread in self._threads:
                 if thread.ident is not None:
                     thread.join()
+
+    def _state(self, done: int) -> Progress:
+        epoch, epochs = sum(self._epochs), self._fits * self._recipe.epochs
+        now = f"epoch {epoch} of {epochs}, {done}/{self._fits} networks"
+        return Progress(epoch, epochs, now)
 
     def _work(self, worker: int) -> None:
         try:

@@ -6,7 +6,7 @@ where it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +31,11 @@ from vqcast.regressor import spec as specs
 from vqcast.regressor import standing
 from vqcast.regressor.card import facts
 from vqcast.regressor.spec import Recipe, Spec
-from vqcast.watch import Progress, Table, Watch
+from vqcast.watch import Table, Watch
 
 if TYPE_CHECKING:
     from vqcast.corpus.table import Corpus
     from vqcast.regressor.dataset import Trainable
-    from vqcast.regressor.engine import TrainingProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class NetworkFamily:
             run_dir,
             seeds=seeds,
             workers=workers,
-            on_progress=relayed(watch),
+            on_progress=watch.progress,
             on_seed=lambda report: _write_log(run_dir, report),
         )
         if self.spec.is_ensemble and not asked.dry_run and not corpus.synthetic:
@@ -166,7 +165,7 @@ class NetworkFamily:
         found = evidence.read(run_dir).unseen
         if found is not None and found.corpus_sha256 == data.corpus.sha256:
             return
-        unseen.write(run_dir, data, self.spec, recipe, workers=workers, on_progress=relayed(watch))
+        unseen.write(run_dir, data, self.spec, recipe, workers=workers, on_progress=watch.progress)
 
     def judge(self, run_dir: Path, *, generated_at_utc: str) -> Judged:
         """The two-part gate, and the claim of coverage where there is one."""
@@ -193,7 +192,7 @@ class NetworkFamily:
         from vqcast.regressor import intervals, production
 
         found = evidence.read(run_dir)
-        verdict, verdict_bytes = evidence.read_verdict(run_dir)
+        verdict, verdict_bytes = evidence.read_verdict(Verdict, run_dir)
         corpus = corpora.one(self.id)
         _require_verdict(run_dir, verdict, HOLD if scaffold else PROMOTE)
         if corpus.synthetic and not scaffold:
@@ -211,7 +210,7 @@ class NetworkFamily:
         intervals.require_same(found, corpus, self.spec)
         made = production.fit(
             self.spec, corpus, verdict, found,
-            smoke=scaffold, workers=workers, on_progress=relayed(watch),
+            smoke=scaffold, workers=workers, on_progress=watch.progress,
         )  # fmt: skip
         if scaffold:
             return made
@@ -248,7 +247,7 @@ class NetworkFamily:
         networks = {name: row for name, row in rows.items() if isinstance(row, Row)}
         return rebuild(
             self.spec, networks, files, corpora.one(self.id),
-            workers=workers, on_progress=relayed(watch),
+            workers=workers, on_progress=watch.progress,
         )  # fmt: skip
 
 
@@ -266,17 +265,6 @@ def _require_verdict(run_dir: Path, verdict: Verdict, wanted: str) -> None:
         path=run_dir,
         hint="promote it without --scaffold",
     )
-
-
-def relayed(watch: Watch) -> Callable[[TrainingProgress], None]:
-    """What the engine calls with its progress, told to ``watch`` in words."""
-
-    def relay(state: TrainingProgress) -> None:
-        words = f"epoch {state.epochs_done} of {state.epochs}, "
-        words += f"{state.models_done}/{state.models} networks"
-        watch.progress(Progress(state.epochs_done, state.epochs, words))
-
-    return relay
 
 
 def _write_log(run_dir: Path, report: LosoReport) -> None:

@@ -1,4 +1,4 @@
-"""The values of a training job: what goes in, what comes out, how far it is."""
+"""The values of a training job: what goes in, what comes out."""
 
 from __future__ import annotations
 
@@ -95,20 +95,6 @@ class Fitted:
             inputs = np.hstack([scaled, codec[piece].astype(np.float64)])
             scores[piece] = net.forward(self.weights, inputs)
         return scores
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """How far a call of `train` has come."""
-
-    models_done: int
-    models: int
-    epochs_done: int
-    """Summed over all fits, those in work included."""
-    epochs: int
-    elapsed_s: float
-    remaining_s: float
-    """Estimate; infinite until a first epoch is done."""
 
 
 def training_rows(columns: Columns, fit: Fit) -> NDArray[np.int32]:

@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.regressor.jit import compiled
-from vqcast.regressor.streams import fill_words
+from vqcast.regressor.streams import compiled, fill_words
 
 _F = np.float32
 _ZERO, _ONE = _F(0.0), _F(1.0)
@@ -56,7 +55,7 @@ class Data(NamedTuple):
     std: NDArray[np.float64]
 
 
-class State(NamedTuple):
+class Learned(NamedTuple):
     """What one fit learns, each ``[P]``: weights, their gradient, Adam's moments."""
 
     params: NDArray[np.float32]
@@ -184,6 +183,71 @@ def back_through(ahead: Any, slopes: Any, back: Any, bias_gradient: Any) -> None
             bias_gradient[j] += g
 
 
+@compiled(inline=True)
+def forward(params: Any, n: Any, scratch: Any, drop: Any) -> None:
+    """Activations and slopes of every hidden layer for the first ``n`` rows of ``scratch.x``."""
+    depth, batch, hidden = scratch.values.shape
+    fan_in, offset = scratch.x.shape[1], 0
+    for layer in range(depth):
+        bias = offset + fan_in * hidden
+        matrix = params[offset:bias].reshape(fan_in, hidden)
+        values = scratch.values[layer, :n]
+        if layer == 0:
+            np.dot(scratch.x[:n], matrix, values)
+        else:
+            np.dot(scratch.values[layer - 1, :n], matrix, values)
+        gelu_dropout(
+            values, scratch.slopes[layer, :n], params[bias : bias + hidden],
+            drop.pieces[layer * batch * hidden :], drop.limit, drop.scale,
+        )  # fmt: skip
+        fan_in, offset = hidden, bias + hidden
+
+
+@compiled(inline=True)
+def output(state: Any, target: Any, rows: Any, scratch: Any) -> Any:
+    """Mean squared error of ``rows``; its gradient over the output layer and what feeds it."""
+    params, gradient, error, n = state.params, state.gradient, scratch.error, rows.size
+    depth, _, hidden = scratch.values.shape
+    top = params.size - hidden - 1  # where the output layer's weights begin
+    out = params[top : top + hidden]
+    np.dot(scratch.values[depth - 1, :n], out, error[:n])
+    total = 0.0
+    share = _F(2.0 / n)  # a short last batch divides by its own size
+    bias_gradient = _ZERO
+    for i in range(n):
+        miss = error[i] + params[top + hidden] - target[rows[i]]
+        total += miss * miss
+        error[i] = share * miss
+        bias_gradient += error[i]
+    np.dot(error[:n], scratch.values[depth - 1, :n], gradient[top : top + hidden])
+    gradient[top + hidden] = bias_gradient
+    for i in range(n):
+        for j in range(hidden):
+            scratch.ahead[i, j] = error[i] * out[j]
+    return total / n
+
+
+@compiled(inline=True)
+def backward(state: Any, n: Any, scratch: Any) -> None:
+    """The gradient of every hidden layer, from ``scratch.ahead`` of the first ``n`` rows."""
+    params, gradient = state.params, state.gradient
+    depth, _, hidden = scratch.values.shape
+    offset = params.size - hidden - 1
+    ahead, back = scratch.ahead[:n], scratch.back[:n]
+    for reverse in range(depth):
+        layer = depth - 1 - reverse
+        fan_in = scratch.x.shape[1] if layer == 0 else hidden
+        bias = offset - hidden
+        offset = bias - fan_in * hidden
+        back_through(ahead, scratch.slopes[layer, :n], back, gradient[bias : bias + hidden])
+        matrix_gradient = gradient[offset:bias].reshape(fan_in, hidden)
+        if layer == 0:
+            np.dot(scratch.x[:n].T, back, matrix_gradient)
+        else:
+            np.dot(scratch.values[layer - 1, :n].T, back, matrix_gradient)
+            np.dot(back, params[offset:bias].reshape(fan_in, hidden).T, ahead)
+
+
 @compiled()
 def train_steps(
     order: Any, begin: Any, end: Any, data: Any, state: Any, scratch: Any, drop: Any, rule: Any,
@@ -194,63 +258,12 @@ def train_steps(
     ``taken`` is the number of optimiser steps before this call. ``losses[s]``
     receives the mean squared error of step ``s``.
     """
-    params, gradient = state.params, state.gradient
-    x, values, slopes = scratch.x, scratch.values, scratch.slopes
-    back, ahead, error = scratch.back, scratch.ahead, scratch.error
-    depth, batch, hidden = values.shape
-    inputs = x.shape[1]
-    top = params.size - hidden - 1  # where the output layer's weights begin
+    batch = scratch.values.shape[1]
     for step in range(begin, end):
         rows = order[step * batch : (step + 1) * batch]
-        n = rows.size
-        gather(data, rows, x)
+        gather(data, rows, scratch.x)
         fill_words(drop.lanes, drop.words)
-
-        offset = 0
-        for layer in range(depth):
-            fan_in = inputs if layer == 0 else hidden
-            bias = offset + fan_in * hidden
-            matrix = params[offset:bias].reshape(fan_in, hidden)
-            if layer == 0:
-                np.dot(x[:n], matrix, values[0, :n])
-            else:
-                np.dot(values[layer - 1, :n], matrix, values[layer, :n])
-            gelu_dropout(
-                values[layer, :n], slopes[layer, :n], params[bias : bias + hidden],
-                drop.pieces[layer * batch * hidden :], drop.limit, drop.scale,
-            )  # fmt: skip
-            offset = bias + hidden
-
-        out = params[top : top + hidden]
-        np.dot(values[depth - 1, :n], out, error[:n])
-        total = 0.0
-        share = _F(2.0 / n)  # a short last batch divides by its own size
-        bias_gradient = _ZERO
-        for i in range(n):
-            miss = error[i] + params[top + hidden] - data.target[rows[i]]
-            total += miss * miss
-            error[i] = share * miss
-            bias_gradient += error[i]
-        losses[step] = total / n
-
-        np.dot(error[:n], values[depth - 1, :n], gradient[top : top + hidden])
-        gradient[top + hidden] = bias_gradient
-        for i in range(n):
-            for j in range(hidden):
-                ahead[i, j] = error[i] * out[j]
-
-        for reverse in range(depth):
-            layer = depth - 1 - reverse
-            fan_in = inputs if layer == 0 else hidden
-            bias = offset - hidden
-            offset = bias - fan_in * hidden
-            back_through(ahead[:n], slopes[layer, :n], back, gradient[bias : bias + hidden])
-            matrix_gradient = gradient[offset:bias].reshape(fan_in, hidden)
-            if layer == 0:
-                np.dot(x[:n].T, back[:n], matrix_gradient)
-            else:
-                np.dot(values[layer - 1, :n].T, back[:n], matrix_gradient)
-                matrix = params[offset:bias].reshape(fan_in, hidden)
-                np.dot(back[:n], matrix.T, ahead[:n])
-
+        forward(state.params, rows.size, scratch, drop)
+        losses[step] = output(state, data.target, rows, scratch)
+        backward(state, rows.size, scratch)
         adam(state, rule, taken + step - begin + 1)

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from vqcast import documents
 from vqcast.documents.evidence import GateReport, IntervalReport, LosoReport, Verdict
@@ -36,22 +32,15 @@ from vqcast.durable.files import sha256_bytes
 from vqcast.evidence.gate import MEAN_PLCC_MIN, PER_SEED_PLCC_MIN, PROMOTE
 from vqcast.evidence.loso import SMOKE_NOTE
 from vqcast.families import Package
+from vqcast.interval import gaussian_z
 from vqcast.regressor import graph
-from vqcast.regressor.graph import Layers
 from vqcast.regressor.spec import Recipe, SlotRows, Spec
 from vqcast.vocab import FEATURES, codec_block_layout
 
+if TYPE_CHECKING:
+    from vqcast.regressor.job import Fitted
+
 GAUSSIAN_NOMINAL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedNetwork:
-    """One production fit: its seed, layers and scaler."""
-
-    seed: int
-    layers: Layers
-    feature_mean: NDArray[np.float64]
-    feature_std: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +58,15 @@ class Provenance:
     """The calibration that an ensemble's claim of coverage stands on."""
 
 
-def package(networks: Sequence[TrainedNetwork], provenance: Provenance) -> Package:
+def package(networks: Sequence[Fitted], provenance: Provenance) -> Package:
     """Graph, sidecar and row of every network, and the manifest of an ensemble."""
     spec = provenance.spec
     files: dict[str, bytes] = {}
     rows: list[Row] = []
     members: list[Member] = []
-    for trained in sorted(networks, key=lambda network: network.seed):
-        member_id = spec.member_id(trained.seed)
-        onnx_bytes = graph.build(trained.layers, spec, member_id)
+    for trained in sorted(networks, key=lambda network: network.fit.seed):
+        member_id = spec.member_id(trained.fit.seed)
+        onnx_bytes = graph.build(trained.weights.layers, spec, member_id)
         digest = sha256_bytes(onnx_bytes)
         described = (
             sidecar(trained, provenance, digest)
@@ -88,7 +77,7 @@ def package(networks: Sequence[TrainedNetwork], provenance: Provenance) -> Packa
         files[f"{member_id}.json"] = documents.to_bytes(described)
         rows.append(_row(member_id, digest, provenance))
         members.append(
-            Member(id=member_id, onnx=f"{member_id}.onnx", seed=trained.seed, sha256=digest)
+            Member(id=member_id, onnx=f"{member_id}.onnx", seed=trained.fit.seed, sha256=digest)
         )
     if spec.is_ensemble:
         files[f"{spec.id}.json"] = documents.to_bytes(_manifest(networks[0], members, provenance))
@@ -102,12 +91,12 @@ def package(networks: Sequence[TrainedNetwork], provenance: Provenance) -> Packa
     return Package(rows=rows, files=files)
 
 
-def mean_graph(networks: Sequence[TrainedNetwork], provenance: Provenance) -> bytes:
+def mean_graph(networks: Sequence[Fitted], provenance: Provenance) -> bytes:
     """The whole ensemble as one graph, scaler and calibration inside."""
     assert provenance.intervals is not None
-    ordered = sorted(networks, key=lambda network: network.seed)
+    ordered = sorted(networks, key=lambda network: network.fit.seed)
     return graph.build_ensemble(
-        [each.layers for each in ordered],
+        [each.weights.layers for each in ordered],
         ordered[0].feature_mean,
         ordered[0].feature_std,
         provenance.intervals.calibration,
@@ -208,11 +197,11 @@ def _shared(model_id: str, provenance: Provenance, digest: str) -> dict[str, Any
     }
 
 
-def _common(trained: TrainedNetwork, provenance: Provenance, digest: str) -> dict[str, Any]:
+def _common(trained: Fitted, provenance: Provenance, digest: str) -> dict[str, Any]:
     """What the sidecars of one network say, an ensemble's member or a model of its own."""
     spec = provenance.spec
-    return _shared(spec.member_id(trained.seed), provenance, digest) | {
-        "seed": trained.seed,
+    return _shared(spec.member_id(trained.fit.seed), provenance, digest) | {
+        "seed": trained.fit.seed,
         "feature_mean": trained.feature_mean.tolist(),
         "feature_std": trained.feature_std.tolist(),
         "output_names": [spec.output],
@@ -222,13 +211,13 @@ def _common(trained: TrainedNetwork, provenance: Provenance, digest: str) -> dic
     }
 
 
-def sidecar(trained: TrainedNetwork, provenance: Provenance, digest: str) -> Sidecar:
+def sidecar(trained: Fitted, provenance: Provenance, digest: str) -> Sidecar:
     """The sidecar of an ensemble's member (CONTRACTS §6)."""
     verdict = provenance.verdict
     return Sidecar(
         ensemble_id=provenance.spec.id,
         corpus=provenance.corpus,
-        gate=gate_block(verdict.verdict, verdict.gate, trained.seed),
+        gate=gate_block(verdict.verdict, verdict.gate, trained.fit.seed),
         **_common(trained, provenance, digest),
     )
 
@@ -252,10 +241,10 @@ def mean_sidecar(members: Sequence[Member], provenance: Provenance, digest: str)
     )
 
 
-def single_sidecar(trained: TrainedNetwork, provenance: Provenance, digest: str) -> SingleSidecar:
+def single_sidecar(trained: Fitted, provenance: Provenance, digest: str) -> SingleSidecar:
     """The sidecar of a model that is one network (CONTRACTS §6)."""
     passed = provenance.verdict.verdict == PROMOTE
-    report = provenance.reports[trained.seed]
+    report = provenance.reports[trained.fit.seed]
     return SingleSidecar(
         corpus=provenance.corpus.path,
         corpus_sha256=provenance.corpus.sha256,
@@ -307,11 +296,6 @@ def _row(member_id: str, digest: str, provenance: Provenance) -> Row:
     )
 
 
-def gaussian_z(level: float) -> float:
-    """Half width of a two-sided normal interval of ``level``, in standard deviations."""
-    return NormalDist().inv_cdf((1.0 + level) / 2.0)
-
-
 def confidence_of(intervals: IntervalReport | None) -> Confidence:
     """Conformal where coverage was measured; the Gaussian factor of that level beside it."""
     if intervals is None:
@@ -342,7 +326,7 @@ def evaluation_of(verdict: Verdict) -> ManifestFigures:
     )
 
 
-def _manifest(network: TrainedNetwork, members: list[Member], provenance: Provenance) -> Manifest:
+def _manifest(network: Fitted, members: list[Member], provenance: Provenance) -> Manifest:
     spec, verdict = provenance.spec, provenance.verdict
     return Manifest(
         id=spec.id,

@@ -22,10 +22,11 @@ from vqcast.families import Package
 from vqcast.interval import VMAF_MAX, VMAF_MIN
 from vqcast.regressor import graph
 from vqcast.regressor.dataset import columns_of, slot_rows_of, trainable
-from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
-from vqcast.regressor.package import Provenance, TrainedNetwork, package, recipe_of
+from vqcast.regressor.engine import Columns, Fit, Fitted, train
+from vqcast.regressor.package import Provenance, package, recipe_of
 from vqcast.regressor.spec import Spec
 from vqcast.serve.guard import CheckedGraph
+from vqcast.watch import Progress
 
 MAX_ABS_DIFFERENCE = 1e-4
 """VMAF points (CONTRACTS §6 asks this of a promotion)."""
@@ -42,7 +43,7 @@ def fit(
     *,
     smoke: bool,
     workers: int | None = None,
-    on_progress: Callable[[TrainingProgress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Package:
     """Train one network a seed on every row, export it, and check graph against network.
 
@@ -55,10 +56,7 @@ def fit(
     fitted = list(train(columns, fits, recipe, workers=workers, progress=on_progress))
     intervals = None if smoke else found.intervals
     made = package(
-        [
-            TrainedNetwork(each.fit.seed, each.weights.layers, each.feature_mean, each.feature_std)
-            for each in fitted
-        ],
+        fitted,
         Provenance(
             spec=spec,
             recipe=recipe,

@@ -14,11 +14,12 @@ from vqcast.families import Rebuilt
 from vqcast.interval import VMAF_MAX, VMAF_MIN
 from vqcast.regressor import graph
 from vqcast.regressor.dataset import columns_of, trainable
-from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
+from vqcast.regressor.engine import Columns, Fit, Fitted, train
 from vqcast.regressor.package import recipe_of
 from vqcast.regressor.spec import Spec
 from vqcast.regressor.standing import NetworkSidecar, corpus_sha256, read_network_sidecar
 from vqcast.serve.guard import CheckedGraph
+from vqcast.watch import Progress
 
 
 def rebuild(
@@ -28,7 +29,7 @@ def rebuild(
     corpus: Corpus,
     *,
     workers: int | None = None,
-    on_progress: Callable[[TrainingProgress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Rebuilt]:
     """Train every promoted network of a family on ``corpus`` again and compare.
 

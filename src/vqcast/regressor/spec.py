@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vqcast.errors import InputError
-from vqcast.vocab import FEATURES, VOCABULARIES
+from vqcast.vocab import VOCABULARIES
 
 if TYPE_CHECKING:
     from vqcast.documents.model import PresetUse
@@ -68,11 +68,6 @@ class Spec:
     def is_ensemble(self) -> bool:
         """Whether its members are rows of their own, under a manifest."""
         return len(self.seeds) > 1
-
-    @property
-    def num_inputs(self) -> int:
-        """Columns of the network's input."""
-        return len(FEATURES) + self.num_codecs
 
     def member_id(self, seed: int) -> str:
         """Registry id and file stem of the network trained with ``seed``."""

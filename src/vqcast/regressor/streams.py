@@ -14,18 +14,42 @@ of what it holds out. What else runs beside it never matters.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
-
-from vqcast.regressor.jit import compiled
 
 LANES = 32
 PER_WORD = 4
 """16-bit pieces in one word: a dropout decision uses one piece."""
 
 _WEIGHTS, _SHUFFLE, _DROPOUT = 1, 2, 3
+
+
+def compiled(*, inline: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: compile with numba on first call, GIL released.
+
+    Of the fast-math flags only ``contract`` (fused multiply-add) is on, so sums
+    keep their order and the same machine gives the same digits. Machine code
+    is kept on disk; where no folder can be written it is compiled each time.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        options: dict[str, Any] = {
+            "nogil": True,
+            "error_model": "numpy",
+            "fastmath": {"contract"},
+            "forceinline": inline,
+        }
+        try:
+            built: Callable[..., Any] = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # numba found no folder for its cache
+            built = numba.njit(**options)(function)
+        return built
+
+    return decorate
 
 
 @compiled()
@@ -123,14 +147,3 @@ def words_per_step(batch_size: int, hidden: int, depth: int) -> int:
 def drop_threshold(dropout: float) -> int:
     """A unit is dropped where its 16-bit piece is below this."""
     return round(dropout * 65536)
-
-
-def keep_masks(
-    stream: Stream, steps: int, batch_size: int, hidden: int, depth: int, dropout: float
-) -> NDArray[np.bool_]:
-    """Which units stay in the next ``steps`` steps: ``[steps, depth, batch, hidden]``."""
-    per_step = words_per_step(batch_size, hidden, depth)
-    pieces = stream.words(steps * per_step).view(np.uint16).reshape(steps, -1)
-    pieces = pieces[:, : depth * batch_size * hidden]
-    keep: NDArray[np.bool_] = pieces >= drop_threshold(dropout)
-    return keep.reshape(steps, depth, batch_size, hidden)

@@ -48,7 +48,7 @@ class Trainer:
 
         size = self.params.size
         self._data = kernel.Data(columns.features, columns.codec, columns.vmaf, self.mean, self.std)
-        self._state = kernel.State(self.params, zeros(size), zeros(size), zeros(size))
+        self._state = kernel.Learned(self.params, zeros(size), zeros(size), zeros(size))
         self._scratch = kernel.Scratch(
             x=zeros(batch, inputs),
             values=zeros(depth, batch, hidden),

@@ -27,9 +27,10 @@ from vqcast.evidence.conformal import Array, Codes, OutOfFold
 from vqcast.evidence.unseen import HeldOut
 from vqcast.interval import Calibration
 from vqcast.regressor.dataset import Trainable, columns_of
-from vqcast.regressor.engine import Fit, TrainingProgress, train
+from vqcast.regressor.engine import Fit, train
 from vqcast.regressor.spec import Recipe, Spec
 from vqcast.vocab import PRESETS, recorded_preset, varied_encoders
+from vqcast.watch import Progress
 
 GROUP_FOLDS = 3
 SEEDS = 2
@@ -91,7 +92,7 @@ def refit(
     recipe: Recipe,
     *,
     workers: int | None = None,
-    on_progress: Callable[[TrainingProgress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Array]:
     """Predictions of every row that a refit judges, ``[seeds, rows]`` by kind, NaN elsewhere."""
     corpus = data.corpus
@@ -118,7 +119,7 @@ def write(
     recipe: Recipe,
     *,
     workers: int | None = None,
-    on_progress: Callable[[TrainingProgress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> bytes:
     """Refit, and keep the predictions in the run folder; returns the table's bytes."""
     made = refit(data, spec, recipe, workers=workers, on_progress=on_progress)

@@ -131,7 +131,7 @@ def test_writing_one_verdict_removes_the_other(folder: Path) -> None:
         path = evidence.write_verdict(folder, verdict)
         assert path.name == f"{verdict.verdict}.json"
         assert {p.name for p in folder.glob("*[A-Z].json")} == {path.name}
-        assert evidence.read_verdict(folder) == (verdict, path.read_bytes())
+        assert evidence.read_verdict(Verdict, folder) == (verdict, path.read_bytes())
 
 
 def test_both_verdicts_at_once_are_refused(folder: Path) -> None:
@@ -139,16 +139,16 @@ def test_both_verdicts_at_once_are_refused(folder: Path) -> None:
         data = documents.to_bytes(verdict_of(folder, verdict=name))
         (folder / f"{name}.json").write_bytes(data)
     with pytest.raises(EvidenceError, match=r"both PROMOTE\.json and HOLD\.json"):
-        evidence.read_verdict(folder)
+        evidence.read_verdict(Verdict, folder)
 
 
 def test_no_verdict_names_the_gate(folder: Path) -> None:
     with pytest.raises(EvidenceError, match="has no verdict") as caught:
-        evidence.read_verdict(folder)
+        evidence.read_verdict(Verdict, folder)
     assert caught.value.hint == f"vqcast gate {folder}"
 
 
 def test_a_hold_renamed_to_promote_is_refused(folder: Path) -> None:
     (folder / "PROMOTE.json").write_bytes(documents.to_bytes(verdict_of(folder, verdict="HOLD")))
     with pytest.raises(EvidenceError, match="its verdict is 'HOLD'"):
-        evidence.read_verdict(folder)
+        evidence.read_verdict(Verdict, folder)

@@ -19,6 +19,7 @@ from vqcast.documents import jsontext
 from vqcast.documents.model import Manifest
 from vqcast.documents.registry import StatusEntry
 from vqcast.durable.files import sha256_bytes
+from vqcast.interval import bounds
 from vqcast.registry import law
 from vqcast.registry.seal import mark, rollback
 from vqcast.regressor.spec import ENSEMBLE
@@ -136,7 +137,8 @@ def test_the_interval_is_that_of_the_members_and_the_calibration(level: float) -
     assert given.std == pytest.approx(std, abs=1e-3)
     assert given.interval.lower == pytest.approx(lower, abs=1e-3)
     assert given.interval.upper == pytest.approx(upper, abs=1e-3)
-    pooled = calibration.pooled_interval(mean, std, features, level)
+    half = calibration.quantile(level, pooled=True) * calibration.scale(mean, std, features).mean()
+    pooled = bounds(calibration.centre(mean).mean(), half)
     assert (given.interval.pooled_lower, given.interval.pooled_upper) == pytest.approx(
         pooled, abs=1e-3
     )

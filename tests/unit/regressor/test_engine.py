@@ -16,8 +16,9 @@ from learn_columns import made_columns
 
 from vqcast.errors import FeatureError, InputError
 from vqcast.regressor import engine, job, net
-from vqcast.regressor.engine import Columns, Fit, Fitted, TrainingProgress, train
+from vqcast.regressor.engine import Columns, Fit, Fitted, train
 from vqcast.regressor.spec import Recipe
+from vqcast.watch import Progress
 
 SHORT = Recipe(epochs=3)
 FITS = [Fit(seed, f"u{unit}", (unit,)) for seed in (0, 1) for unit in range(4)]
@@ -99,19 +100,16 @@ def test_losses_fall_and_predictions_learn(columns: Columns) -> None:
 
 
 def test_progress_counts_models_and_epochs(columns: Columns) -> None:
-    seen: list[TrainingProgress] = []
+    seen: list[Progress] = []
     recipe = Recipe(epochs=40)
     results = list(train(columns, FITS, recipe, workers=2, progress=seen.append))
     assert len(results) == len(FITS)
     last = seen[-1]
-    assert (last.models_done, last.models) == (len(FITS), len(FITS))
-    assert (last.epochs_done, last.epochs) == (40 * len(FITS), 40 * len(FITS))
-    assert last.remaining_s == 0.0
-    assert last.elapsed_s > 0.0
+    epochs = 40 * len(FITS)
+    assert (last.done, last.total) == (epochs, epochs)
+    assert last.now == f"epoch {epochs} of {epochs}, {len(FITS)}/{len(FITS)} networks"
     for earlier, later in pairwise(seen):
-        assert earlier.epochs_done <= later.epochs_done
-        assert earlier.models_done <= later.models_done
-        assert earlier.elapsed_s <= later.elapsed_s
+        assert earlier.done <= later.done
 
 
 def training_threads() -> list[str]:
@@ -130,7 +128,7 @@ def test_leaving_early_stops_the_threads(columns: Columns) -> None:
 
 
 def test_an_interrupt_leaves_no_thread(columns: Columns) -> None:
-    def interrupt(_: TrainingProgress) -> None:
+    def interrupt(_: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

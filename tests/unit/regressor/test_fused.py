@@ -67,7 +67,7 @@ CALIBRATION = Calibration(
 def networks(size: int = 5, hidden: int = 8, depth: int = 2, seed: int = 0) -> list[Layers]:
     """Random networks whose scores spread over 0..100 and past both ends."""
     random = np.random.default_rng(seed)
-    widths = [ENSEMBLE.num_inputs, *[hidden] * depth, 1]
+    widths = [6 + ENSEMBLE.num_codecs, *[hidden] * depth, 1]
     members: list[Layers] = []
     for _ in range(size):
         layers = [
@@ -85,7 +85,7 @@ def networks(size: int = 5, hidden: int = 8, depth: int = 2, seed: int = 0) -> l
 
 def constant(*scores: float) -> list[Layers]:
     """Networks that give these scores whatever they see."""
-    shape = (ENSEMBLE.num_inputs, 1)
+    shape = (6 + ENSEMBLE.num_codecs, 1)
     return [[(np.zeros(shape, np.float32), np.array([score], np.float32))] for score in scores]
 
 

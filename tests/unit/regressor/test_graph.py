@@ -22,7 +22,7 @@ ALLOWED = {
 
 def layers(family: Spec, hidden: int = 64, seed: int = 0) -> graph.Layers:
     random = np.random.default_rng(seed)
-    sizes = [family.num_inputs, hidden, hidden, 1]
+    sizes = [6 + family.num_codecs, hidden, hidden, 1]
     return [
         (
             random.normal(0, 0.3, (a, b)).astype(np.float32),

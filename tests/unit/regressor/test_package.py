@@ -14,7 +14,9 @@ from vqcast.durable.files import sha256_bytes
 from vqcast.evidence.gate import judge
 from vqcast.evidence.loso import loso_report
 from vqcast.families import Package
-from vqcast.regressor.package import Provenance, TrainedNetwork, gate_block, package
+from vqcast.regressor.job import Fit, Fitted
+from vqcast.regressor.net import Weights
+from vqcast.regressor.package import Provenance, gate_block, package
 from vqcast.regressor.spec import ENSEMBLE, V1, V2, V3, Recipe, SlotRows, Spec
 from vqcast.vocab import FEATURES, VOCABULARIES
 
@@ -36,13 +38,14 @@ MANIFEST_KEYS = {
 }
 
 
-def trained(seed: int, family: Spec) -> TrainedNetwork:
+def trained(seed: int, family: Spec) -> Fitted:
     random = np.random.default_rng(seed)
     layer = (
-        random.normal(0, 1, (family.num_inputs, 1)).astype(np.float32),
+        random.normal(0, 1, (6 + family.num_codecs, 1)).astype(np.float32),
         np.zeros(1, np.float32),
     )
-    return TrainedNetwork(seed, [layer], np.arange(6.0), np.arange(1.0, 7.0))
+    scaler = np.arange(6.0), np.arange(1.0, 7.0)
+    return Fitted(Fit(seed, None), Weights((layer,)), *scaler, np.array([0.0]), 0.0)
 
 
 def made(family: Spec = ENSEMBLE, *, smoke: bool = False) -> tuple[Package, Provenance]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from learn_columns import keep_masks
 
 from vqcast.regressor import streams
 
@@ -68,7 +69,7 @@ def test_every_item_comes_first_equally_often() -> None:
 
 
 def test_dropped_share_is_the_rate() -> None:
-    masks = streams.keep_masks(streams.dropout_stream(3, "x"), 200, 32, 64, 2, 0.1)
+    masks = keep_masks(streams.dropout_stream(3, "x"), 200, 32, 64, 2, 0.1)
     dropped = 1.0 - masks.mean()
     sigma = (0.1 * 0.9 / masks.size) ** 0.5
     assert abs(dropped - streams.drop_threshold(0.1) / 65536) < 4 * sigma
@@ -77,14 +78,14 @@ def test_dropped_share_is_the_rate() -> None:
 
 def test_masks_do_not_depend_on_how_steps_are_split() -> None:
     for shape in ((32, 64, 2), (5, 3, 1)):
-        whole = streams.keep_masks(streams.dropout_stream(0, "a"), 6, *shape, 0.5)
+        whole = keep_masks(streams.dropout_stream(0, "a"), 6, *shape, 0.5)
         stream = streams.dropout_stream(0, "a")
-        parts = [streams.keep_masks(stream, steps, *shape, 0.5) for steps in (1, 3, 2)]
+        parts = [keep_masks(stream, steps, *shape, 0.5) for steps in (1, 3, 2)]
         assert np.array_equal(whole, np.concatenate(parts))
 
 
 def test_no_dropout_keeps_every_unit() -> None:
-    assert streams.keep_masks(streams.dropout_stream(0, None), 9, 32, 64, 2, 0.0).all()
+    assert keep_masks(streams.dropout_stream(0, None), 9, 32, 64, 2, 0.0).all()
 
 
 def test_uniform_fills_its_range() -> None:

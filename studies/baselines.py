@@ -26,7 +26,7 @@ from vqcast.corpus.table import Corpus, load
 from vqcast.documents import Document
 from vqcast.durable.files import read_regular, write_atomic
 from vqcast.errors import ToolUnavailable
-from vqcast.evidence.conformal import Array, Codes, Correction
+from vqcast.evidence.conformal import Array, CentreCorrection, Codes
 from vqcast.evidence.folder import in_registry
 from vqcast.evidence.metrics import plcc
 from vqcast.media.tool import find_ffmpeg
@@ -181,7 +181,7 @@ def main(
         cubic_rmse=_rmse(polynomial, table.vmaf),
         cubic_plcc=_mean_plcc(polynomial, table),
         ensemble_rmse=_rmse(oof.mean, table.vmaf),
-        corrected_rmse=_rmse(Correction(oof).centres(range(oof.n_groups)), table.vmaf),
+        corrected_rmse=_rmse(CentreCorrection(oof).centres(range(oof.n_groups)), table.vmaf),
         ensemble_plcc=_mean_plcc(oof.mean, table),
     )
     write_atomic(out, documents.to_bytes(made))

@@ -30,7 +30,7 @@ from vqcast.evidence.conformal import (
     DIFFICULTY_START,
     SPREAD_FLOOR,
     Array,
-    Correction,
+    CentreCorrection,
     OutOfFold,
     left_out_distances,
 )
@@ -184,7 +184,7 @@ def scales_of(oof: OutOfFold) -> list[Choice]:
 
 def _judged(candidate: _Candidate, oof: OutOfFold, far: Mask) -> Choice:
     mean, scale = oof.mean, candidate.scale
-    centre = Correction(oof).centres if candidate.corrected else lambda _: mean
+    centre = CentreCorrection(oof).centres if candidate.corrected else lambda _: mean
     method = Method(candidate.name, centre, scale, oof.pool(scale))
     figures = {each.target: each for each in figures_of(oof, method, (LEVEL,))}
     made = left_out(oof, method, (LEVEL,))

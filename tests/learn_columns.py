@@ -31,7 +31,7 @@ def made_columns(rows: int, *, codecs: int = 14, units: int = 4, seed: int = 7) 
 
 
 def keep_masks(
-    stream: streams.Stream, steps: int, batch_size: int, hidden: int, depth: int, dropout: float
+    stream: streams.WordStream, steps: int, batch_size: int, hidden: int, depth: int, dropout: float
 ) -> np.ndarray:
     """Which units stay in the next ``steps`` steps: ``[steps, depth, batch, hidden]``."""
     per_step = streams.words_per_step(batch_size, hidden, depth)

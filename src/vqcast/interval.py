@@ -225,14 +225,12 @@ def close(a: Calibration, b: Calibration, *, tolerance: float = 1e-9) -> bool:
     """Whether two calibrations are the same but for rounding in another library."""
 
     def numbers(each: Calibration) -> Array:
-        entries = (*each.frame, *each.pooled, *each.chances)
-        quantiles = [entry.quantile or 0.0 for entry in entries]
-        scalars = [each.distance_limit, each.spread_floor, each.difficulty_start]
-        scalars += [each.difficulty_span, each.distance_gain, each.unseen_slot_factor]
-        scalars += [each.unseen_preset_factor]
-        parts = [each.knots, each.corrections, each.feature_mean, np.ravel(each.whitening)]
-        return np.concatenate([np.asarray(part) for part in (*parts, scalars, quantiles)])
+        quantiles = [entry.quantile or 0.0 for entry in (*each.frame, *each.pooled, *each.chances)]
+        return np.hstack([quantiles, *(np.ravel(getattr(each, name)) for name in compared)])
 
+    compared = ["knots", "corrections", "feature_mean", "whitening", "distance_limit"]
+    compared += ["spread_floor", "difficulty_start", "difficulty_span", "distance_gain"]
+    compared += ["unseen_slot_factor", "unseen_preset_factor"]
     first, second = numbers(a), numbers(b)
     counts = (a.n_groups, a.n_cells, a.n_rows) == (b.n_groups, b.n_cells, b.n_rows)
     return counts and len(first) == len(second) and np.allclose(first, second, rtol=tolerance)

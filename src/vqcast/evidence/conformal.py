@@ -180,7 +180,7 @@ def weighted_quantile(values: Array, weights: Array, level: float) -> float:
     return float(values[order[min(index, len(values) - 1)]])
 
 
-class Correction:
+class CentreCorrection:
     """Least squares for the correction at the knots, for any set of groups.
 
     Each group weighs the same, whatever its rows. The normal equations are
@@ -298,7 +298,7 @@ def calibrate(oof: OutOfFold, *, evidence: Mapping[str, str] | None = None) -> C
     Quantiles of every whole percent from 50 up to n / (n + 1), and of that.
     Raises EvidenceError for fewer than two groups.
     """
-    correction = Correction(oof)
+    correction = CentreCorrection(oof)
     everyone = range(oof.n_groups)
     centre, scale = correction.centres(everyone), left_out_scale(oof)
     space = whitening(oof.features)

@@ -22,7 +22,7 @@ from vqcast.documents.evidence import (
     VerdictCorpus,
 )
 from vqcast.errors import EvidenceError
-from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE, Judged
+from vqcast.evidence.loso import DRY_RUN_NOTE, SMOKE_NOTE, JudgedModel
 
 MEAN_PLCC_MIN = 0.95
 PLCC_SPREAD_MAX = 0.005
@@ -106,7 +106,7 @@ def _shown(n_groups: int) -> float:
     return (n_groups - 1) / n_groups + _ROUNDING
 
 
-def check_evidence(reports: Mapping[int, LosoReport], model: Judged) -> None:
+def check_evidence(reports: Mapping[int, LosoReport], model: JudgedModel) -> None:
     """Raise EvidenceError unless the reports can be judged together.
 
     They must be of ``model``, of every seed it has, of one corpus and one
@@ -196,7 +196,7 @@ def gate_intervals(report: IntervalReport) -> IntervalGate:
 def judge(
     reports: Mapping[int, LosoReport],
     evidence: Mapping[str, str],
-    model: Judged,
+    model: JudgedModel,
     *,
     generated_at_utc: str,
     intervals: IntervalReport | None = None,
@@ -251,7 +251,7 @@ def _recommend(
     claim: IntervalGate | None,
     *,
     smoke: bool,
-    model: Judged,
+    model: JudgedModel,
 ) -> str:
     if smoke:
         return (
@@ -303,7 +303,7 @@ def verdict_problems(
     verdict: Verdict,
     reports: Mapping[int, LosoReport],
     evidence: Mapping[str, str],
-    model: Judged,
+    model: JudgedModel,
     corpus_sha256: str,
     *,
     intervals: IntervalReport | None = None,

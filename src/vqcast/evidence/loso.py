@@ -16,7 +16,7 @@ DRY_RUN_NOTE = "dry-run"
 SMOKE_NOTE = "smoke"
 
 
-class Judged(Protocol):
+class JudgedModel(Protocol):
     """What the evidence says of the model that it is of."""
 
     @property
@@ -36,7 +36,7 @@ class Judged(Protocol):
         """Of its encoder vocabulary, None where it reads no encoder."""
 
 
-class Recipe(Protocol):
+class StatedRecipe(Protocol):
     """What the evidence says of the training (CONTRACTS §4)."""
 
     @property
@@ -96,8 +96,8 @@ def group_report(folds: Sequence[FoldReport]) -> GroupReport:
 
 def loso_report(
     *,
-    model: Judged,
-    recipe: Recipe,
+    model: JudgedModel,
+    recipe: StatedRecipe,
     seed: int,
     corpus: str,
     corpus_sha256: str,

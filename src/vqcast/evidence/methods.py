@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from vqcast.evidence.conformal import (
     Array,
+    CentreCorrection,
     Codes,
-    Correction,
     OutOfFold,
     hierarchical_quantile,
     left_out_scale,
@@ -64,7 +64,7 @@ class LeftOut:
 def conformal_method(oof: OutOfFold, *, quantile: Quantile = hierarchical_quantile) -> Method:
     """This project's interval, as ``vqcast.evidence.conformal`` calibrates it."""
     scale = left_out_scale(oof)
-    return Method(CONFORMAL, Correction(oof).centres, scale, oof.pool(scale), quantile)
+    return Method(CONFORMAL, CentreCorrection(oof).centres, scale, oof.pool(scale), quantile)
 
 
 def gaussian_method(oof: OutOfFold) -> Method:
@@ -87,7 +87,7 @@ def single_method(oof: OutOfFold, member: int, *, centred: bool = False) -> Meth
     fixed: Callable[[Sequence[int]], Array] = lambda _: mean  # noqa: E731
     return Method(
         SINGLE_CENTRED if centred else SINGLE,
-        Correction(alone).centres if centred else fixed,
+        CentreCorrection(alone).centres if centred else fixed,
         np.ones(len(oof.vmaf)),
         np.ones(oof.n_cells),
     )

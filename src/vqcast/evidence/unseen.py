@@ -30,8 +30,8 @@ from vqcast.evidence.conformal import (
     DISTANCE_GAIN,
     SPREAD_FLOOR,
     Array,
+    CentreCorrection,
     Codes,
-    Correction,
     OutOfFold,
     group_weights,
     left_out_distances,
@@ -117,7 +117,7 @@ class _Scores:
         members = np.clip(held.members, VMAF_MIN, VMAF_MAX)
         mean = members.mean(axis=0)
         std = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros_like(mean)
-        correction = Correction(oof)
+        correction = CentreCorrection(oof)
         self.group = oof.group[held.rows]
         centre = np.empty_like(mean)
         for k in np.unique(self.group):

@@ -29,7 +29,6 @@ from vqcast.errors import EvidenceError, GateHeld, VqcastError
 from vqcast.evidence.folder import prefix, read_verdict
 from vqcast.evidence.gate import PROMOTE
 from vqcast.families import Corpora, Judged, Package, Rebuilt, Trained, Training
-from vqcast.forecast.card import facts
 from vqcast.forecast.judge import MEASURE, judge
 from vqcast.forecast.latent import to_score
 from vqcast.forecast.table import FORECASTER_ID, read_table
@@ -44,41 +43,17 @@ class ForecasterFamily:
     """A library of measured curves, calibrated group by group."""
 
     id: str = FORECASTER_ID
-
-    @property
-    def row_ids(self) -> tuple[str, ...]:
-        """One row."""
-        return (self.id,)
-
-    @property
-    def evidence_names(self) -> tuple[str, ...]:
-        """One file."""
-        return (EVIDENCE_NAME,)
-
-    @property
-    def verdict_name(self) -> str:
-        """The verdict's file in a registry."""
-        return f"{self.id}_PROMOTE.json"
-
-    @property
-    def options(self) -> frozenset[str]:
-        """None: the table is made from all corpora, every group held out in turn."""
-        return frozenset()
-
-    @property
-    def exported_by_training(self) -> bool:
-        """The table lies in the run folder already."""
-        return False
-
-    @property
-    def table_name(self) -> str:
-        """File name of the table, in a run folder and in a registry."""
-        return f"{self.id}.json"
-
-    @property
-    def evidence_path(self) -> str:
-        """Where the evidence lies in a registry."""
-        return prefix(self.id) + EVIDENCE_NAME
+    row_ids: tuple[str, ...] = (FORECASTER_ID,)
+    evidence_names: tuple[str, ...] = (EVIDENCE_NAME,)
+    verdict_name: str = f"{FORECASTER_ID}_PROMOTE.json"
+    options: frozenset[str] = frozenset()
+    """None: the table is made from all corpora, every group held out in turn."""
+    exported_by_training: bool = False
+    card: str = "forecast"
+    table_name: str = f"{FORECASTER_ID}.json"
+    """File name of the table, in a run folder and in a registry."""
+    evidence_path: str = prefix(FORECASTER_ID) + EVIDENCE_NAME
+    """Where the evidence lies in a registry."""
 
     def make(
         self,
@@ -233,16 +208,26 @@ class ForecasterFamily:
             problems.append("the verdict, judged again from the evidence, is another")
         return problems
 
-    @property
-    def card(self) -> str:
-        """Its pages' templates."""
-        return "forecast"
-
     def card_facts(self, rows: Mapping[str, AnyRow], files: Mapping[str, bytes]) -> dict[str, Any]:
-        """Table, evidence and verdict."""
-        row = rows[self.id]
+        """Table, evidence and verdict. Raises EvidenceError where evidence is missing."""
+        row, verdict_name, evidence_name = rows[self.id], self.verdict_name, self.evidence_path
         assert isinstance(row, ForecastRow)
-        return facts(row, self.verdict_name, self.evidence_path, files)
+        if evidence_name not in files:
+            raise EvidenceError(f"{row.id}: has no {evidence_name}")
+        verdict = documents.from_bytes(ForecastVerdict, files[verdict_name], where=verdict_name)
+        found = documents.from_bytes(ForecastEvidence, files[evidence_name], where=evidence_name)
+        table, coverage = read_table(files[row.table], row), verdict.gate.coverage
+        return {
+            "corpora": [pin.sha256 for pin in table.corpora],
+            "row": row,
+            "verdict": verdict,
+            "found": found,
+            "curves": table,
+            "measure": MEASURE,
+            "main": [each for each in found.scenarios if each.measure == MEASURE],
+            "probes": sorted({each.probes for each in found.scenarios}),
+            "furthest": max(coverage, key=lambda each: abs(each.covered - each.nominal)),
+        }
 
     def rebuild(
         self,

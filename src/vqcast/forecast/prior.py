@@ -62,7 +62,7 @@ def stacks(
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredPrior:
     """The prior of a title with one encoder and preset, fitted most to titles like it.
 
     Called with what the probes saw: every curve then weighs by how near it passes; without
@@ -120,7 +120,7 @@ class Measured:
 
 def measured(
     known: dict[Kind, Stack], encoder: str, preset: str | None, recipe: ForecastRecipe
-) -> Measured:
+) -> MeasuredPrior:
     """The prior from measured curves. Raises InputError where too few are of that encoder."""
     main = [kind for kind, stack in known.items() if len(stack.sources) >= MIN_CURVES]
     own = [kind for kind in main if kind[0] == encoder]
@@ -129,7 +129,7 @@ def measured(
     speed = preset_norm(encoder, preset)
     nearest = min(own, key=lambda kind: abs(preset_norm(*kind) - speed))
     counts = [len(known[kind].sources) for kind in main]
-    return Measured(
+    return MeasuredPrior(
         vectors=np.concatenate([known[kind].vectors for kind in main]),
         starts=np.cumsum([0, *counts[:-1]]),
         kinds=np.repeat(np.arange(len(main)), counts),

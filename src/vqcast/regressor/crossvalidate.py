@@ -9,14 +9,12 @@ that hold out whole groups are trained too, and both figures are reported.
 from __future__ import annotations
 
 import dataclasses
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from vqcast import documents
@@ -28,7 +26,13 @@ from vqcast.durable.lock import locked
 from vqcast.errors import CorpusError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence import loso
-from vqcast.regressor.dataset import Trainable, columns_of, multi_source_groups
+from vqcast.regressor.dataset import (
+    HELD_OUT_COLUMN,
+    Trainable,
+    columns_of,
+    multi_source_groups,
+    to_parquet,
+)
 from vqcast.regressor.engine import Columns, Fit, Fitted, train
 from vqcast.regressor.spec import Recipe, Spec
 from vqcast.watch import Progress
@@ -101,38 +105,31 @@ def crossvalidate(
     if len(run.corpus.sources) < 2:
         raise InputError("one source, nothing can be held out", path=run.corpus.path)
     seeds = tuple(dict.fromkeys(seeds))
+    done: dict[int, LosoReport] = {}
+
+    def keep(reports: Iterable[LosoReport]) -> None:
+        for report in reports:
+            done[report.seed] = report
+            if on_seed:
+                on_seed(report)
+
     with locked(out_dir / "run", what="training into"):
-        finished = _finished_seeds(run, out_dir, seeds)
-        for report in finished.values():
-            if on_seed:
-                on_seed(report)
-        todo = [seed for seed in seeds if seed not in finished]
-        if not todo:
-            return finished
-        columns = columns_of(run.corpus, run.spec)
-        pending = _Pending(run, out_dir, columns, todo)
-        for report in pending.complete_seeds():
-            finished[report.seed] = report
-            if on_seed:
-                on_seed(report)
-        for fitted in train(
-            columns,
-            pending.fits,
-            run.recipe,
-            workers=workers,
-            progress=on_progress,
-        ):
-            pending.add(fitted)
-            for report in pending.complete_seeds():
-                finished[report.seed] = report
-                if on_seed:
-                    on_seed(report)
-    return {seed: finished[seed] for seed in seeds}
+        keep(_finished_seeds(run, out_dir, seeds))
+        todo = [seed for seed in seeds if seed not in done]
+        if todo:
+            columns = columns_of(run.corpus, run.spec)
+            pending = _Pending(run, out_dir, columns, todo)
+            keep(pending.complete_seeds())
+            fits = pending.fits
+            for fitted in train(columns, fits, run.recipe, workers=workers, progress=on_progress):
+                pending.add(fitted)
+                keep(pending.complete_seeds())
+    return {seed: done[seed] for seed in seeds}
 
 
-def _finished_seeds(run: Run, out_dir: Path, seeds: Sequence[int]) -> dict[int, LosoReport]:
+def _finished_seeds(run: Run, out_dir: Path, seeds: Sequence[int]) -> list[LosoReport]:
     """Reports already in ``out_dir``; a dry run or a smoke run never counts as one."""
-    finished = {}
+    finished = []
     for seed in seeds:
         path = out_dir / evidence.loso_name(seed)
         if not path.exists():
@@ -149,7 +146,7 @@ def _finished_seeds(run: Run, out_dir: Path, seeds: Sequence[int]) -> dict[int, 
                 hint="choose another --out-dir, or remove that folder's loso_seed*.json",
             )
         if run.note is None and _has_predictions(out_dir, report):
-            finished[seed] = report
+            finished.append(report)
     return finished
 
 
@@ -259,7 +256,7 @@ class _Pending:
         groups = sorted(alone + group_reports, key=lambda report: report.held_out)
         main = groups if run.hold_out == "group" else list(single_reports.values())
         judged = np.where(np.isnan(by_group), by_source, by_group)
-        table = _parquet(run.data, by_source, judged)
+        table = to_parquet(run.data, {"vmaf_hold_out_src": by_source, HELD_OUT_COLUMN: judged})
         report = loso.loso_report(
             model=run.spec,
             recipe=run.recipe,
@@ -294,20 +291,3 @@ def _groups_of_one(corpus: Corpus, folds: dict[str, Fold]) -> dict[str, Fold]:
     """Groups with a single source, whose fold is that source's own."""
     several = {fold.name for fold in folds.values() if fold.is_group}
     return {group: folds[src] for src, group in corpus.group_of().items() if group not in several}
-
-
-def _parquet(
-    data: Trainable, by_source: NDArray[np.float32], by_group: NDArray[np.float32]
-) -> bytes:
-    """Out-of-fold predictions as Parquet bytes, a row a row of the corpus file in its order.
-
-    Rows that were left out of training hold null.
-    """
-    columns = {}
-    for name, values in (("vmaf_hold_out_src", by_source), ("vmaf_hold_out_group", by_group)):
-        whole = np.full(data.file_rows, np.nan, dtype=np.float32)
-        whole[data.rows] = values
-        columns[name] = pl.Series(whole).fill_nan(None)
-    buffer = io.BytesIO()
-    pl.DataFrame(columns).write_parquet(buffer, compression="zstd", compression_level=19)
-    return buffer.getvalue()

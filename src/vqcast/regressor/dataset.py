@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from vqcast.corpus.table import Corpus
 from vqcast.documents.model import CONSTANT, ORDINAL, PresetUse
 from vqcast.errors import CorpusError, EvidenceError
 from vqcast.evidence import folder as evidence
-from vqcast.evidence.conformal import Array, Codes, OutOfFold
+from vqcast.evidence.conformal import Codes, OutOfFold
 from vqcast.evidence.gate import check_evidence
 from vqcast.regressor.job import Columns
 from vqcast.regressor.spec import SlotRows, Spec
@@ -167,8 +167,11 @@ def out_of_fold(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> OutOfFo
                 f"{evidence.loso_name(seed)}: keeps no out-of-fold predictions",
                 hint="train that seed again",
             )
-        column = _held_out(found.files[evidence.predictions_name(seed)], seed, data.file_rows)
-        members.append(column[data.rows])
+        name = evidence.predictions_name(seed)
+        table = from_parquet(found.files[name], name)
+        if len(table) != data.file_rows or HELD_OUT_COLUMN not in table.columns:
+            raise EvidenceError(f"{name}: {len(table)} predictions for {data.file_rows} rows")
+        members.append(table[HELD_OUT_COLUMN].to_numpy().astype(np.float64)[data.rows])
     corpus = data.corpus
     group_of = corpus.group_of()
     cells = list(zip(corpus.src, corpus.encoder, corpus.preset, corpus.cq.tolist(), strict=True))
@@ -181,12 +184,24 @@ def out_of_fold(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> OutOfFo
     )
 
 
-def _held_out(data: bytes, seed: int, rows: int) -> Array:
-    name = evidence.predictions_name(seed)
+def to_parquet(data: Trainable, columns: Mapping[str, NDArray[np.floating]]) -> bytes:
+    """Predictions ``[rows]`` of a trainable corpus as Parquet, a row a row of the whole file.
+
+    What is NaN, and rows that were left out of training, hold null.
+    """
+    series = {}
+    for name, values in columns.items():
+        whole = np.full(data.file_rows, np.nan, dtype=np.float32)
+        whole[data.rows] = values
+        series[name] = pl.Series(whole).fill_nan(None)
+    buffer = io.BytesIO()
+    pl.DataFrame(series).write_parquet(buffer, compression="zstd", compression_level=19)
+    return buffer.getvalue()
+
+
+def from_parquet(table: bytes, name: str) -> pl.DataFrame:
+    """The inverse, for a file of that name. Raises EvidenceError where it can't be read."""
     try:
-        column = pl.read_parquet(io.BytesIO(data))[HELD_OUT_COLUMN].to_numpy()
+        return pl.read_parquet(io.BytesIO(table))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise EvidenceError(f"{name}: can't be read: {error}") from error
-    if len(column) != rows:
-        raise EvidenceError(f"{name}: {len(column)} predictions for {rows} rows")
-    return column.astype(np.float64)

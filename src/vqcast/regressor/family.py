@@ -43,6 +43,8 @@ class NetworkFamily:
     """One family of networks: several seeds that are judged together, or one."""
 
     spec: Spec
+    evidence_names: tuple[str, ...] = ("loso_seed*.json",)
+    card: str = "network"
 
     @property
     def id(self) -> str:
@@ -53,11 +55,6 @@ class NetworkFamily:
     def row_ids(self) -> tuple[str, ...]:
         """Every registry row that may be its own."""
         return self.spec.row_ids
-
-    @property
-    def evidence_names(self) -> tuple[str, ...]:
-        """One file a seed."""
-        return ("loso_seed*.json",)
 
     @property
     def verdict_name(self) -> str:
@@ -221,11 +218,6 @@ class NetworkFamily:
     def problems(self, rows: Mapping[str, AnyRow], files: Mapping[str, bytes]) -> list[str]:
         """Why its rows or its manifest may not stand."""
         return standing.problems(self.spec, rows, files)
-
-    @property
-    def card(self) -> str:
-        """Its pages' templates."""
-        return "network"
 
     def card_facts(self, rows: Mapping[str, AnyRow], files: Mapping[str, bytes]) -> dict[str, Any]:
         """Results, sidecar and recipe."""

@@ -30,14 +30,14 @@ TARGETS = ("frame", "pooled")
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredIntervals:
     """An ensemble's intervals, and what lies outside its training; both None without a claim."""
 
     intervals: IntervalReport | None = None
     unseen: UnseenReport | None = None
 
 
-def measure(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> Measured:
+def measure(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> MeasuredIntervals:
     """Calibrate on an ensemble's out-of-fold predictions and measure its coverage.
 
     Coverage is that of groups that neither trained nor calibrated, at the level
@@ -46,7 +46,7 @@ def measure(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> Measured:
     data = trainable(corpus, spec)
     level = nominal_coverage(len(set(data.corpus.group_of().values())))
     if level is None:
-        return Measured()
+        return MeasuredIntervals()
     oof = out_of_fold(found, corpus, spec)
     calibration = calibrate(oof, evidence=found.prediction_digests)
     report = None
@@ -61,7 +61,7 @@ def measure(found: evidence.Evidence, corpus: Corpus, spec: Spec) -> Measured:
             factors_measured=slot is not None and preset is not None,
         )
     sigma, sigma_covered = sigma_quantile(oof, level)
-    return Measured(
+    return MeasuredIntervals(
         IntervalReport(
             model=spec.id,
             corpus_sha256=corpus.sha256,
@@ -95,7 +95,7 @@ def _coverage(oof: OutOfFold, corpus: Corpus, level: float) -> dict[str, Interva
     return coverage
 
 
-def write(run_dir: Path, corpus: Corpus, spec: Spec) -> Measured:
+def write(run_dir: Path, corpus: Corpus, spec: Spec) -> MeasuredIntervals:
     """Measure a run folder's intervals and keep them with its evidence.
 
     A report of an earlier run is removed where none can be made.

@@ -74,7 +74,7 @@ def fill_words(state: Any, out: Any) -> None:
             row[lane] = word
 
 
-class Stream:
+class WordStream:
     """An endless sequence of uint64 words, a function of ``entropy`` alone."""
 
     __slots__ = ("state",)
@@ -97,22 +97,22 @@ def _name_words(held_out: str | None) -> tuple[int, ...]:
     return tuple(np.frombuffer(hashlib.sha256(text.encode()).digest(), "<u4").tolist())
 
 
-def weight_stream(seed: int) -> Stream:
+def weight_stream(seed: int) -> WordStream:
     """Initial weights: of the seed only, so all folds of a seed start the same."""
-    return Stream((_WEIGHTS, seed))
+    return WordStream((_WEIGHTS, seed))
 
 
-def shuffle_stream(seed: int, held_out: str | None) -> Stream:
+def shuffle_stream(seed: int, held_out: str | None) -> WordStream:
     """Row orders of one fit."""
-    return Stream((_SHUFFLE, seed, *_name_words(held_out)))
+    return WordStream((_SHUFFLE, seed, *_name_words(held_out)))
 
 
-def dropout_stream(seed: int, held_out: str | None) -> Stream:
+def dropout_stream(seed: int, held_out: str | None) -> WordStream:
     """Dropout decisions of one fit."""
-    return Stream((_DROPOUT, seed, *_name_words(held_out)))
+    return WordStream((_DROPOUT, seed, *_name_words(held_out)))
 
 
-def uniform(stream: Stream, count: int, bound: float) -> NDArray[np.float32]:
+def uniform(stream: WordStream, count: int, bound: float) -> NDArray[np.float32]:
     """``count`` values in [-bound, bound), from the top 53 bits of each word."""
     unit = (stream.words(count) >> np.uint64(11)) * 2.0**-53
     return ((2.0 * unit - 1.0) * bound).astype(np.float32)
@@ -131,7 +131,7 @@ def _shuffle(words: Any, items: Any, bits: Any) -> None:
         items[last], items[place] = items[place], items[last]
 
 
-def shuffled(stream: Stream, items: NDArray[np.int32]) -> NDArray[np.int32]:
+def shuffled(stream: WordStream, items: NDArray[np.int32]) -> NDArray[np.int32]:
     """A copy of ``items`` in a fresh order; takes one word per item."""
     order = items.copy()
     _shuffle(stream.words(len(items)), order, np.uint64(len(items).bit_length()))

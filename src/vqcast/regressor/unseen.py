@@ -8,13 +8,11 @@ predictions, a row a row of the corpus; ``unseen.json`` what they are worth.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from vqcast.corpus.table import Corpus
@@ -26,7 +24,7 @@ from vqcast.evidence import unseen
 from vqcast.evidence.conformal import Array, Codes, OutOfFold
 from vqcast.evidence.unseen import HeldOut
 from vqcast.interval import Calibration
-from vqcast.regressor.dataset import Trainable, columns_of
+from vqcast.regressor.dataset import Trainable, columns_of, from_parquet, to_parquet
 from vqcast.regressor.engine import Fit, train
 from vqcast.regressor.spec import Recipe, Spec
 from vqcast.vocab import PRESETS, recorded_preset, varied_encoders
@@ -51,7 +49,7 @@ class Leave:
     judged: Mask
 
 
-def plan(corpus: Corpus) -> Iterator[Leave]:
+def plan_refits(corpus: Corpus) -> Iterator[Leave]:
     """The refits of a corpus: presets in turn, then encoders, by thirds of its groups."""
     groups = corpus.group_of()
     order = {group: index % GROUP_FOLDS for index, group in enumerate(sorted(set(groups.values())))}
@@ -98,7 +96,7 @@ def refit(
     corpus = data.corpus
     seeds = spec.seeds[:SEEDS]
     found = {kind: np.full((len(seeds), len(corpus)), np.nan) for kind in KINDS}
-    for leave in plan(corpus):
+    for leave in plan_refits(corpus):
         kept = corpus.take(np.flatnonzero(~leave.held))
         varied = varied_encoders((encoder, preset) for encoder, preset, _ in kept.settings()[0])
         columns = columns_of(corpus, spec, varied=varied)
@@ -120,19 +118,15 @@ def write(
     *,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-) -> bytes:
-    """Refit, and keep the predictions in the run folder; returns the table's bytes."""
+) -> None:
+    """Refit, and keep the predictions in the run folder."""
     made = refit(data, spec, recipe, workers=workers, on_progress=on_progress)
-    columns = {}
-    for kind, members in made.items():
-        for seed, values in zip(spec.seeds, members, strict=False):
-            whole = np.full(data.file_rows, np.nan, dtype=np.float32)
-            whole[data.rows] = values
-            columns[f"{kind}_seed{seed}"] = pl.Series(whole).fill_nan(None)
-    buffer = io.BytesIO()
-    pl.DataFrame(columns).write_parquet(buffer, compression="zstd", compression_level=19)
-    write_atomic(run_dir / evidence.UNSEEN_TABLE, buffer.getvalue())
-    return buffer.getvalue()
+    columns = {
+        f"{kind}_seed{seed}": values
+        for kind, members in made.items()
+        for seed, values in zip(spec.seeds, members, strict=False)
+    }
+    write_atomic(run_dir / evidence.UNSEEN_TABLE, to_parquet(data, columns))
 
 
 def held_out(table: bytes, kind: str, data: Trainable) -> HeldOut | None:
@@ -140,10 +134,7 @@ def held_out(table: bytes, kind: str, data: Trainable) -> HeldOut | None:
 
     Raises EvidenceError for a table of another corpus.
     """
-    try:
-        frame = pl.read_parquet(io.BytesIO(table))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise EvidenceError(f"{evidence.UNSEEN_TABLE}: can't be read: {error}") from error
+    frame = from_parquet(table, evidence.UNSEEN_TABLE)
     names = [name for name in frame.columns if name.startswith(f"{kind}_seed")]
     if len(frame) != data.file_rows or not names:
         raise EvidenceError(f"{evidence.UNSEEN_TABLE}: is of another corpus")

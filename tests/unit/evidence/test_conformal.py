@@ -15,8 +15,8 @@ from vqcast.evidence import conformal
 from vqcast.evidence.conformal import (
     KNOTS,
     Array,
+    CentreCorrection,
     Codes,
-    Correction,
     OutOfFold,
     calibrate,
     hierarchical_quantile,
@@ -154,7 +154,7 @@ def test_pooled_quantile_covers_new_groups_too() -> None:
 
 def test_correction_finds_a_planted_bias_and_stays_monotone() -> None:
     oof = make_oof(bias=-2.0)
-    correction = Correction(oof)
+    correction = CentreCorrection(oof)
     values = correction.fit(range(oof.n_groups))
     assert values[1:4] == pytest.approx([2.0, 2.0, 2.0], abs=0.35)
     assert np.all(np.diff(values + np.array(KNOTS)) >= 0)
@@ -174,9 +174,9 @@ def test_leaving_a_group_out_equals_fitting_without_its_rows() -> None:
         cell=np.unique(oof.cell[rest], return_inverse=True)[1],
     )
     others = [0, 1, 3, 4, 5]
-    expected = Correction(alone).fit(range(5))
-    assert Correction(oof).fit(others) == pytest.approx(expected, abs=1e-9)
-    centre = Correction(oof).centres(range(6))
+    expected = CentreCorrection(alone).fit(range(5))
+    assert CentreCorrection(oof).fit(others) == pytest.approx(expected, abs=1e-9)
+    centre = CentreCorrection(oof).centres(range(6))
     mean = oof.mean[~rest]
     moved = np.clip(mean + np.interp(mean, KNOTS, expected), 0, 100)
     assert centre[~rest] == pytest.approx(moved, abs=1e-9)
@@ -212,7 +212,7 @@ def test_the_chance_of_a_target_is_the_signed_quantile_read_backwards() -> None:
     """A clip lies at or above ``centre + chance * scale`` as often as the level says."""
     oof = make_oof(groups=12)
     made = calibrate(oof)
-    centre = Correction(oof).centres(range(12))
+    centre = CentreCorrection(oof).centres(range(12))
     t = (oof.pool(oof.vmaf) - oof.pool(centre)) / oof.pool(conformal.left_out_scale(oof))
     for level in (0.1, 0.5, 0.9):
         at = next(each.quantile for each in made.chances if each.level == level)
@@ -238,7 +238,7 @@ def test_an_older_calibration_answers_by_its_two_sided_quantiles() -> None:
 def test_calibrated_scores_reproduce_the_quantile() -> None:
     oof = make_oof(groups=10)
     made = calibrate(oof)
-    centre = Correction(oof).centres(range(10))
+    centre = CentreCorrection(oof).centres(range(10))
     t = np.abs(oof.vmaf - centre) / conformal.left_out_scale(oof)
     assert made.quantile(0.9) == brute_quantile(t, oof.group, 0.9)
 

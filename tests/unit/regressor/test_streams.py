@@ -13,7 +13,7 @@ def test_words_are_those_of_numpys_generator_lane_by_lane() -> None:
     entropy = (5, 6)
     children = np.random.SeedSequence(entropy).spawn(streams.LANES)
     lanes = [np.random.SFC64(child).random_raw(50) for child in children]
-    stream = streams.Stream(entropy)
+    stream = streams.WordStream(entropy)
     words = np.concatenate([stream.words(640), stream.words(960)])
     assert np.array_equal(words, np.array(lanes).T.ravel())
 

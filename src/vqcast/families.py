@@ -5,7 +5,7 @@ verified, rebuilt and shown. Commands, registry and pages ask the table for it b
 which family it is::
 
     chosen = family("fr_regressor_v3")
-    trained = chosen.train(Corpora([path]), run_dir, Training(), workers=None, watch=Watch())
+    trained = chosen.train(Corpora([path]), run_dir, Training(), watch=Watch())
 
 Adding one is a package and an entry of ``FAMILIES`` (docs/howto/family.md). An entry is a dotted
 name, so that reading the table imports no family, and verifying a registry no training extra.
@@ -182,15 +182,7 @@ class Family(Protocol):
     def exported_by_training(self) -> bool:
         """Whether ``train`` also judges it and writes its files into the run folder."""
 
-    def train(
-        self,
-        corpora: Corpora,
-        run_dir: Path,
-        asked: Training,
-        *,
-        workers: int | None,
-        watch: Watch,
-    ) -> Trained:
+    def train(self, corpora: Corpora, run_dir: Path, asked: Training, *, watch: Watch) -> Trained:
         """Measure what it is worth on data it has not seen, and leave the evidence in ``run_dir``.
 
         A killed training goes on where it stopped. Installs nothing.
@@ -202,15 +194,7 @@ class Family(Protocol):
         Raises EvidenceError for evidence that can't be judged.
         """
 
-    def fit(
-        self,
-        run_dir: Path,
-        corpora: Corpora,
-        *,
-        scaffold: bool,
-        workers: int | None,
-        watch: Watch,
-    ) -> Package:
+    def fit(self, run_dir: Path, corpora: Corpora, *, scaffold: bool, watch: Watch) -> Package:
         """Fit on everything, export, and check the export, once the verdict is seen to stand.
 
         With ``scaffold`` the verdict must be HOLD, and the rows are smoke. Raises GateHeld,
@@ -243,7 +227,6 @@ class Family(Protocol):
         files: Mapping[str, bytes],
         corpora: Corpora,
         *,
-        workers: int | None,
         watch: Watch,
     ) -> list[Rebuilt]:
         """Make the promoted models of ``rows`` again and compare.

@@ -18,10 +18,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who wants to hear of a long step: remarks, and how far it is. By default nobody."""
+    """On how many threads a long step works, and who hears of it. By default one a core, nobody."""
 
     note: Callable[[str], None] = lambda text: None
     progress: Callable[[Progress], None] = lambda progress: None
+    workers: int | None = None
+
+
+NOBODY = Watch()
 
 
 @dataclass(frozen=True, slots=True)

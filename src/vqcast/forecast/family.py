@@ -82,16 +82,8 @@ class ForecasterFamily:
         data = documents.to_line(table)
         return data, fit.evidence(table, sha256_bytes(data), scenarios)
 
-    def train(
-        self,
-        corpora: Corpora,
-        run_dir: Path,
-        asked: Training,
-        *,
-        workers: int | None,
-        watch: Watch,
-    ) -> Trained:
-        """Table and evidence; ``asked`` and ``workers`` change nothing."""
+    def train(self, corpora: Corpora, run_dir: Path, asked: Training, *, watch: Watch) -> Trained:
+        """Table and evidence; ``asked`` changes nothing."""
         data, evidence = self.make(corpora, watch=watch)
         write_atomic(run_dir / self.table_name, data)
         write_atomic(run_dir / EVIDENCE_NAME, documents.to_bytes(evidence))
@@ -114,15 +106,7 @@ class ForecasterFamily:
         )
         return Judged(verdict, verdict.recommendation, _verdict_tables(verdict))
 
-    def fit(
-        self,
-        run_dir: Path,
-        corpora: Corpora,
-        *,
-        scaffold: bool,
-        workers: int | None,
-        watch: Watch,
-    ) -> Package:
+    def fit(self, run_dir: Path, corpora: Corpora, *, scaffold: bool, watch: Watch) -> Package:
         """The table made again, which must be the run folder's, byte for byte."""
         verdict, verdict_data = read_verdict(ForecastVerdict, run_dir)
         if verdict.verdict != PROMOTE:
@@ -235,7 +219,6 @@ class ForecasterFamily:
         files: Mapping[str, bytes],
         corpora: Corpora,
         *,
-        workers: int | None,
         watch: Watch,
     ) -> list[Rebuilt]:
         """The promoted table made again."""

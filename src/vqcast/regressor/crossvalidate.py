@@ -35,7 +35,7 @@ from vqcast.regressor.dataset import (
 )
 from vqcast.regressor.engine import Columns, Fit, Fitted, train
 from vqcast.regressor.spec import Recipe, Spec
-from vqcast.watch import Progress
+from vqcast.watch import NOBODY, Watch
 
 FOLDS_FOLDER = ".folds"
 _GROUP_LABEL = "group:"
@@ -90,8 +90,7 @@ def crossvalidate(
     out_dir: Path,
     *,
     seeds: Sequence[int],
-    workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    watch: Watch = NOBODY,
     on_seed: Callable[[LosoReport], None] | None = None,
 ) -> dict[int, LosoReport]:
     """Write each seed's evidence to ``out_dir`` and return the reports.
@@ -121,7 +120,9 @@ def crossvalidate(
             pending = _Pending(run, out_dir, columns, todo)
             keep(pending.complete_seeds())
             fits = pending.fits
-            for fitted in train(columns, fits, run.recipe, workers=workers, progress=on_progress):
+            for fitted in train(
+                columns, fits, run.recipe, workers=watch.workers, progress=watch.progress
+            ):
                 pending.add(fitted)
                 keep(pending.complete_seeds())
     return {seed: done[seed] for seed in seeds}

@@ -72,15 +72,7 @@ class NetworkFamily:
         """A family that is one network ships its files with its evidence (CONTRACTS §6)."""
         return not self.spec.is_ensemble
 
-    def train(
-        self,
-        corpora: Corpora,
-        run_dir: Path,
-        asked: Training,
-        *,
-        workers: int | None,
-        watch: Watch,
-    ) -> Trained:
+    def train(self, corpora: Corpora, run_dir: Path, asked: Training, *, watch: Watch) -> Trained:
         """Every fold of every seed, one ``loso_seed{N}.json`` each, and the intervals' worth."""
         from vqcast.regressor import crossvalidate
         from vqcast.regressor.dataset import trainable
@@ -101,13 +93,12 @@ class NetworkFamily:
             ),
             run_dir,
             seeds=seeds,
-            workers=workers,
-            on_progress=watch.progress,
+            watch=watch,
             on_seed=lambda report: _write_log(run_dir, report),
         )
         if self.spec.is_ensemble and not asked.dry_run and not corpus.synthetic:
             if asked.unseen:
-                self._refit_unseen(data, run_dir, recipe, workers, watch)
+                self._refit_unseen(data, run_dir, recipe, watch)
             self._measure_intervals(corpus, run_dir, watch)
         return Trained(self.id, list(reports.values()), (_reports_table(reports),))
 
@@ -153,16 +144,14 @@ class NetworkFamily:
                 "--unseen measures it"
             )
 
-    def _refit_unseen(
-        self, data: Trainable, run_dir: Path, recipe: Recipe, workers: int | None, watch: Watch
-    ) -> None:
+    def _refit_unseen(self, data: Trainable, run_dir: Path, recipe: Recipe, watch: Watch) -> None:
         """Networks without each preset and each encoder, unless they are there already."""
         from vqcast.regressor import unseen
 
         found = evidence.read(run_dir).unseen
         if found is not None and found.corpus_sha256 == data.corpus.sha256:
             return
-        unseen.write(run_dir, data, self.spec, recipe, workers=workers, on_progress=watch.progress)
+        unseen.write(run_dir, data, self.spec, recipe, watch=watch)
 
     def judge(self, run_dir: Path, *, generated_at_utc: str) -> Judged:
         """The two-part gate, and the claim of coverage where there is one."""
@@ -176,15 +165,7 @@ class NetworkFamily:
         )
         return Judged(verdict, verdict.recommendation, _verdict_tables(verdict))
 
-    def fit(
-        self,
-        run_dir: Path,
-        corpora: Corpora,
-        *,
-        scaffold: bool,
-        workers: int | None,
-        watch: Watch,
-    ) -> Package:
+    def fit(self, run_dir: Path, corpora: Corpora, *, scaffold: bool, watch: Watch) -> Package:
         """One network a seed on every row, as ONNX, once the verdict is seen to stand."""
         from vqcast.regressor import intervals, production
 
@@ -207,7 +188,7 @@ class NetworkFamily:
         intervals.require_same(found, corpus, self.spec)
         made = production.fit(
             self.spec, corpus, verdict, found,
-            smoke=scaffold, workers=workers, on_progress=watch.progress,
+            smoke=scaffold, watch=watch,
         )  # fmt: skip
         if scaffold:
             return made
@@ -230,7 +211,6 @@ class NetworkFamily:
         files: Mapping[str, bytes],
         corpora: Corpora,
         *,
-        workers: int | None,
         watch: Watch,
     ) -> list[Rebuilt]:
         """Every promoted network trained again."""
@@ -239,7 +219,7 @@ class NetworkFamily:
         networks = {name: row for name, row in rows.items() if isinstance(row, Row)}
         return rebuild(
             self.spec, networks, files, corpora.one(self.id),
-            workers=workers, on_progress=watch.progress,
+            watch=watch,
         )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ what the trained network computes, or nothing ships.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +25,7 @@ from vqcast.regressor.engine import Columns, Fit, Fitted, train
 from vqcast.regressor.package import Provenance, package, recipe_of
 from vqcast.regressor.spec import Spec
 from vqcast.serve.guard import CheckedGraph
-from vqcast.watch import Progress
+from vqcast.watch import Watch
 
 MAX_ABS_DIFFERENCE = 1e-4
 """VMAF points (CONTRACTS §6 asks this of a promotion)."""
@@ -42,8 +41,7 @@ def fit(
     found: Evidence,
     *,
     smoke: bool,
-    workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    watch: Watch,
 ) -> Package:
     """Train one network a seed on every row, export it, and check graph against network.
 
@@ -53,7 +51,7 @@ def fit(
     data = trainable(corpus, spec)
     columns = columns_of(data.corpus, spec)
     fits = [Fit(seed=seed, held_out=None) for seed in spec.seeds]
-    fitted = list(train(columns, fits, recipe, workers=workers, progress=on_progress))
+    fitted = list(train(columns, fits, recipe, workers=watch.workers, progress=watch.progress))
     intervals = None if smoke else found.intervals
     made = package(
         fitted,

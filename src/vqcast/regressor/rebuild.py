@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from vqcast.regressor.package import recipe_of
 from vqcast.regressor.spec import Spec
 from vqcast.regressor.standing import NetworkSidecar, corpus_sha256, read_network_sidecar
 from vqcast.serve.guard import CheckedGraph
-from vqcast.watch import Progress
+from vqcast.watch import Watch
 
 
 def rebuild(
@@ -28,8 +28,7 @@ def rebuild(
     files: Mapping[str, bytes],
     corpus: Corpus,
     *,
-    workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    watch: Watch,
 ) -> list[Rebuilt]:
     """Train every promoted network of a family on ``corpus`` again and compare.
 
@@ -52,7 +51,7 @@ def rebuild(
     columns = columns_of(kept, spec, varied=every)
     fits = [Fit(seed=seed, held_out=None) for seed in mine]
     recipe = recipe_of(first.training_recipe)
-    again = train(columns, fits, recipe, workers=workers, progress=on_progress)
+    again = train(columns, fits, recipe, workers=watch.workers, progress=watch.progress)
     return [_compare(fitted, mine[fitted.fit.seed], files, spec, columns) for fitted in again]
 
 

@@ -8,7 +8,7 @@ predictions, a row a row of the corpus; ``unseen.json`` what they are worth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from vqcast.regressor.dataset import Trainable, columns_of, from_parquet, to_par
 from vqcast.regressor.engine import Fit, train
 from vqcast.regressor.spec import Recipe, Spec
 from vqcast.vocab import PRESETS, recorded_preset, varied_encoders
-from vqcast.watch import Progress
+from vqcast.watch import Watch
 
 GROUP_FOLDS = 3
 SEEDS = 2
@@ -89,8 +89,7 @@ def refit(
     spec: Spec,
     recipe: Recipe,
     *,
-    workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    watch: Watch,
 ) -> dict[str, Array]:
     """Predictions of every row that a refit judges, ``[seeds, rows]`` by kind, NaN elsewhere."""
     corpus = data.corpus
@@ -102,7 +101,7 @@ def refit(
         columns = columns_of(corpus, spec, varied=varied)
         columns = replace(columns, unit=leave.held.astype(np.int32))
         fits = [Fit(seed=seed, held_out=leave.label, held_out_units=(1,)) for seed in seeds]
-        for fitted in train(columns, fits, recipe, workers=workers, progress=on_progress):
+        for fitted in train(columns, fits, recipe, workers=watch.workers, progress=watch.progress):
             rows = leave.judged
             found[leave.kind][seeds.index(fitted.fit.seed), rows] = fitted.predict(
                 columns.features[rows], columns.codec[rows]
@@ -116,11 +115,10 @@ def write(
     spec: Spec,
     recipe: Recipe,
     *,
-    workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    watch: Watch,
 ) -> None:
     """Refit, and keep the predictions in the run folder."""
-    made = refit(data, spec, recipe, workers=workers, on_progress=on_progress)
+    made = refit(data, spec, recipe, watch=watch)
     columns = {
         f"{kind}_seed{seed}": values
         for kind, members in made.items()

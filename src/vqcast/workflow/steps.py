@@ -11,7 +11,7 @@ The command line and Python both call these; whichever family a model is of, the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from vqcast.registry.seal import install
 from vqcast.serve.folder import Folder, packaged_registry, read_registry
 from vqcast.serve.signature import read
 from vqcast.serve.trust import Trust
-from vqcast.watch import Watch
+from vqcast.watch import NOBODY, Watch
 
 EXPORT_FOLDER = "export"
 """Where a model that its training exports lies in the run folder."""
@@ -83,9 +83,7 @@ def train(
     """
     chosen, asked = family(model_id), asked or Training()
     _refuse(chosen, asked.given)
-    return chosen.train(
-        Corpora.of(corpora), run_dir, asked, workers=workers, watch=watch or Watch()
-    )
+    return chosen.train(Corpora.of(corpora), run_dir, asked, watch=_on(watch, workers))
 
 
 def export(
@@ -102,7 +100,7 @@ def export(
     judged = gate(run_dir)
     made = family_of_run(run_dir).fit(
         run_dir, Corpora.of(corpora),
-        scaffold=not judged.promotes, workers=workers, watch=watch or Watch(),
+        scaffold=not judged.promotes, watch=_on(watch, workers),
     )  # fmt: skip
     for name, data in made.files.items():
         write_atomic(run_dir / EXPORT_FOLDER / name, data)
@@ -139,9 +137,7 @@ def promote(
     """
     chosen = family_of_run(run_dir)
     _refuse(chosen, ["scaffold"] if scaffold else [])
-    made = chosen.fit(
-        run_dir, Corpora.of(corpora), scaffold=scaffold, workers=workers, watch=watch or Watch()
-    )
+    made = chosen.fit(run_dir, Corpora.of(corpora), scaffold=scaffold, watch=_on(watch, workers))
     files = install(registry, made)
     return Promoted(registry, made.rows, files, made.checked, dict(made.figures))
 
@@ -226,12 +222,14 @@ def rebuild(
     for each in all_families():
         mine = {name: row for name, row in promoted.items() if name in each.row_ids}
         if mine:
-            results += each.rebuild(
-                mine, folder.files, given, workers=workers, watch=watch or Watch()
-            )
+            results += each.rebuild(mine, folder.files, given, watch=_on(watch, workers))
     if not results:
         raise RegistryError("holds no promoted model to rebuild", path=folder.root)
     return sorted(results, key=lambda result: result.model_id)
+
+
+def _on(watch: Watch | None, workers: int | None) -> Watch:
+    return replace(watch or NOBODY, workers=workers)
 
 
 def _refuse(chosen: Family, given: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from vqcast.regressor import crossvalidate as module
 from vqcast.regressor.crossvalidate import Run, crossvalidate
 from vqcast.regressor.dataset import trainable
 from vqcast.regressor.spec import ENSEMBLE, V1, V3, Recipe, Spec
+from vqcast.watch import Watch
 
 SHORT = replace(Recipe(), epochs=6)
 GROUPS = ("beach", None, "beach")
@@ -94,8 +95,10 @@ def test_sources_in_any_order_of_the_file_make_sorted_folds(tmp_path: Path) -> N
 
 
 def test_a_seed_alone_is_the_seed_among_others(corpus_path: Path, tmp_path: Path) -> None:
-    together = crossvalidate(run_of(corpus_path), tmp_path / "all", seeds=[0, 1, 2], workers=2)
-    alone = crossvalidate(run_of(corpus_path), tmp_path / "one", seeds=[1], workers=1)
+    together = crossvalidate(
+        run_of(corpus_path), tmp_path / "all", seeds=[0, 1, 2], watch=Watch(workers=2)
+    )
+    alone = crossvalidate(run_of(corpus_path), tmp_path / "one", seeds=[1], watch=Watch(workers=1))
     assert timeless(together[1]) == timeless(alone[1])
     one, two = (tmp_path / name / "oof_seed1.parquet" for name in ("all", "one"))
     assert one.read_bytes() == two.read_bytes()
@@ -195,9 +198,10 @@ from vqcast.corpus.table import load
 from vqcast.regressor.spec import ENSEMBLE, Recipe
 from vqcast.regressor.crossvalidate import Run, crossvalidate
 from vqcast.regressor.dataset import trainable
+from vqcast.watch import Watch
 corpus = load(Path(sys.argv[1]))
 run = Run(trainable(corpus, ENSEMBLE), ENSEMBLE, replace(Recipe(), epochs=int(sys.argv[3])))
-crossvalidate(run, Path(sys.argv[2]), seeds=[0, 1], workers=1)
+crossvalidate(run, Path(sys.argv[2]), seeds=[0, 1], watch=Watch(workers=1))
 """
 
 
@@ -244,7 +248,7 @@ def test_a_damaged_checkpoint_is_trained_again(
         with monkeypatch.context() as patch:
             patch.setattr(evidence, "write_report", lambda *_: (_ for _ in ()).throw(RuntimeError))
             with pytest.raises(RuntimeError):
-                crossvalidate(run, out, seeds=[0], workers=1)
+                crossvalidate(run, out, seeds=[0], watch=Watch(workers=1))
 
     stop(tmp_path / "cut")
     checkpoints = sorted((tmp_path / "cut" / ".folds").iterdir())

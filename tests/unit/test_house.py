@@ -12,27 +12,32 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "studies").rglob("*.py")])
 FUNCTION_LINES = 60
-WHOLE = ("regressor", "forecast", "evidence", "registry", "workflow")
-"""Rooms whose functions are counted with signature and docstring."""
 MODULE_LINES = 450
 
 
-def functions(tree: ast.AST, *, whole: bool) -> Iterator[tuple[str, int]]:
-    """Every function with its lines, those of its body alone unless ``whole``."""
+def functions(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every function with its lines, from the signature to the end."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            body = node.body[1:] if ast.get_docstring(node) and node.body[1:] else node.body
             assert node.end_lineno is not None
-            start = node.lineno if whole else body[0].lineno
-            yield node.name, node.end_lineno - start + 1
+            yield node.name, node.end_lineno - node.lineno + 1
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_function_fits_a_screen_and_a_module_a_sitting(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    found = functions(ast.parse(text), whole=path.parent.name in WHOLE)
+    found = functions(ast.parse(text))
     assert [each for each in found if each[1] > FUNCTION_LINES] == []
     assert len(text.splitlines()) <= MODULE_LINES
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(path.name)
+    assert {name: each for name, each in homes.items() if len(each) > 1} == {}
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ _UNKNOWN = ColdStart(
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class LookCorrection:
     """From looks to the same frames of a whole encode."""
 
     row: ColdStart
@@ -58,10 +58,10 @@ class Correction:
         return math.hypot(self.row.size_deviation / math.sqrt(scenes), self.size_doubt)
 
 
-def learnt(row: ColdStart) -> Correction:
+def learnt(row: ColdStart) -> LookCorrection:
     """What was measured of one encoder and preset."""
     share = 1 / math.sqrt(row.titles)
-    return Correction(row, row.score_deviation * share, row.size_deviation * share)
+    return LookCorrection(row, row.score_deviation * share, row.size_deviation * share)
 
 
 @cache
@@ -69,14 +69,14 @@ def _rows() -> tuple[ColdStart, ...]:
     return tuple(codec.from_bytes(ColdStarts, TABLE.read_bytes(), where=TABLE.name).rows)
 
 
-def correction(encoder: str, preset: str | None) -> Correction:
+def correction(encoder: str, preset: str | None) -> LookCorrection:
     """What is known of ``encoder`` at ``preset``."""
     own = [row for row in _rows() if row.encoder == encoder]
     for row in own:
         if row.preset == preset:
             return learnt(row)
     if not own:
-        return Correction(_UNKNOWN, 2 * _LEAST_DOUBT, _UNKNOWN.size_deviation)
+        return LookCorrection(_UNKNOWN, 2 * _LEAST_DOUBT, _UNKNOWN.size_deviation)
     shares = [row.score_share for row in own]
     between = ColdStart(
         encoder=encoder, preset=preset, titles=min(row.titles for row in own),
@@ -86,4 +86,4 @@ def correction(encoder: str, preset: str | None) -> Correction:
         key_every=fmean(row.key_every for row in own),
     )  # fmt: skip
     doubt = max(max(shares) - min(shares), _LEAST_DOUBT)
-    return Correction(between, doubt, between.size_deviation)
+    return LookCorrection(between, doubt, between.size_deviation)

@@ -12,7 +12,7 @@ from vqcast.media.encoders import encoder
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class CrfGrid:
     """Qualities from best to worst, ``low + n * step`` up to ``high``."""
 
     low: float
@@ -28,11 +28,11 @@ class Grid:
 
 def grid_of(
     name: str, low: float | None = None, high: float | None = None, step: float | None = None
-) -> Grid:
+) -> CrfGrid:
     """An encoder's grid, parts of it given. Raises InputError for one off its scale."""
     entry = encoder(name)
     usual = entry.search_range
-    chosen = Grid(
+    chosen = CrfGrid(
         usual[0] if low is None else low,
         usual[1] if high is None else high,
         usual[2] if step is None else step,

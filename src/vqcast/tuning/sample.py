@@ -39,7 +39,7 @@ from vqcast.media.reel import (
 )
 from vqcast.media.threads import plan
 from vqcast.tuning import sampling
-from vqcast.tuning.cold_start import Correction, correction
+from vqcast.tuning.cold_start import LookCorrection, correction
 from vqcast.tuning.machine import Machine
 from vqcast.vocab import FEATURES
 
@@ -94,7 +94,7 @@ class Sample:
         self.prober, self.machine = prober, machine
         self.column, self.pooling = METRICS[metric], pooling
         self.allowed, self.on_progress = allowed, on_progress
-        self.correction: Correction = correction(prober.encoder, prober.preset)
+        self.correction: LookCorrection = correction(prober.encoder, prober.preset)
         self.frames = prober.source.frames
         self._store = FolderStore(prober.cache) if prober.cache else None
         self._measured: dict[float, dict[int, Measurement]] = {}

@@ -41,7 +41,7 @@ from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
-from vqcast.tuning.grid import Grid, grid_of
+from vqcast.tuning.grid import CrfGrid, grid_of
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.search import Goal, State
@@ -372,7 +372,7 @@ def _promoted(registry: Path | None, trust: Trust | None) -> Promoted | None:
 def _forecaster(
     request: TuneRequest,
     preset: str | None,
-    grid: Grid,
+    grid: CrfGrid,
     promoted: Promoted | None,
     without: Collection[str],
 ) -> tuple[Forecaster, ForecasterInfo]:

@@ -18,7 +18,7 @@ from unittest.mock import patch
 from attacks.clips import drawn_clip, tool
 from attacks.count import Count, drawn, scratch
 from attacks.disk import FAULTS, FaultyDisk, Journal, Killed, Tree, materialise, using
-from vqcast.corpus import decoded, execute
+from vqcast.corpus import execute, pictures
 from vqcast.corpus.build import Built, build, cells_folder
 from vqcast.corpus.execute import LocalPool
 from vqcast.corpus.plan import plan
@@ -64,7 +64,7 @@ def measuring_again(
 
     with (
         patch.object(execute, "measure", again),
-        patch.object(decoded, "MAX_BYTES", 0),  # no encode reads the source
+        patch.object(pictures, "MAX_BYTES", 0),  # no encode reads the source
     ):
         yield
 

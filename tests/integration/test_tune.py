@@ -175,6 +175,32 @@ def test_looks_stand_for_a_title(
         assert point.upper - point.lower < 8, crf
 
 
+def test_a_sample_of_a_finished_encode_tells_the_score_of_all(
+    vqcast: Vqcast, tmp_path: Path, cache: Path, ffmpeg: Callable[..., Path]
+) -> None:
+    long = ffmpeg(
+        "-f", "lavfi", "-i", "mandelbrot=size=96x64:rate=25,noise=alls=6:allf=t:all_seed=1",
+        "-t", "100", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "12",
+        "-pix_fmt", "yuv420p", tmp_path / "long.mkv",
+    )  # fmt: skip
+    words = ("encode", long, *QUICK, "--target", 85, "--cache", cache, "--overwrite", "--json")
+    made = {}
+    for measure in ("sample", "whole", None):
+        how = () if measure is None else ("--measure", measure)
+        line = lines_of(vqcast(*words, "-o", tmp_path / f"{measure}.mkv", *how))[-1]
+        made[measure] = msgspec.convert(line, EncodeResult)
+    sample, whole = made["sample"], made["whole"]
+    assert (whole.measured, whole.scored, whole.score_half_width) == ("whole", 2500, 0)
+    assert (sample.measured, sample.frames) == ("sample", 2500) and sample.scored < 500
+    assert 0 < sample.score_half_width <= 0.2
+    assert sample.score == pytest.approx(whole.score, abs=2 * sample.score_half_width)
+    assert sample.sha256 == whole.sha256
+    assert made[None].measured == "sample"  # a long title, and nothing was asked for
+    refused = vqcast(*words[:-2], "-o", tmp_path / "no.mkv", "--measure", "sample", "--pool", "p1",
+                     code=2)  # fmt: skip
+    assert "--measure whole" in refused.stderr
+
+
 def test_a_title_too_short_for_segments_is_probed_whole(
     vqcast: Vqcast, film: Path, cache: Path
 ) -> None:

@@ -13,7 +13,7 @@ from vqcast.cli import options, render, tune
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.batch import BatchResult, FilmResult
-from vqcast.documents.tune import EncodeResult, NotWritten, TuneProbed, TuneResult
+from vqcast.documents.tune import EncodeResult, Measure, NotWritten, TuneProbed, TuneResult
 from vqcast.errors import InputError, LargerThanSource
 from vqcast.media import grain
 from vqcast.media.streams import StreamChoice
@@ -52,6 +52,10 @@ def encode(
     allow_larger: Annotated[
         bool, typer.Option("--allow-larger", help="Write video of more bytes than the source's.")
     ] = False,
+    measure: Annotated[
+        Measure | None,
+        typer.Option(help="Score every frame of OUTPUT, or a sample of them. Default: by length."),
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler: one film a task.")
     ] = None,
@@ -73,7 +77,7 @@ def encode(
     given = Asked(
         asked, names, streams, reading.intake(), machine, overwrite=overwrite,
         allow_larger=allow_larger, registry=stores.registry, trust=trust, cache=stores.cache,
-        keep=not stores.no_cache,
+        keep=not stores.no_cache, measure=measure,
     )  # fmt: skip
     if len(inputs) > 1 or inputs[0].is_dir() or names.replace or scheduler is not None:
         if output is not None:
@@ -106,6 +110,7 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
                 trust=given.trust, cache=given.cache, keep=given.keep, machine=given.machine,
                 on_event=on_event, on_progress=render.remaining("encoding", update),
                 intake=given.intake, streams=given.streams, allow_larger=given.allow_larger,
+                measure=given.measure,
             )  # fmt: skip
         except LargerThanSource as error:
             if json:
@@ -191,7 +196,10 @@ def _show(made: EncodeResult, metric: str) -> None:
         if grain.NOTE in words:
             render.note(f"note: {words}")
     word = "reaches" if made.met else "misses"
+    how = "measured"
+    if made.measured == "sample":
+        how += f" (±{made.score_half_width:.2f}, {made.scored:,} of {made.frames:,} frames)"
     render.say(
-        f"{made.output}: {metric} {made.score:.2f} measured, {word} {made.target:g}; "
+        f"{made.output}: {metric} {made.score:.2f} {how}, {word} {made.target:g}; "
         f"{tune.size_text(made.bytes)}, {made.size_percent:.1f} % of the source"
     )

@@ -13,6 +13,8 @@ Pool = Literal["mean", "harmonic", "p1", "worst-second"]
 """How the frames' scores become the title's."""
 Status = Literal["met", "best_effort", "size_cap"]
 Basis = Literal["verified", "forecast"]
+Measure = Literal["whole", "sample"]
+"""How much of a finished encode is scored."""
 
 
 class TuneSource(Document, frozen=True, kw_only=True):
@@ -168,7 +170,13 @@ class EncodeResult(Document, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     """What is left out or converted, and what else to know of the output, in words."""
     frames: int = 0
-    """Of the output, all of them scored."""
+    """Of the output."""
+    measured: Measure = "whole"
+    """Whether every frame of the output was scored, or a sample of them."""
+    scored: int = 0
+    """How many were."""
+    score_half_width: float = 0.0
+    """The score of all frames lies this near to ``score`` with 95 %; points, 0 where all were."""
     sha256: str = ""
     """Of the output file."""
 

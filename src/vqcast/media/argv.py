@@ -25,6 +25,7 @@ PACKET_LOG = "packets.txt"
 REFERENCE_COUNT_LOG = "reference_frames.txt"
 DISTORTED_COUNT_LOG = "distorted_frames.txt"
 VMAF_LOG = "vmaf.json"
+DIGEST_LOG = "digests.txt"
 VIDEO = "v:0"
 """The first video stream."""
 TEACHER = "vmaf_v0.6.1"
@@ -253,6 +254,20 @@ def deliver(
     return [*words, *streams, "-fflags", "+bitexact", "-f", muxer, f"file:{output}"]
 
 
+def watch(graph: str) -> list[str]:
+    """After `deliver`: decode what it encodes, and score it with a `watch_filter` of it.
+
+    Digests of all decoded frames go to DIGEST_LOG, as `decode` gives those of a file.
+    """
+    return [
+        *("-dec", "0:0", "-filter_complex_threads", "1", "-filter_complex", graph),
+        *("-map", "[s]", *_DISCARD),
+        *("-map", "[dn]", "-fps_mode", "passthrough", "-enc_time_base", "filter"),
+        *("-f", "framehash", "-hash", "murmur3", DIGEST_LOG),
+        *_null("[rn]", REFERENCE_COUNT_LOG),
+    ]
+
+
 def thumbnails(
     ffmpeg: Path, source: Sequence[str], frames: int, output: Path, *, video: str = VIDEO
 ) -> list[str]:
@@ -301,21 +316,53 @@ def score_filter(
     with the values that they have among all; ``sides`` are the distorted stream and the reference,
     ``starts`` the first frames of either that are paired, ``hertz`` the rate of the clock.
     """
-    pix_fmt = "yuv420p" if depth == 8 else "yuv420p10le"
-    scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
-    clock = f"settb=expr=1/{hertz},setpts=N,{scale}format={pix_fmt}"
-    models = [f"version={TEACHER}\\:name=vmaf"]
-    if v1:
-        models.append(f"version={TEACHER_V1}\\:name=vmaf_v1")
+    clock = f"settb=expr=1/{hertz},setpts=N,{_compared(depth, size)}"
     ours, theirs = "", f"{_drop(span)}trim=end_frame={frames},"
     if starts is not None:
         ours, theirs = (f"trim=start_frame={at}:end_frame={at + frames}," for at in starts)
     return (
         f"[{sides[0]}]{ours}{clock},split[d][dn];"
         f"[{sides[1]}]{theirs}{clock},split[r][rn];"
-        f"[d][r]libvmaf=model='{'|'.join(models)}':log_fmt=json:log_path={VMAF_LOG}"
+        f"[d][r]{_libvmaf(v1, threads, every)}[s]"
+    )
+
+
+def watch_filter(
+    depth: int,
+    video: str,
+    *,
+    v1: bool,
+    size: tuple[int, int] | None = None,
+    every: int = 1,
+    threads: int = 1,
+) -> str:
+    """Score LOOPBACK against the ``video`` stream, frames 0, every, 2 every, ... alone.
+
+    They get the values that they have among all: libvmaf is given these frames and their
+    neighbours, which their motion needs. Other arguments are those of `score_filter`.
+    """
+    clock = f"settb=expr=1/{LOOPBACK_HERTZ},setpts=N"
+    chosen = f"select='lt(mod(n+1,{every}),3)',setpts=N," if every > 3 else ""
+    return (
+        f"[{LOOPBACK}]{clock},split[d0][dn];[d0]{chosen}{_compared(depth, size)}[d];"
+        f"[0:{video}]{clock},split[r0][rn];[r0]{chosen}{_compared(depth, size)}[r];"
+        f"[d][r]{_libvmaf(v1, threads, min(every, 3))}[s]"
+    )
+
+
+def _compared(depth: int, size: tuple[int, int] | None) -> str:
+    scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
+    return f"{scale}format={'yuv420p' if depth == 8 else 'yuv420p10le'}"
+
+
+def _libvmaf(v1: bool, threads: int, every: int) -> str:
+    models = [f"version={TEACHER}\\:name=vmaf"]
+    if v1:
+        models.append(f"version={TEACHER_V1}\\:name=vmaf_v1")
+    return (
+        f"libvmaf=model='{'|'.join(models)}':log_fmt=json:log_path={VMAF_LOG}"
         f":n_threads={threads}{f':n_subsample={every}' if every > 1 else ''}"
-        ":eof_action=pass:repeatlast=0[s]"
+        ":eof_action=pass:repeatlast=0"
     )
 
 

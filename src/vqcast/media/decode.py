@@ -72,6 +72,7 @@ def decode(
     frames: int | None = None,
     span: Span | None = None,
     video: str = argv.VIDEO,
+    threads: int = 1,
     cancel: threading.Event | None = None,
 ) -> Decoded:
     """Decode ``path``, at most ``frames`` frames or those of ``span``, and note what each is.
@@ -82,7 +83,7 @@ def decode(
         folder = Path(name)
 
         def once(*, steady: bool) -> tuple[int, int, str]:
-            read = argv.read(path, raw, span, steady=steady)
+            read = argv.read(path, raw, span, threads, steady=steady)
             finished = run(
                 argv.decode(tool.path, read, frames, span, video=video),
                 cwd=folder, deadline_s=deadline_s(path), cancel=cancel,
@@ -99,9 +100,11 @@ def decode(
         return Decoded(_read_index(folder), _read_size(folder), said)
 
 
-def decode_made(path: Path, tool: Tool) -> FrameIndex:
+def decode_made(
+    path: Path, tool: Tool, *, threads: int = 1, cancel: threading.Event | None = None
+) -> FrameIndex:
     """Every frame of a file that was made here. Raises MediaError at any complaint."""
-    found = decode(path, tool)
+    found = decode(path, tool, threads=threads, cancel=cancel)
     if found.said:
         raise MediaError(f"damaged: {cause(found.said)}", path=path, hint=DAMAGE_HINT)
     return found.index
@@ -117,12 +120,17 @@ def _logs(folder: Path) -> tuple[list[int], list[list[str]]]:
     if not times_log.is_file() or not frames_log.is_file():
         return [], []
     times = [int(ticks) for ticks in re.findall(r" pts:(-?\d+) ", times_log.read_text())]
-    rows = [
-        line.replace(" ", "").split(",")
-        for line in frames_log.read_text().splitlines()
-        if not line.startswith("#")
-    ]
-    return times, rows
+    return times, _rows(frames_log)
+
+
+def _rows(log: Path) -> list[list[str]]:
+    lines = log.read_text().splitlines()
+    return [line.replace(" ", "").split(",") for line in lines if not line.startswith("#")]
+
+
+def digests(log: Path) -> NDArray[np.bytes_]:
+    """Those of the decoded frames in a log of ffmpeg's framehash, ``[frames]``."""
+    return np.array([row[5] for row in _rows(log)], dtype="S32")
 
 
 def _read_index(folder: Path) -> FrameIndex:

@@ -3,8 +3,11 @@
 The pictures are those of a whole-title probe, since the encoder is told the
 same. The output gets its name only once it was read back and compared::
 
-    made = deliver(source, "libx264", "medium", 23, tool, Path("out.mkv"))
-    scores = measure_delivered(source, made, tool, v1=False)
+    made = deliver(source, "libx264", "medium", 23, tool, planned, scoring=Scoring(every=11))
+    made.scores.columns["vmaf"].mean()
+
+With a `Scoring` it is decoded and scored in the process that makes it, and what the file decodes to
+is then shown to be what was scored, by a digest of every picture.
 """
 
 from __future__ import annotations
@@ -18,30 +21,54 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vqcast.documents.source import StreamFate
-from vqcast.durable.files import TEMPORARY_PREFIX, adopt, remove
+from vqcast.durable.files import TEMPORARY_PREFIX, adopt, read_regular, remove
 from vqcast.errors import InputError, LargerThanSource, MediaError, ToolFailure
 from vqcast.media import argv
 from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
 from vqcast.media.complaint import cause
-from vqcast.media.decode import decode_made
+from vqcast.media.decode import decode_made, digests
 from vqcast.media.encoders import encoder
-from vqcast.media.measure import Scores, check, deadline_s, encoder_options, require_packets, score
+from vqcast.media.measure import (
+    V06_METRICS,
+    V1_METRICS,
+    Scores,
+    check,
+    check_size,
+    deadline_s,
+    encoder_options,
+    parse_log,
+    require_packets,
+    score,
+)
 from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.streams import StreamChoice, chapters, inventory, picture_of
+from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
 
 _TIMES_US = 2000
 """How far a frame's time may lie off the source's: containers count milliseconds."""
 _TRIAL_S = 2.0
 """How long a muxer is tried: it refuses a stream at once, or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How an encode is scored while it is made."""
+
+    v1: bool = False
+    size: tuple[int, int] | None = None
+    """Width and height at which pictures are compared; None: the source's own."""
+    every: int = 1
+    """Frames 0, every, 2 every, ... are scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +85,8 @@ class Delivered:
     wall_s: float
     fates: tuple[StreamFate, ...] = ()
     """What became of each stream of the source."""
+    scores: Scores | None = None
+    """Of the frames that were scored meanwhile; None: none were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,57 +175,112 @@ def deliver(
     planned: Plan,
     *,
     most_bytes: int | None = None,
+    threads: Threads | None = None,
+    scoring: Scoring | None = None,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Delivered:
     """Encode all of ``source``, with what was ``planned`` to go with its pictures.
 
     Chapters, tags, frame times, sample aspect ratio, rotation and colours go with it.
-    ``on_progress`` is told the frames encoded so far. Raises LargerThanSource for more video than
-    ``most_bytes``, ToolFailure where ffmpeg fails or makes another film; nothing is written then.
+    ``threads``: None: one of each kind. ``scoring``: None: not scored. ``on_progress`` is told the
+    frames encoded so far. Raises LargerThanSource for more video than ``most_bytes``, ToolFailure
+    where ffmpeg fails or makes another film; nothing is written then.
     """
     start = time.monotonic()
-    entry, carriage = encoder(encoder_name), planned.carriage
-    options = encoder_options(source, entry, cq, preset)
-    pictures = [*entry.before_input, *argv.read(source.path, source.raw)]
+    carriage, each = planned.carriage, threads or Threads()
+    options = encoder_options(
+        source, encoder(encoder_name), cq, preset, threads=threads.encoder if threads else None
+    )
     path = planned.output.absolute()
     made = path.parent / f"{_mine()}{secrets.token_hex(4)}{path.suffix}"
     what = f"{source.name} to {path.name}"
+    command = _command(source, encoder_name, options, tool, planned, made, each, scoring)
+    scores = None
     try:
         with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
             folder = Path(name)
             _write_covers(source, carriage, folder)
             log = folder / argv.PACKET_LOG
             finished = run(
-                argv.deliver(
-                    tool.path, pictures, options, [*carriage.pictures, *carriage.words],
-                    planned.target.muxer, made, video=source.video,
-                ),
+                command,
                 cwd=folder,
-                deadline_s=deadline_s(source.width * source.height, source.frames),
+                deadline_s=2 * deadline_s(source.width * source.height, source.frames),
                 cancel=cancel,
                 on_poll=None if on_progress is None else lambda: on_progress(argv.count_lines(log)),
-            )  # fmt: skip
+            )
             check(finished, what, source, place=path.parent)
             sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
-        require_packets(sizes, source.frames, what, source)
-        if most_bytes is not None and sum(sizes) > most_bytes:
-            raise grown(path, sum(sizes), most_bytes, cq)
-        _compare(source, made, carriage, tool, what)
+            require_packets(sizes, source.frames, what, source)
+            if most_bytes is not None and sum(sizes) > most_bytes:
+                raise grown(path, sum(sizes), most_bytes, cq)
+            pictures_made = _compare(source, made, carriage, tool, what, each.score, cancel)
+            if scoring is not None:
+                scores = _scores(folder, source, scoring, pictures_made, what)
         _refuse_existing(path, overwrite=planned.overwrite)
         adopt(made, path)
     finally:
         with contextlib.suppress(InputError):
             remove(made)
     return Delivered(
-        path=path,
-        encoder=encoder_name,
-        frames=source.frames,
-        bytes=path.stat().st_size,
-        video_bytes=sum(sizes),
-        wall_s=time.monotonic() - start,
-        fates=tuple(carriage.fates),
-    )
+        path, encoder_name, source.frames, path.stat().st_size, sum(sizes),
+        time.monotonic() - start, tuple(carriage.fates), scores,
+    )  # fmt: skip
+
+
+def _command(
+    source: Source,
+    encoder_name: str,
+    options: Sequence[str],
+    tool: Tool,
+    planned: Plan,
+    made: Path,
+    threads: Threads,
+    scoring: Scoring | None,
+) -> list[str]:
+    entry, carriage = encoder(encoder_name), planned.carriage
+    decoder = 1 if source.damage else threads.decoder  # threads may mend damage in another way
+    pictures = [*entry.before_input, *argv.read(source.path, source.raw, threads=decoder)]
+    words = argv.deliver(
+        tool.path, pictures, options, [*carriage.pictures, *carriage.words],
+        planned.target.muxer, made, video=source.video,
+    )  # fmt: skip
+    if scoring is None:
+        return words
+    check_size(source, scoring.size, v1=scoring.v1)
+    graph = argv.watch_filter(
+        entry.scoring_depth(source.depth), source.video, v1=scoring.v1, size=scoring.size,
+        every=scoring.every, threads=threads.score,
+    )  # fmt: skip
+    return [*words, *argv.watch(graph)]
+
+
+def _scores(
+    folder: Path, source: Source, scoring: Scoring, made: NDArray[np.bytes_], what: str
+) -> Scores:
+    """What the process that encoded wrote to ``folder``; ``made`` are the file's digests.
+
+    Raises ToolFailure where other pictures were scored than are in the file.
+    """
+    seen, log = folder / argv.DIGEST_LOG, folder / argv.VMAF_LOG
+    counted = argv.count_lines(folder / argv.REFERENCE_COUNT_LOG)
+    if counted != source.frames:
+        source.judge(f"{counted} frames for {source.frames} packets")
+        raise ToolFailure(f"{what}: {counted} of {source.frames} frames were compared")
+    if not seen.is_file() or not np.array_equal(digests(seen), made):
+        raise ToolFailure(f"{what}: the file does not decode to the pictures that were scored")
+    if not log.is_file():
+        raise ToolFailure(f"{what}: libvmaf wrote no log")
+    metrics = V06_METRICS | (V1_METRICS if scoring.v1 else {})
+    width, height = scoring.size or (source.width, source.height)
+    frames, every = scored_frames(source.frames, scoring.every), min(scoring.every, 3)
+    columns = parse_log(read_regular(log), frames, metrics, what=what, every=every)
+    return Scores(columns, width, height)
+
+
+def scored_frames(frames: int, every: int) -> int:
+    """How many of ``frames`` libvmaf is given: those that it scores, and their neighbours."""
+    return frames if every <= 3 else sum((n + 1) % every < 3 for n in range(frames))
 
 
 def _mine() -> str:
@@ -242,13 +326,16 @@ def measure_delivered(
     *,
     v1: bool,
     size: tuple[int, int] | None = None,
+    every: int = 1,
+    threads: int = 1,
     cancel: threading.Event | None = None,
 ) -> Scores:
-    """Score the delivered file's pictures against the source's, frame by frame."""
+    """Score the delivered file's pictures against the source's, each or every so manieth."""
     depth = encoder(delivered.encoder).scoring_depth(source.depth)
     return score(
-        source, delivered.path, tool, depth=depth, v1=v1, size=size, known=True, cancel=cancel
-    )
+        source, delivered.path, tool, depth=depth, v1=v1, size=size, known=True, every=every,
+        threads=threads, cancel=cancel,
+    )  # fmt: skip
 
 
 def _refuse_existing(output: Path, *, overwrite: bool) -> None:
@@ -260,10 +347,21 @@ def _refuse_existing(output: Path, *, overwrite: bool) -> None:
         )
 
 
-def _compare(source: Source, made: Path, carriage: Carriage, tool: Tool, what: str) -> None:
-    """Raise ToolFailure unless ``made`` decodes, and its times and streams are the source's."""
+def _compare(
+    source: Source,
+    made: Path,
+    carriage: Carriage,
+    tool: Tool,
+    what: str,
+    threads: int,
+    cancel: threading.Event | None,
+) -> NDArray[np.bytes_]:
+    """Digests of the pictures of ``made``.
+
+    Raises ToolFailure unless it decodes, and its times and streams are the source's.
+    """
     try:
-        index = decode_made(made, tool)
+        index = decode_made(made, tool, threads=threads, cancel=cancel)
     except MediaError as error:
         raise ToolFailure(f"{what}: what was made can't be decoded: {error.message}") from error
     if len(index.times_us) != source.frames or source.index is None:
@@ -280,3 +378,5 @@ def _compare(source: Source, made: Path, carriage: Carriage, tool: Tool, what: s
         raise ToolFailure(f"{what}: it does not hold the {', '.join(missing)} that was carried")
     if source.raw is None and chapters(source.path) and not chapters(made):
         raise ToolFailure(f"{what}: it does not hold the source's chapters")
+    assert index.digests is not None
+    return index.digests

@@ -19,7 +19,7 @@ from typing import Any
 
 from vqcast.corpus.cluster import DaskCluster
 from vqcast.documents.batch import BatchResult, FilmResult
-from vqcast.documents.tune import EncodeResult
+from vqcast.documents.tune import EncodeResult, Measure
 from vqcast.durable import disk
 from vqcast.durable.files import adopt, make_folders, sha256_file, write_atomic
 from vqcast.errors import InputError, LargerThanSource, VqcastError
@@ -52,6 +52,7 @@ class Asked:
     trust: Trust | None = None
     cache: Path | None = None
     keep: bool = True
+    measure: Measure | None = None
 
     @property
     def results(self) -> Path:
@@ -175,7 +176,7 @@ def _encode(
         overwrite=asked.overwrite or asked.names.replace,
         registry=asked.registry, trust=asked.trust, cache=asked.cache, keep=asked.keep,
         intake=asked.intake, machine=asked.machine, streams=asked.streams,
-        allow_larger=asked.allow_larger,
+        allow_larger=asked.allow_larger, measure=asked.measure,
         on_event=on_event and (lambda event: on_event(film, event)), cancel=cancel,
     )  # fmt: skip
 

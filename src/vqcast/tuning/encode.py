@@ -13,18 +13,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from vqcast.documents.source import StreamFate
-from vqcast.documents.tune import EncodeResult, TuneResult
+from vqcast.documents.tune import EncodeResult, Measure, TuneResult
 from vqcast.durable.files import sha256_file
+from vqcast.errors import InputError
 from vqcast.forecast.latent import METRICS, pool
 from vqcast.media import grain
-from vqcast.media.deliver import Plan, deliver, grown, measure_delivered, plan
+from vqcast.media.deliver import Delivered, Plan, Scoring, deliver, grown, measure_delivered, plan
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.streams import StreamChoice, inventory, pictures
+from vqcast.media.threads import Threads
+from vqcast.media.threads import plan as plan_threads
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.serve.trust import Trust
+from vqcast.tuning import sampling
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
+from vqcast.tuning.sample import POOLS
 from vqcast.tuning.session import Event, tune
 from vqcast.tuning.title import duration_s
 
@@ -49,16 +54,22 @@ def encode(
     intake: Intake | None = None,
     streams: StreamChoice | None = None,
     allow_larger: bool = False,
+    measure: Measure | None = None,
 ) -> EncodeResult:
     """Tune ``source``, write ``output`` at the CRF that was found, and measure it.
 
     The output's suffix names its container. ``overwrite`` replaces a file, ``streams`` says what
     goes with the pictures; the other arguments are `tune`'s, and ``on_progress`` follows the final
-    encode. Raises as `tune` does, InputError for an output that can't be written or can't hold a
-    stream, before anything is encoded, and LargerThanSource where the video would have more bytes
-    than the source's (unless ``allow_larger``), which writes nothing.
+    encode. ``measure`` says how much of the output is scored: ``whole``, or a ``sample`` of its
+    frames whose 95 % interval is 0.2 points to either side; by default that of long ones.
+    Raises as `tune` does, InputError for an output that can't be written or can't hold a stream,
+    before anything is encoded, and LargerThanSource where the video would have more bytes than the
+    source's (unless ``allow_larger``), which writes nothing.
     """
     tool, output = find_ffmpeg(), Path(output)
+    if measure == "sample" and request.pool not in POOLS:
+        raise InputError(f"a sample of the frames says nothing of their {request.pool}",
+                         hint="use --measure whole")  # fmt: skip
     if not isinstance(source, Source):
         source = probe(Path(source), tool, intake=_of_map(Path(source), intake, streams))
 
@@ -71,8 +82,8 @@ def encode(
             machine=machine, on_event=on_event, cancel=cancel,
         )  # fmt: skip
         return encode_found(
-            opened, planned, found, tool, allow_larger=allow_larger,
-            on_progress=on_progress, cancel=cancel,
+            opened, planned, found, tool, allow_larger=allow_larger, measure=measure,
+            machine=machine, on_progress=on_progress, cancel=cancel,
         )  # fmt: skip
 
     try:
@@ -96,6 +107,8 @@ def encode_found(
     tool: Tool,
     *,
     allow_larger: bool = False,
+    measure: Measure | None = None,
+    machine: Machine | None = None,
     on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> EncodeResult:
@@ -106,29 +119,66 @@ def encode_found(
     start, most = time.monotonic(), None if allow_larger else source.video_bytes
     if most is not None and found.bytes_lower > most:
         raise grown(planned.output, found.bytes, most, found.crf)
+    size = (found.source.score_width, found.source.score_height)
+    sampled = not sampling.is_short(source.frames) and found.pool in POOLS
+    if measure is not None:
+        sampled = measure == "sample"
+    scoring = Scoring(
+        v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
+        every=sampling.spacing(source.frames) if sampled else 1,
+    )  # fmt: skip
+    threads = plan_threads((machine or Machine()).cores, 1)
     made = deliver(
         source, found.encoder, found.preset, found.crf, tool, planned, most_bytes=most,
-        cancel=cancel, on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
+        threads=threads, scoring=scoring, cancel=cancel,
+        on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
     )  # fmt: skip
-    size = (found.source.score_width, found.source.score_height)
-    scores = measure_delivered(
-        source, made, tool, v1=found.metric == "vmaf-v1",
-        size=None if size == (source.width, source.height) else size, cancel=cancel,
-    )  # fmt: skip
-    fps = source.frames / duration_s(source)
-    score = pool(scores.columns[METRICS[found.metric]], found.pool, fps)
+    score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)
     notes = planned.carriage.notes()
     if grain.has_grain(made.path, adapter(found.encoder).codec.name, tool):
         notes.append(f"{made.path.name} {grain.NOTE}")
     return EncodeResult(
         output=str(planned.output), crf=found.crf, score=round(score, 4), target=found.target,
         met=score >= found.target, bytes=made.bytes, video_bytes=made.video_bytes,
+        measured="whole" if scored == source.frames else "sample", scored=scored,
+        score_half_width=round(half_width, 4),
         size_percent=round(100 * made.bytes / found.source.bytes, 2),
         left_out=[_name(each) for each in made.fates if each.fate == "left out"],
         streams=made.fates, source_video_bytes=source.video_bytes, notes=tuple(notes),
         frames=made.frames, sha256=sha256_file(made.path),
         wall_s=round(time.monotonic() - start, 3),
     )  # fmt: skip
+
+
+def _measured(
+    source: Source,
+    made: Delivered,
+    found: TuneResult,
+    scoring: Scoring,
+    threads: Threads,
+    tool: Tool,
+    cancel: threading.Event | None,
+) -> tuple[float, float, int]:
+    """Score of what was made, half width of its 95 % interval, and frames that were scored.
+
+    Where those that were scored meanwhile leave more doubt than is allowed, more of the file are.
+    """
+    scores, every = made.scores, scoring.every
+    while True:
+        if scores is None:
+            scores = measure_delivered(
+                source, made, tool, v1=scoring.v1, size=scoring.size, every=every,
+                threads=threads.score, cancel=cancel,
+            )  # fmt: skip
+        values = scores.columns[METRICS[found.metric]]
+        score = pool(values, found.pool, source.frames / duration_s(source))
+        half_width = sampling.half_width(values, every)
+        if found.pool == "harmonic":
+            half_width = sampling.half_width(1 / (values + 1), every) * (score + 1) ** 2
+        if half_width <= sampling.HALF_WIDTH:
+            return score, half_width, len(values)
+        every = sampling.closer(every, half_width)
+        scores = None
 
 
 def _name(fate: StreamFate) -> str:

@@ -32,6 +32,12 @@ MARGIN = 0.45
 """Points that sampling may cost at the confidence asked for."""
 MOST_SHARE = 0.6
 """Of a title's frames; where more would be needed, the whole title is encoded."""
+SCORED = 2000
+"""Frames of a finished long title that are scored, about."""
+LEAST_EVERY = 11
+"""Each so manieth at most."""
+HALF_WIDTH = 0.2
+"""Points that a 95 % interval of a finished title's score may have to either side."""
 SHORT_SHARE = 0.45
 """A title of which the first looks are more than this is encoded whole."""
 
@@ -109,3 +115,33 @@ def means_of(column: Array, looks: int) -> Array:
     look = np.arange(len(column)) * EVERY // LENGTH
     sums = np.bincount(look, column, minlength=looks)
     return np.asarray(sums / np.bincount(look, minlength=looks))
+
+
+def spacing(frames: int) -> int:
+    """Each so manieth frame of a finished title is scored."""
+    return prime(max(frames // SCORED, LEAST_EVERY))
+
+
+def closer(every: int, half_width: float) -> int:
+    """The spacing that should bring the half width of an interval to what is allowed."""
+    return prime(int(every * (HALF_WIDTH / half_width) ** 2))
+
+
+def prime(most: int) -> int:
+    """The largest odd prime up to ``most``, or 1: frames so far apart meet every kind of frame.
+
+    Of groups of 2, 4, 6, ... frames, an even spacing would see only some of the places.
+    """
+    return next(
+        (n for n in range(most, 2, -1) if all(n % by for by in range(2, math.isqrt(n) + 1))), 1
+    )
+
+
+def half_width(values: Array, every: int) -> float:
+    """Half width of the 95 % interval of the mean of all, from each ``every``-th value."""
+    if every == 1:
+        return 0.0
+    if len(values) < 2:
+        return math.inf
+    variance = float((np.diff(values) ** 2).mean()) / 2 / len(values)
+    return NormalDist().inv_cdf(0.975) * math.sqrt(variance * (1 - 1 / every))

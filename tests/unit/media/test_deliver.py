@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from vqcast.errors import InputError, LargerThanSource, ToolFailure
-from vqcast.media.deliver import Delivered, deliver, measure_delivered, plan
+from vqcast.media.deliver import Delivered, Scoring, deliver, measure_delivered, plan
 from vqcast.media.encoders import ENCODERS
 from vqcast.media.measure import encode
 from vqcast.media.run import Cancelled
 from vqcast.media.source import Source, probe
+from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
 
 pytestmark = pytest.mark.usefixtures("private_tmp")
@@ -122,6 +123,42 @@ def test_every_encoder_s_pictures_are_those_of_its_probe(
     assert ours is not None
     assert theirs is not None
     assert np.array_equal(ours.digests, theirs.digests)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "preset", "suffix"),
+    [
+        ("libx264", "veryfast", ".mp4"),
+        ("libx265", "superfast", ".mkv"),
+        ("libsvtav1", "12", ".webm"),
+        ("libaom-av1", "8", ".mkv"),
+        ("libvpx-vp9", "8", ".webm"),
+        ("libvvenc", "faster", ".mkv"),
+    ],
+)
+@pytest.mark.parametrize("every", [1, 11])
+def test_a_score_while_it_is_made_is_the_file_s(
+    encoder: str,
+    preset: str,
+    suffix: str,
+    every: int,
+    ffmpeg: Ffmpeg,
+    tmp_path: Path,
+    tool: Tool,
+) -> None:
+    """Frames 0, every, 2 every, ... have the values that they have among all, motion included."""
+    graph = "testsrc2=s=192x144:r=30:d=1.5,format=yuv420p"
+    film = ffmpeg("-f", "lavfi", "-i", graph, "-c:v", "ffv1", tmp_path / "film.mkv")
+    source = probe(film, tool)
+    made = _deliver(
+        *(source, encoder, preset, 40, tool, tmp_path / f"made{suffix}"),
+        scoring=Scoring(every=every), threads=Threads(encoder=2),
+    )  # fmt: skip
+    whole = measure_delivered(source, made, tool, v1=False)
+    assert made.scores is not None
+    assert made.scores.columns.keys() == whole.columns.keys()
+    for name, values in whole.columns.items():
+        assert made.scores.columns[name] == pytest.approx(values[::every], abs=1e-5), name
 
 
 def test_progress_rises_and_is_of_frames(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:

@@ -113,3 +113,26 @@ def test_poolings_are_what_they_are_called() -> None:
     assert pool(frames, "worst-second", 10) == pytest.approx(50.0)
     assert pool(frames, "worst-second", 20) == pytest.approx(72.5)
     assert pool(frames, "worst-second", 1000) == pytest.approx(90.5)
+
+
+def test_frames_of_a_finished_title_are_scored_a_prime_apart() -> None:
+    assert [sampling.prime(most) for most in (2, 3, 4, 9, 12, 30)] == [1, 3, 3, 7, 11, 29]
+    assert sampling.spacing(5_000) == 11 and sampling.spacing(90_000) == 43
+
+
+def test_the_stated_half_width_holds_the_mean_of_all() -> None:
+    """Nineteen times in twenty or more, of titles whose scenes differ."""
+    rng = np.random.default_rng(1)
+    inside = []
+    for _ in range(300):
+        title = _scenes(rng, 20_000, 24, 400)
+        every = sampling.spacing(len(title))
+        seen = title[::every]
+        away = abs(seen.mean() - title.mean())
+        inside.append(away <= sampling.half_width(seen, every))
+    assert np.mean(inside) >= 0.93
+    assert sampling.half_width(title, 1) == 0
+
+
+def test_more_frames_are_scored_where_too_few_were() -> None:
+    assert sampling.closer(43, 0.4) == 7 and sampling.closer(11, 2.0) == 1

@@ -103,9 +103,12 @@ class Carriage:
     fates: list[StreamFate] = field(default_factory=list)
     """What becomes of every stream of the source."""
 
+    told: list[str] = field(default_factory=list)
+    """What else is left out, in words."""
+
     def notes(self) -> list[str]:
         """What is left out or converted, in words."""
-        told = []
+        told = list(self.told)
         for each in self.fates:
             if each.fate in ("left out", "converted"):
                 name = " ".join(word for word in (each.codec, each.kind) if word)
@@ -192,7 +195,7 @@ def _add(
     how, reason = _how(stream, target, choice)
     if said is not None and how is not None:
         watched = stream.kind in ("audio", "subtitle", "video") and not stream.cover
-        hint = "leave it out with --map or --drop unknown"
+        hint = f"leave it out with --map -0:{stream.index} or --drop unknown"
         if stream.kind == "audio":
             hint = f"convert it with --audio aac; {hint}"
         how, reason = _refuse(stream, target, choice, hint, said) if watched else (None, said)
@@ -250,7 +253,7 @@ def _how(stream: Stream, target: Container, choice: StreamChoice) -> tuple[str |
     if stream.kind == "video":
         if target.videos is None or stream.codec in target.videos:
             return "copy", None
-        return _refuse(stream, target, choice, "leave it out with --map -0:v,0:v:0 or the like")
+        return _refuse(stream, target, choice, f"leave it out with --map -0:{stream.index}")
     if stream.kind == "attachment":
         return ("copy", None) if target.fonts else (None, f"{target.muxer} holds no attachments")
     return ("copy", None) if target.data else (None, f"{target.muxer} holds no such data")

@@ -19,7 +19,7 @@ from vqcast.errors import MediaError
 from vqcast.media import argv
 from vqcast.media.argv import Span
 from vqcast.media.complaint import cause, complaints
-from vqcast.media.header import DAMAGE_HINT, RawFormat, opened
+from vqcast.media.header import DAMAGE_HINT, LOSSLESS, RawFormat, opened
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
 
@@ -167,5 +167,5 @@ def _refuse_change(path: Path, raw: RawFormat | None) -> None:
             f"({other[0]}x{other[1]} {other[2]}, {width}x{height} {form})",
             path=path,
             hint="make them one first: ffmpeg -i FILE "
-            f"-vf scale={width}:{height},format=yuv420p -c:v ffv1 -c:a copy OUT.mkv",
+            f"-vf scale={width}:{height},format=yuv420p {LOSSLESS}",
         )

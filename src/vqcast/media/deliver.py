@@ -137,6 +137,11 @@ def plan(
             if said := _refusal(source, target, alone, tool):
                 refused[stream.index] = said
         made = carriage(refused)
+    if source.raw is None and (early := chapters(source.path)[1]):
+        made.told.append(
+            f"{early} chapter{'' if early == 1 else 's'} before the first picture and sound "
+            f"{'is' if early == 1 else 'are'} left out"
+        )
     return Plan(output, target, made, overwrite)
 
 
@@ -376,7 +381,7 @@ def _compare(
     missing = planned - Counter(stream.what for stream in inventory(made))
     if missing:
         raise ToolFailure(f"{what}: it does not hold the {', '.join(missing)} that was carried")
-    if source.raw is None and chapters(source.path) and not chapters(made):
+    if source.raw is None and chapters(source.path)[0] and not sum(chapters(made)):
         raise ToolFailure(f"{what}: it does not hold the source's chapters")
     assert index.digests is not None
     return index.digests

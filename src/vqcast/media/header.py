@@ -16,6 +16,8 @@ from vqcast.media import argv
 DAMAGE_HINT = (
     "get the file again; ffmpeg -v error -i FILE -f null - shows all that is wrong with it"
 )
+LOSSLESS = '-map 0:V:0 -map "0:a?" -c:v ffv1 -c:a copy OUT.mkv'
+"""The end of a command that writes a film anew, all its sound with it."""
 _FIRST_FIELD_ORDER = 2
 """AVFieldOrder: 0 is unknown, 1 progressive, what follows is interlaced."""
 MULTI_VIEW = "3D reference displays"
@@ -23,6 +25,10 @@ _FULL_RANGE = 2
 """AVColorRange."""
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """Transfer characteristics of ITU-T H.273."""
+_TO_SDR = (
+    "zscale=tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:npl=100,format=gbrpf32le,"
+    "tonemap=hable,zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,11 @@ def _video(path: Path, container: Any, wanted: int | None) -> Any:
             hint="it is sound with a cover; give a file that holds a video",
         )
     raise MediaError("holds no video stream", path=path, hint="give a file that holds a video")
+
+
+def to_sdr(header: Header) -> str:
+    """The filters of ffmpeg that make SDR of HDR, whatever of its colours is not tagged."""
+    return _TO_SDR.format(transfer="arib-std-b67" if header.hdr == "HLG" else "smpte2084")
 
 
 def _hdr(trc: int, side_data: list[str]) -> str | None:

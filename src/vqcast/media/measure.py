@@ -28,6 +28,7 @@ from vqcast.media import argv
 from vqcast.media.complaint import cause, complaints, ending
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
+from vqcast.media.header import LOSSLESS
 from vqcast.media.run import Finished, run
 from vqcast.media.segment import Segment
 from vqcast.media.source import MIN_SIDE, Source
@@ -159,23 +160,36 @@ def encoder_options(
     if source.one_view:
         options = _filtered(options, "sidedata=mode=delete:type=STEREO3D")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
-        raise InputError(
-            f"has {float(source.rate):g} frames a second, "
-            f"{entry.name} takes at most {entry.max_fps:g}",
-            path=source.path,
-            hint="use another encoder, such as libx264 or libaom-av1, or write fewer frames a "
-            f"second first: ffmpeg -i FILE -vf fps={entry.max_fps:g} -c:v ffv1 -c:a copy OUT.mkv",
-        )
+        _refuse_rate(source, entry)
+        options = _filtered(options, "setpts=PTS")  # which forgets the rate that was guessed
     if source.steady:
         return options
     if not entry.variable:
         raise InputError(
             f"has a variable frame rate, whose times {entry.name} loses",
             path=source.path,
-            hint="use another encoder, or make the rate constant first with ffmpeg -vf fps",
+            hint="use another encoder, or make the rate constant first: "
+            f"ffmpeg -i FILE -vf fps={round(source.mean_fps or 25)} {LOSSLESS}",
         )
     # Else times are rounded to the rate that ffmpeg takes the file for.
     return ["-enc_time_base", "demux", *options]
+
+
+def _refuse_rate(source: Source, entry: Encoder) -> None:
+    """Raise InputError for more frames a second than the encoder takes.
+
+    Of uneven times ffmpeg guesses a rate that no frame needs to have; what counts is their mean.
+    """
+    rate = float(source.rate or 0) if source.steady else source.mean_fps
+    if entry.max_fps is None or (rate is not None and rate <= entry.max_fps):
+        return
+    raise InputError(
+        f"has {rate or float(source.rate or 0):g} frames a second, "
+        f"{entry.name} takes at most {entry.max_fps:g}",
+        path=source.path,
+        hint="use another encoder, such as libx264 or libaom-av1, or write fewer frames a "
+        f"second first: ffmpeg -i FILE -vf fps={entry.max_fps:g} {LOSSLESS}",
+    )
 
 
 def _filtered(options: list[str], graph: str) -> list[str]:

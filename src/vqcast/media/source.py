@@ -20,7 +20,7 @@ from vqcast.media import argv, damage
 from vqcast.media.complaint import cause
 from vqcast.media.decode import Decoded, FrameIndex, decode
 from vqcast.media.fields import is_interlaced, repeated
-from vqcast.media.header import DAMAGE_HINT, Header, RawFormat, read_header
+from vqcast.media.header import DAMAGE_HINT, LOSSLESS, Header, RawFormat, read_header, to_sdr
 from vqcast.media.identity import identify
 from vqcast.media.packets import PacketTable, read_packets
 from vqcast.media.tool import Tool
@@ -30,7 +30,6 @@ __all__ = ["MIN_SIDE", "Doubted", "FrameIndex", "Intake", "RawFormat", "Source",
 
 MIN_SIDE = 18
 """libvmaf crashes where a side is shorter."""
-_LOSSLESS = "-c:v ffv1 -c:a copy OUT.mkv"
 _STEADY_US = 2000
 """How far a steady rate's times lie off it: containers count milliseconds."""
 _CHEAP_PIXELS = 300_000_000
@@ -119,6 +118,14 @@ class Source:
     def decoded(self) -> bool:
         """Whether every frame of it was decoded, and not its packets counted alone."""
         return self.index is None or self.index.digests is not None
+
+    @property
+    def mean_fps(self) -> float | None:
+        """Frames a second by their times; None where they are not known, or of one frame."""
+        if self.index is None or self.frames < 2:
+            return None
+        span = float(self.index.times_us.max() - self.index.times_us.min())
+        return 1e6 * (self.frames - 1) / span if span > 0 else None
 
     def judge(self, said: str) -> None:
         """Raise Doubted for a complaint in work on a source that was read by its packets."""
@@ -301,7 +308,7 @@ def _judge_damage(file: _File, found: Decoded) -> Damage:
         raise MediaError(
             f"damaged, and two decodes of it differ, so no score of it holds: {said}",
             path=path,
-            hint="write what decodes to a new file first: ffmpeg -i FILE " + _LOSSLESS,
+            hint="write what decodes to a new file first: ffmpeg -i FILE " + LOSSLESS,
         )
     harm = Damage(frames=0, lost=0, spans=[], said=said)
     if file.raw is None:
@@ -326,14 +333,13 @@ def _refuse(path: Path, header: Header) -> None:
         raise MediaError(
             f"is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
             path=path,
-            hint="map it to SDR first: ffmpeg -i FILE -vf zscale=t=linear:npl=100,tonemap=hable,"
-            f"zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p {_LOSSLESS}",
+            hint=f"map it to SDR first: ffmpeg -i FILE -vf {to_sdr(header)} {LOSSLESS}",
         )
     if header.alpha:
         raise MediaError(
             f"has an alpha channel ({header.pix_fmt}), which no encode here keeps",
             path=path,
-            hint=f"drop it first: ffmpeg -i FILE -vf format=yuv420p {_LOSSLESS}",
+            hint=f"drop it first: ffmpeg -i FILE -vf format=yuv420p {LOSSLESS}",
         )
 
 
@@ -349,13 +355,13 @@ def _refuse_size(path: Path, size: tuple[int, int] | None, header: Header) -> No
         raise MediaError(
             f"{width}x{height} can't be scored: no side may be shorter than {MIN_SIDE}",
             path=path,
-            hint=f"scale it up first: ffmpeg -i FILE -vf scale=-2:{4 * MIN_SIDE} {_LOSSLESS}",
+            hint=f"scale it up first: ffmpeg -i FILE -vf scale=-2:{4 * MIN_SIDE} {LOSSLESS}",
         )
     raise MediaError(
         f"{width}x{height} can't be encoded as 4:2:0, which needs even sides",
         path=path,
         hint="crop it first: ffmpeg -i FILE "
-        f"-vf crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p {_LOSSLESS}",
+        f"-vf crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p {LOSSLESS}",
     )
 
 
@@ -369,7 +375,7 @@ def _refuse_interlaced(file: _File, index: FrameIndex) -> None:
         f"is interlaced from frame {first} on, and its pictures are combed; "
         "VMAF is defined on progressive frames",
         path=path,
-        hint=f"deinterlace it first: ffmpeg -i FILE -vf bwdif {_LOSSLESS}; "
+        hint=f"deinterlace it first: ffmpeg -i FILE -vf bwdif {LOSSLESS}; "
         "or say --progressive where the pictures are not interlaced",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -143,10 +144,13 @@ def _is_skipped(stream: Any) -> bool:
     return getattr(getattr(stream, "discard", None), "name", "") == "all"
 
 
-def chapters(path: Path) -> int:
-    """How many chapters a file has."""
+def chapters(path: Path) -> tuple[int, int]:
+    """How many chapters a file has, and how many others that end before its streams begin."""
     with opened(path) as container:
-        return len(container.chapters())
+        start = Fraction(container.start_time or 0, 1_000_000)
+        every = container.chapters()
+        kept = sum(each["end"] * each["time_base"] >= start for each in every)
+        return kept, len(every) - kept
 
 
 def pictures(streams: Sequence[Stream]) -> Stream | None:

@@ -1,0 +1,224 @@
+"""Films in every container: delivered whole, or refused with a way round that works.
+
+What was delivered is read with plain ffmpeg and PyAV, and held beside what plain ffmpeg makes of
+the source.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shlex
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+
+from attacks import films
+from attacks.clips import tool
+from attacks.commands import Said, inside, vqcast
+from attacks.count import Count, drawn, scratch
+
+OUTPUTS = ("mkv", "mp4", "mov", "webm")
+ENCODERS = {
+    **dict.fromkeys(("mkv", "mp4", "mov"), (("libx264", "ultrafast"), ("libsvtav1", "13"))),
+    "webm": (("libsvtav1", "13"),),
+}
+_TIMES_US = 2100
+_SOUND_S = 0.07
+"""How far sound may lie off: a packet and an encoder's delay."""
+_OPTION = re.compile(r"--(?:allow-larger|progressive|(?:audio|subtitles|drop|map) [-:\w]+)")
+_COMMAND = re.compile(r"ffmpeg -i FILE .*? OUT\.mkv")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file holds, by other ways than vqcast's."""
+
+    times: tuple[int, ...]
+    """Of the frames that plain ffmpeg decodes, microseconds."""
+    kinds: Counter[str]
+    chapters: tuple[str, ...]
+    languages: tuple[str, ...]
+    turned: int
+    late_s: tuple[float, ...]
+    """How much later than the pictures each sound begins."""
+    sound_s: tuple[float, ...]
+
+
+def found(path: Path) -> Found | None:
+    """What ``path`` holds; None where plain ffmpeg can't transcode it."""
+    words = [str(tool().path), "-v", "error", "-i", f"file:{path}", "-map", "0:V:0"]
+    words += ["-fps_mode", "passthrough", "-enc_time_base", "1:1000000", "-f", "framemd5", "-"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    rows = [line.split(",") for line in done.stdout.splitlines() if not line.startswith("#")]
+    if done.returncode or not rows:
+        return None
+    times = tuple(int(row[2]) for row in rows)
+    with av.open(str(path)) as opened:
+        chapters = tuple(each["metadata"].get("title", "") for each in opened.chapters())
+        streams = list(opened.streams)
+        spans = {s.index: [10.0**9, -(10.0**9)] for s in streams if s.type in ("audio", "video")}
+        for packet in opened.demux([s for s in streams if s.index in spans]):
+            if packet.pts is not None and packet.size and not packet.is_discard:
+                start, span = float(packet.pts * packet.time_base), spans[packet.stream_index]
+                end = start + float((packet.duration or 0) * packet.time_base)
+                spans[packet.stream_index] = [min(span[0], start), max(span[1], end)]
+        sounds = [spans[s.index] for s in streams if s.type == "audio"]
+        first = next(s for s in streams if s.type == "video" and not _is_cover(s))
+        turned = next(opened.decode(first)).rotation if not opened.seek(0) else 0
+        start = spans[first.index][0]
+        return Found(
+            times, Counter(_kind(s) for s in streams), chapters,
+            tuple(s.metadata.get("language", "und") for s in streams if s.type == "audio"),
+            turned, tuple(each[0] - start for each in sounds),
+            tuple(each[1] - each[0] for each in sounds),
+        )  # fmt: skip
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _kind(stream: Any) -> str:
+    if stream.type == "video" and _is_cover(stream):
+        return "cover"
+    return stream.type or "data"
+
+
+def _lost(source: Found, output: Path, told: dict[str, Any], said: str) -> str:
+    """What ``output`` does not hold of ``source`` and was not told; empty: it is whole."""
+    got = found(output)
+    if got is None:
+        return "what was delivered does not decode"
+    if len(got.times) != len(source.times):
+        return f"{len(got.times)} of {len(source.times)} frames"
+    moved = [ours - theirs for ours, theirs in zip(got.times, source.times, strict=True)]
+    middle = sorted(moved)[len(moved) // 2]
+    if max(abs(each - middle) for each in moved) > _TIMES_US:
+        return f"frames lie up to {max(abs(each - middle) for each in moved)} us off"
+    fates = told["streams"]
+    named = Counter(fate["kind"] for fate in fates if fate["fate"] == "left out")
+    named += Counter(fate["kind"] for fate in fates if fate["written_as"] in _ELSEWHERE)
+    for fate in fates:
+        if fate["fate"] == "left out" and f"stream {fate['index']} " not in said:
+            return f"the loss of stream {fate['index']} is not on the terminal"
+    if missing := source.kinds - named - got.kinds:
+        return f"streams are missing unsaid: {dict(missing)}"
+    if got.chapters != source.chapters:
+        return f"chapters {got.chapters} of {source.chapters}"
+    if got.turned % 360 != source.turned % 360:
+        return f"turned by {got.turned}, the source by {source.turned}"
+    return _lost_of_sound(source, got) if not named["audio"] else ""
+
+
+_ELSEWHERE = ("timecode", "chapters")
+
+
+def _lost_of_sound(source: Found, got: Found) -> str:
+    if got.languages != source.languages:
+        return f"languages {got.languages} of {source.languages}"
+    for name in ("late_s", "sound_s"):
+        for ours, theirs in zip(getattr(got, name), getattr(source, name), strict=True):
+            if abs(ours - theirs) > _SOUND_S:
+                return f"{name} of a sound: {ours:.3f}, in the source {theirs:.3f}"
+    return ""
+
+
+def _encode(film: Path, output: Path, encoder: tuple[str, str], *words: str) -> Said:
+    asked = ("--encoder", encoder[0], "--preset", encoder[1], "--target", 80, "--tolerance", 90)
+    cached = ("--cache", output.parent / "cache", "--json")
+    return vqcast("encode", film, "-o", output, *asked, *cached, *words)
+
+
+def _judged(film: Path, source: Found, output: Path, encoder: tuple[str, str], *words: str) -> str:
+    """What is wrong with one encode; ``refused: `` and its ways where that is all."""
+    said = _encode(film, output, encoder, *words)
+    if said.code in (0, 3):
+        return _lost(source, output, json.loads(said.out.splitlines()[-1]), said.err)
+    lines = said.err.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    hints = [line for line in lines if line.startswith("next: ")]
+    if said.code not in (2, 4) or len(errors) != 1 or "Traceback" in said.err or output.exists():
+        return f"exit {said.code}: {said.err.strip()[-300:]!r}"
+    if len(hints) != 1:
+        return f"no way round: {errors[0]!r}"
+    return f"refused: {errors[0]} {hints[0]}"
+
+
+def _ways(said: str) -> list[tuple[str, ...]]:
+    """Each way round that a refusal names: an option, another container, or a command."""
+    hint = said.rpartition("next: ")[2]
+    commands = [("command", each) for each in _COMMAND.findall(hint)]
+    for _, command in commands:
+        hint = hint.replace(command, "")
+    options = [("option", *each.split()) for each in _OPTION.findall(hint)]
+    return commands + options + ([("container",)] if "output .mkv" in hint else [])
+
+
+def _way_fails(
+    way: tuple[str, ...], film: Path, source: Found, output: Path, encoder: tuple[str, str]
+) -> str:
+    """What is wrong with one way round; a source larger than its encode is no fault of it."""
+    words: tuple[str, ...] = ("--allow-larger",)
+    if way[0] == "command":
+        made = film.with_name(f"{film.stem}_OUT.mkv")
+        command = way[1].replace("FILE", shlex.quote(str(film))).replace("OUT.mkv", str(made))
+        asked = [str(tool().path), "-v", "error", "-nostdin", "-y", *shlex.split(command)[1:]]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False)
+        remade = found(made) if done.returncode == 0 else None
+        if remade is None or remade.kinds["audio"] != source.kinds["audio"]:
+            return f"the command fails or loses sound: {done.stderr[-200:]!r}"
+        film, source = made, remade
+    elif way[0] == "option":
+        words = (*words, *way[1:])
+    else:
+        output = output.with_suffix(".mkv")
+    output = output.with_name(f"way_{output.name}")
+    output.unlink(missing_ok=True)
+    what = _judged(film, source, output, encoder, *words)
+    if way[0] == "command" and what.startswith("refused: "):  # what stood behind the first
+        following = _ways(what)
+        again = [_way_fails(each, film, source, output, encoder) for each in following]
+        return next(filter(None, again), "") if following else what
+    return what
+
+
+def _attempt(film: films.Film, output: str, encoder: tuple[str, str], folder: Path) -> str:
+    """What became of one film; begins with ``wrong`` where it should not have."""
+    path = films.made(film, folder)
+    source = found(path)
+    if source is None:
+        return "not transcoded by plain ffmpeg either"
+    target = folder / f"output.{output}"
+    what = _judged(path, source, target, encoder)
+    if not what:
+        return "delivered whole"
+    if not what.startswith("refused: "):
+        return f"wrong: {what}"
+    ways = _ways(what)
+    if not ways:
+        return f"wrong: no way round that can be tried: {what}"
+    for way in ways:
+        if fault := _way_fails(way, path, source, target, encoder):
+            return f"wrong: {' '.join(way)} does not help: {fault}; after {what}"
+    return "refused, and every way round that is named delivers it"
+
+
+def every_container(n: int, rng: random.Random) -> Count:
+    """``n`` drawn films, the containers in turn."""
+    count = Count()
+    for suffix in drawn(sorted(films.VIDEOS), n, rng):
+        film, output = films.draw(suffix, rng), rng.choice(OUTPUTS)
+        encoder = rng.choice(ENCODERS[output])
+        with scratch() as folder, inside(folder):
+            became = _attempt(film, output, encoder, folder)
+        if became.startswith("wrong"):
+            count.fail(f"{film} to {output} by {encoder[0]}: {became}")
+        else:
+            count.note(became)
+    return count

@@ -42,6 +42,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 TITLES = ("A film; part #1 = \\ 'quoted'", "Über 映画 🎬", " ", "two\nlines", "x" * 120)
 LANGUAGES = ("eng", "ger", "jpn", "und", "ita")
+"""Not ``fre``: FFmpeg's QuickTime muxer knows it as ``fra`` alone, and writes ``und``."""
 _SUBTITLE = "1\n00:00:00,100 --> 00:00:00,600\nOne\n\n2\n00:00:00,700 --> 00:00:01,100\nTwo\n"
 _PICTURES: dict[str, tuple[str, tuple[object, ...]]] = {
     "of odd sides": ("crop=127:95,format=yuv444p", ("-c:v", "ffv1")),

@@ -26,7 +26,8 @@ _FULL_RANGE = 2
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """Transfer characteristics of ITU-T H.273."""
 _TO_SDR = (
-    "zscale=tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:npl=100,format=gbrpf32le,"
+    "setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc,"
+    "zscale=t=linear:npl=100,format=gbrpf32le,"
     "tonemap=hable,zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p"
 )
 

@@ -48,7 +48,7 @@ LEAST_SIZE = (1728, 972)
 """Smaller pictures it scales up to 1080p for scoring."""
 FPS, SUFFIXES, TITLE_S, HOUR_S = 25, (".mp4", ".mkv", ".webm"), 30, 3600
 TRUTH_EVERY = 3
-"""Of a whole encode, every so manieth frame is scored to tell who was right."""
+"""Of a whole encode, every nth frame is scored to tell who was right."""
 FIRST_S = 5 * 60
 """Seconds of the hour whose plain encode is timed, and scaled."""
 Row = dict[str, Any]

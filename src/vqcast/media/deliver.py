@@ -335,7 +335,7 @@ def measure_delivered(
     threads: int = 1,
     cancel: threading.Event | None = None,
 ) -> Scores:
-    """Score the delivered file's pictures against the source's, each or every so manieth."""
+    """Score the delivered file's pictures against the source's, each frame, or every nth."""
     depth = encoder(delivered.encoder).scoring_depth(source.depth)
     return score(
         source, delivered.path, tool, depth=depth, v1=v1, size=size, known=True, every=every,

@@ -27,7 +27,7 @@ LOOKS = 15
 """Of one part."""
 FIRST_PARTS = 4
 EVERY = 3
-"""Every so manieth frame is scored: prime to the lengths of groups of B-frames, 2 to 16."""
+"""Every nth frame is scored: prime to the lengths of groups of B-frames, 2 to 16."""
 MARGIN = 0.45
 """Points that sampling may cost at the confidence asked for."""
 MOST_SHARE = 0.6
@@ -35,7 +35,7 @@ MOST_SHARE = 0.6
 SCORED = 2000
 """Frames of a finished long title that are scored, about."""
 LEAST_EVERY = 11
-"""Each so manieth at most."""
+"""Every nth frame, n at least this."""
 HALF_WIDTH = 0.2
 """Points that a 95 % interval of a finished title's score may have to either side."""
 SHORT_SHARE = 0.45
@@ -118,7 +118,7 @@ def means_of(column: Array, looks: int) -> Array:
 
 
 def spacing(frames: int) -> int:
-    """Each so manieth frame of a finished title is scored."""
+    """Every how many frames one of a finished title is scored."""
     return prime(max(frames // SCORED, LEAST_EVERY))
 
 

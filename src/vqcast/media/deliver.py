@@ -98,6 +98,15 @@ class Plan:
     carriage: Carriage
     overwrite: bool
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other stream goes with the pictures.
+
+        ffmpeg holds streams of one file back for each other: with a cover beside it, an encode
+        that was scored meanwhile once stood still for ever.
+        """
+        return sum(each.fate != "left out" for each in self.carriage.fates) <= 1
+
 
 def plan(
     source: Source,

@@ -130,7 +130,7 @@ def encode_found(
     threads = plan_threads((machine or Machine()).cores, 1)
     made = deliver(
         source, found.encoder, found.preset, found.crf, tool, planned, most_bytes=most,
-        threads=threads, scoring=scoring, cancel=cancel,
+        threads=threads, scoring=scoring if planned.is_alone else None, cancel=cancel,
         on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
     )  # fmt: skip
     score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)

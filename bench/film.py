@@ -213,12 +213,17 @@ class Bench:
             f"[d][r]libvmaf=shortest=true:ts_sync_mode=nearest:n_threads={usable_cores()}"
             f":log_fmt=json:log_path={argv.VMAF_LOG}"
         )
+        # Titles have other colour tags: filters made again there would begin the log anew.
+        reading = ["-reinit_filter", 0, "-r", FPS]
         total.append(
-            run([*self.start, "-r", FPS, "-i", made, "-r", FPS, "-i", sample, "-filter_complex",
+            run([*self.start, *reading, "-i", made, *reading, "-i", sample, "-filter_complex",
                  graph, "-f", "null", "-"], folder)
         )  # fmt: skip
         found = json.loads(log.read_text())
-        return found["pooled_metrics"]["vmaf"]["mean"], len(found["frames"])
+        frames = probe(sample, self.ffmpeg).frames
+        if len(found["frames"]) != frames:
+            raise SystemExit(f"{sample}: {len(found['frames'])} of {frames} frames were scored")
+        return found["pooled_metrics"]["vmaf"]["mean"], frames
 
     def truth(self, film: Path, name: str, crf: float, *, deep: bool) -> float:
         """The film's mean VMAF at ``crf``, all of it encoded, kept once it is known."""

@@ -25,6 +25,7 @@ from vqcast.errors import VqcastError
 
 if TYPE_CHECKING:
     from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
+    from vqcast.media.options import EncoderOptions
     from vqcast.media.source import Intake
     from vqcast.media.streams import StreamChoice
     from vqcast.serve.load import load
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "EncodeResult",
+    "EncoderOptions",
     "Intake",
     "Interval",
     "Machine",
@@ -62,6 +64,7 @@ __all__ = [
 
 _HOMES = {
     "EncodeResult": "documents.tune",
+    "EncoderOptions": "media.options",
     "Intake": "media.source",
     "Interval": "serve.predictor",
     "Machine": "tuning.machine",

@@ -23,6 +23,7 @@ from vqcast.corpus.remote import local_path
 from vqcast.corpus.watch import Watcher
 from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
+from vqcast.media.options import EncoderOptions
 from vqcast.media.source import RawFormat
 from vqcast.workflow.corpus import CorpusMade, Grid
 from vqcast.workflow.corpus import build as build_corpus
@@ -175,6 +176,7 @@ def build(
     beside: Companions,
     v1: V1 = True,
     raw: Raw,
+    given: EncoderOptions,
     json: options.Json = False,
 ) -> None:
     """Encode every source with every encoder at every quality, and score each frame.
@@ -193,6 +195,7 @@ def build(
         v1=v1,
         raws=raw.formats(sources),
         manifest=beside.manifest,
+        options=given,
     )
     amounts = workers.amounts()
     with ExitStack() as bars:

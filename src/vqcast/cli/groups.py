@@ -27,6 +27,7 @@ _FLAGS = {
     "confidence": ("--confidence", "--quality-confidence"),
     "tolerance_percent": ("--tolerance",),
     "whole": ("--whole/--sample",),
+    "scene_cut": ("--scene-cut/--no-scene-cut",),
 }
 """Field -> its flags, where they are not ``--its-name``."""
 
@@ -40,18 +41,14 @@ def grouped(command: Command) -> Command:
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         if name in groups:
-            own = get_type_hints(groups[name], include_extras=True)
-            parameters += [_option(each, own[each.name]) for each in fields(groups[name])]
+            parameters += _options(groups[name])
         else:
             kind = inspect.Parameter.KEYWORD_ONLY
             parameters.append(parameter.replace(annotation=hints[name], kind=kind))
 
     @wraps(command)
     def spread(**given: Any) -> None:
-        built = {
-            name: group(**{each.name: _value(given.pop(each.name), each) for each in fields(group)})
-            for name, group in groups.items()
-        }
+        built = {name: _built(group, given) for name, group in groups.items()}
         command(**given, **built)
 
     spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -59,10 +56,35 @@ def grouped(command: Command) -> Command:
     return spread
 
 
+def _built(group: Any, given: dict[str, Any]) -> Any:
+    """The group's value, groups inside it first; what it takes is gone from ``given``."""
+    hints = get_type_hints(group)
+    return group(
+        **{
+            each.name: _built(hints[each.name], given)
+            if is_dataclass(hints[each.name])
+            else _value(given.pop(each.name), each)
+            for each in fields(group)
+        }
+    )
+
+
+def _options(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    found: list[inspect.Parameter] = []
+    for each in fields(group):
+        kind = get_args(hints[each.name])[0]
+        if is_dataclass(kind):
+            found += _options(kind)
+        else:
+            found.append(_option(each, hints[each.name]))
+    return found
+
+
 def _option(field: Field[Any], hint: Any) -> inspect.Parameter:
     kind, *extra = get_args(hint)
     text = next(each.documentation for each in extra if isinstance(each, Doc))
-    shown = field.default not in (None, MISSING, "")
+    shown = field.default not in (None, MISSING, "", ())
     option = typer.Option(
         *_FLAGS.get(field.name, (f"--{field.name.replace('_', '-')}",)),
         help=text, show_default=shown, metavar="WxH" if _is_size(kind) else None,
@@ -79,6 +101,8 @@ def _plain(kind: Any) -> Any:
     """The type that is parsed: words for what the dataclass itself checks."""
     if get_origin(kind) is Literal:
         return str
+    if kind == tuple[str, ...]:
+        return list[str]
     return str | None if _is_size(kind) else kind
 
 
@@ -88,6 +112,8 @@ def _is_size(kind: Any) -> bool:
 
 def _value(given: Any, field: Field[Any]) -> Any:
     """What the dataclass asks for, from what was parsed."""
+    if isinstance(given, list) and isinstance(field.default, tuple):
+        return tuple(given)
     return size_of(given) if field.name == "score_size" and given is not None else given
 
 

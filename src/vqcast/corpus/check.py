@@ -76,8 +76,8 @@ def oddities(corpus: Corpus) -> list[str]:
     counts = np.bincount(cell_of_row, minlength=len(cells))
     by_cell = np.split(np.argsort(cell_of_row, kind="stable"), np.cumsum(counts)[:-1])
     lengths: dict[str, set[int]] = defaultdict(set)
-    for (src, encoder, preset, cq), rows in zip(cells, by_cell, strict=True):
-        cell = f"{src} {encoder} {preset or 'no preset'} {cq:g}"
+    for (src, encoder, preset, cq, options), rows in zip(cells, by_cell, strict=True):
+        cell = f"{src} {encoder} {preset or 'no preset'} {cq:g}{f' {options}' if options else ''}"
         indices = corpus.frame_index[rows]
         if corpus.shape == SHAPE_FRAME and not np.array_equal(
             np.sort(indices), np.arange(len(rows))

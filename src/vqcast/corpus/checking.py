@@ -70,7 +70,7 @@ def check(piece: Piece, shape: str | None) -> Checked:
         asked.drop(keys[1], keys[2:])
     else:
         asked.frame_number()
-    for key in ("preset", "group"):
+    for key in ("preset", "group", "options"):
         asked.optional_name(key)
     asked.number(keys[0])
     asked.score(keys[1])

@@ -54,7 +54,11 @@ def earlier_rows(out: Path, origin: Path, cells: Sequence[Cell], tool: Tool) -> 
             f"already exists, and is no corpus to add to: {error.reason}", path=out, hint=_HINT
         ) from error
     planned = {
-        (cell.source.name, cell.encoder, cell.preset, float(cell.cq)): cell for cell in cells
+        (
+            *(cell.source.name, cell.encoder, cell.preset, float(cell.cq)),
+            str(cell.options) or None,
+        ): cell
+        for cell in cells
     }
     found, index = corpus.cells()
     others = np.array([cell not in planned for cell in found])

@@ -16,13 +16,12 @@ from msgspec import UNSET
 
 from vqcast.corpus.checking import SHAPE_FRAME
 from vqcast.corpus.frame import Frame
-from vqcast.corpus.table import Corpus, load
+from vqcast.corpus.table import CellKey, Corpus, load
 from vqcast.corpus.writing import check_name, write_frame
 from vqcast.documents.forecast import CorpusPin
 from vqcast.documents.provenance import Clip, CorpusProvenance, EncoderGrid
 from vqcast.errors import InputError
 
-Cell = tuple[str, str, str | None, float]
 _SAME_VMAF = 1e-4
 """Points by which two measurements of one cell may differ: the digits that a row keeps."""
 
@@ -45,7 +44,7 @@ def merge(files: Sequence[Path], out: Path) -> Merged:
     Raises InputError for pooled corpora, or where two measured one cell differently.
     """
     check_name(out)
-    held: dict[Cell, float] = {}
+    held: dict[CellKey, float] = {}
     frames: list[Frame] = []
     taken, known = [], []
     for path in files:
@@ -62,7 +61,7 @@ def merge(files: Sequence[Path], out: Path) -> Merged:
     return Merged(rows, digest, tuple(taken), tuple(known))
 
 
-def _is_fresh(path: Path, cell: Cell, mean: float, held: dict[Cell, float]) -> bool:
+def _is_fresh(path: Path, cell: CellKey, mean: float, held: dict[CellKey, float]) -> bool:
     """Whether no earlier corpus has the cell; it is remembered."""
     if cell not in held:
         held[cell] = mean

@@ -8,6 +8,7 @@ from vqcast.errors import CorpusError, InputError
 from vqcast.measured.cell import Cell
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import check_size, encoder_options
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Source
 
 
@@ -23,11 +24,12 @@ def plan(
     presets: Mapping[str, str | tuple[str, ...]],
     *,
     v1: bool,
+    options: EncoderOptions = PLAIN,
 ) -> list[Cell]:
     """Every cell of the grid: sources by name, encoders and presets as given, qualities rising.
 
     ``qualities`` gives each encoder's values, ``presets`` overrides defaults: one preset of an
-    encoder, or several.
+    encoder, or several. ``options`` are added to each encoder's words.
     Raises CorpusError for two sources of one name or a name that is not UTF-8,
     InputError for a value off an encoder's scale or a source deeper than it encodes.
     """
@@ -50,7 +52,7 @@ def plan(
     for name in sorted(by_name):
         source = by_name[name]
         for encoder_name, values in qualities.items():
-            entry = encoder(encoder_name)
+            entry = encoder(encoder_name, options)
             given = presets.get(encoder_name, entry.default_preset)
             if by_name[name].depth > 8 and entry.pix_fmt_10 is None:
                 raise InputError(
@@ -61,7 +63,7 @@ def plan(
             for preset in dict.fromkeys(given if isinstance(given, tuple) else (given,)):
                 for cq in sorted(set(values)):
                     encoder_options(source, entry, cq, preset)  # refuses what it can't take
-                    cells.append(Cell(by_name[name], encoder_name, preset, cq, v1))
+                    cells.append(Cell(by_name[name], encoder_name, preset, cq, v1, options=options))
         check_size(source, None, v1=v1)
     if not cells:
         raise InputError("the grid is empty", hint="name at least one source, encoder and quality")

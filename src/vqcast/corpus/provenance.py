@@ -85,9 +85,14 @@ def provenance(
 
 def _grid(cells: Sequence[Cell], depth: int) -> EncoderGrid:
     """The settings of one encoder's cells."""
+    first = cells[0]
     presets = [*dict.fromkeys(cell.preset for cell in cells)]
     qualities = [*dict.fromkeys(cell.cq for cell in cells)]
-    options = " ".join(encoder(cells[0].encoder).options(qualities[0], presets[0], depth))
+    options = " ".join(
+        encoder(first.encoder, first.options).options(
+            qualities[0], presets[0], depth, rate=first.source.rate
+        )
+    )
     if len(presets) > 1:
         several = [preset for preset in presets if preset is not None]
         return EncoderGrid(cq=qualities, presets=several, options=options)

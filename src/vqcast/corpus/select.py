@@ -37,7 +37,7 @@ def select(
         and (not sources or src in sources)
         and (not encoders or encoder in encoders)
         and (not cqs or cq in cqs)
-        for src, encoder, _, cq in cells
+        for src, encoder, _, cq, _ in cells
     ]
     rows = np.flatnonzero(np.array(kept)[cell_of_row])
     if not len(rows):

@@ -32,6 +32,10 @@ MIN_ROWS = 100
 _SIZE = ("score_width", "score_height")
 
 
+CellKey = tuple[str, str, str | None, float, str | None]
+"""src, encoder, preset, cq and options: what tells one encode from another."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """A checked corpus: one entry a row in every column, in file order."""
@@ -167,13 +171,13 @@ class Corpus:
         """The distinct (encoder, preset, cq) and each row's index among them."""
         return self.distinct("encoder", "preset", "cq")
 
-    def cells(self) -> tuple[list[tuple[str, str, str | None, float]], NDArray[np.int64]]:
-        """The distinct (src, encoder, preset, cq) by first row, and each row's index among them."""
-        return self.distinct("src", "encoder", "preset", "cq")
+    def cells(self) -> tuple[list[CellKey], NDArray[np.int64]]:
+        """The distinct cells by first row, and each row's index among them."""
+        return self.distinct("src", "encoder", "preset", "cq", "options")
 
     def distinct(self, *names: str) -> tuple[list[Any], NDArray[np.int64]]:
         """The distinct values of columns, by first row, and each row's index among them."""
-        texts = ("src", "encoder", "preset", "group")
+        texts = ("src", "encoder", "preset", "group", "options")
         rows = pl.DataFrame(
             [
                 (

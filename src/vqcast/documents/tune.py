@@ -100,6 +100,8 @@ class TuneQuestion(Document, frozen=True, kw_only=True):
     target: float
     confidence: float
     forecaster: ForecasterInfo
+    options: str | None = None
+    """What was added to the encoder's words, as a command line says it; null: nothing."""
 
 
 class TuneStart(TuneQuestion, frozen=True, kw_only=True):

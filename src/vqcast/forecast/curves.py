@@ -24,7 +24,7 @@ DENSE_QUALITIES = 6
 """Fewer don't tell a curve's shape: it is then taken from a dense curve of the same source."""
 SECOND = 30
 """Frames that ``worst-second`` takes for a second: a corpus records no frame rate."""
-_CELL = ["src", "encoder", "preset", "cq"]
+_CELL = ["src", "encoder", "preset", "cq", "options"]
 _MICRO = 5
 
 
@@ -59,8 +59,8 @@ def read(corpora: Sequence[Corpus]) -> tuple[list[MeasuredCurve], list[CorpusPin
     pins, frames = zip(*(found[digest] for digest in sorted(found)), strict=True)
     cells = pl.concat(frames, how="diagonal").unique(_CELL, keep="first", maintain_order=True)
     curves = []
-    for _, part in cells.sort(["encoder", "preset", "src", "cq"]).group_by(
-        ["encoder", "preset", "src"], maintain_order=True
+    for _, part in cells.sort(["encoder", "preset", "options", "src", "cq"]).group_by(
+        ["encoder", "preset", "options", "src"], maintain_order=True
     ):
         if len(part) >= MIN_QUALITIES:
             curves.append(_curve(part))
@@ -85,7 +85,10 @@ def _cells(corpus: Corpus) -> pl.DataFrame:
             hint="build the corpus with vqcast corpus build",
         )
     scores = [column for column in METRICS.values() if column in frame.kinds]
-    names = [frame.text(name).cast(pl.Utf8).alias(name) for name in ("src", "encoder", "preset")]
+    names = [
+        frame.text(name).cast(pl.Utf8).alias(name)
+        for name in ("src", "encoder", "preset", "options")
+    ]
     groups = frame.text("group").cast(pl.Utf8).fill_null(names[0]).alias("group")
     numbers = [
         frame.number(name).alias(name)

@@ -18,6 +18,7 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.media import argv, measure
 from vqcast.media.encoders import encoder
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.segment import Segment
 from vqcast.media.source import Source
 from vqcast.media.threads import Threads
@@ -44,6 +45,8 @@ class Cell:
     """Frames 0, every, 2 every, ... are scored."""
     threads: Threads | None = None
     """None: one of each kind, as for a corpus."""
+    options: EncoderOptions = PLAIN
+    """What a user adds to the encoder's words."""
 
     def __str__(self) -> str:
         words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
@@ -62,7 +65,7 @@ class Cell:
     @property
     def depth(self) -> int:
         """Bits at which it is scored."""
-        return encoder(self.encoder).scoring_depth(self.source.depth)
+        return encoder(self.encoder, self.options).scoring_depth(self.source.depth)
 
     @property
     def scaled_to(self) -> tuple[int, int] | None:
@@ -78,7 +81,7 @@ class Cell:
     def identity(self, ffmpeg_sha256: str) -> dict[str, Any]:
         """Everything that its numbers depend on, as plain values."""
         source, raw = self.source, self.source.raw
-        entry = encoder(self.encoder)
+        entry = encoder(self.encoder, self.options)
         threads = entry.alike(self.threads.encoder) if self.threads else None
         return {
             "source": source.identity,

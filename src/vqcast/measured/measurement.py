@@ -70,7 +70,7 @@ def measure(
         trial = encode_and_score(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, v1=cell.v1, size=cell.scaled_to,
             segment=cell.segment, spliced=cell.spliced, every=cell.every, threads=cell.threads,
-            cancel=cancel, on_progress=on_progress,
+            given=cell.options, cancel=cancel, on_progress=on_progress,
         )  # fmt: skip
         sizes, scores, time_ms = trial.sizes, trial.scores, None
     else:
@@ -95,7 +95,7 @@ def _apart(
         encoded = media.encode(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, Path(folder) / "encoded.mp4",
             segment=cell.segment, threads=threads.encoder if threads else None,
-            spliced=cell.spliced, cancel=cancel,
+            spliced=cell.spliced, given=cell.options, cancel=cancel,
         )  # fmt: skip
         scores = media.score(
             cell.source, encoded.path, tool, depth=cell.depth, v1=cell.v1,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vqcast.measured.cell import Cell
 from vqcast.measured.store import FolderStore, measure_once
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.segment import Segment
 from vqcast.media.source import Source
 from vqcast.media.threads import Threads
@@ -54,13 +55,15 @@ class Prober:
     """Width and height at which pictures are compared; None: the source's own."""
     threads: Threads | None = None
     """None: one of each kind, as for a corpus."""
+    options: EncoderOptions = PLAIN
+    """What a user adds to the encoder's words."""
     cancel: threading.Event | None = None
 
     def cell(self, crf: float, segment: Segment | None = None) -> Cell:
         """What a probe at ``crf`` measures."""
         return Cell(
             self.source, self.encoder, self.preset, crf, self.v1, segment, self.size,
-            threads=self.threads,
+            threads=self.threads, options=self.options,
         )  # fmt: skip
 
     def measure(

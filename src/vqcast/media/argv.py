@@ -210,6 +210,13 @@ def test_clip(ffmpeg: Path, output: Path, frames: int) -> list[str]:
     return [*_start(ffmpeg), *picture, *made, "-f", "matroska", f"file:{output}"]
 
 
+def trial_encode(ffmpeg: Path, before_input: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Encode five drawn frames to nowhere, and say whatever there is to say."""
+    words = [str(ffmpeg), "-hide_banner", "-nostdin", "-loglevel", "warning", *before_input]
+    words += ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-frames:v", "5"]
+    return [*words, *options, "-f", "null", "-"]
+
+
 def encode(
     ffmpeg: Path,
     source: Sequence[str],

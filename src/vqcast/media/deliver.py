@@ -35,7 +35,7 @@ from vqcast.media import argv
 from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
 from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
-from vqcast.media.encoders import encoder
+from vqcast.media.encoders import Encoder, encoder
 from vqcast.media.measure import (
     V06_METRICS,
     V1_METRICS,
@@ -48,6 +48,7 @@ from vqcast.media.measure import (
     require_packets,
     score,
 )
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.streams import StreamChoice, chapters, inventory, picture_of
@@ -87,6 +88,8 @@ class Delivered:
     """What became of each stream of the source."""
     scores: Scores | None = None
     """Of the frames that were scored meanwhile; None: none were."""
+    given: EncoderOptions = PLAIN
+    """What was added to the encoder's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,7 @@ def deliver(
     most_bytes: int | None = None,
     threads: Threads | None = None,
     scoring: Scoring | None = None,
+    given: EncoderOptions = PLAIN,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Delivered:
@@ -203,13 +207,14 @@ def deliver(
     """
     start = time.monotonic()
     carriage, each = planned.carriage, threads or Threads()
+    entry = encoder(encoder_name, given)
     options = encoder_options(
-        source, encoder(encoder_name), cq, preset, threads=threads.encoder if threads else None
+        source, entry, cq, preset, threads=threads.encoder if threads else None
     )
     path = planned.output.absolute()
     made = path.parent / f"{_mine()}{secrets.token_hex(4)}{path.suffix}"
     what = f"{source.name} to {path.name}"
-    command = _command(source, encoder_name, options, tool, planned, made, each, scoring)
+    command = _command(source, entry, options, tool, planned, made, each, scoring)
     scores = None
     try:
         with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
@@ -238,13 +243,13 @@ def deliver(
             remove(made)
     return Delivered(
         path, encoder_name, source.frames, path.stat().st_size, sum(sizes),
-        time.monotonic() - start, tuple(carriage.fates), scores,
+        time.monotonic() - start, tuple(carriage.fates), scores, given,
     )  # fmt: skip
 
 
 def _command(
     source: Source,
-    encoder_name: str,
+    entry: Encoder,
     options: Sequence[str],
     tool: Tool,
     planned: Plan,
@@ -252,7 +257,7 @@ def _command(
     threads: Threads,
     scoring: Scoring | None,
 ) -> list[str]:
-    entry, carriage = encoder(encoder_name), planned.carriage
+    carriage = planned.carriage
     decoder = 1 if source.damage else threads.decoder  # threads may mend damage in another way
     pictures = [*entry.before_input, *argv.read(source.path, source.raw, threads=decoder)]
     words = argv.deliver(
@@ -345,7 +350,7 @@ def measure_delivered(
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Score the delivered file's pictures against the source's, each frame, or every nth."""
-    depth = encoder(delivered.encoder).scoring_depth(source.depth)
+    depth = encoder(delivered.encoder, delivered.given).scoring_depth(source.depth)
     return score(
         source, delivered.path, tool, depth=depth, v1=v1, size=size, known=True, every=every,
         threads=threads, cancel=cancel,

@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from vqcast.errors import InputError
 from vqcast.media.complaint import told
+from vqcast.media.options import PLAIN, EncoderOptions, joined, names_in, plain_name
 from vqcast.vocab import PRESETS
 
 _WHY_LENGTH = 100
@@ -102,6 +104,12 @@ class Encoder:
     """Its presets from fastest to slowest, where no vocabulary has frozen them."""
     max_fps: float | None = None
     """Most frames a second that it takes; None: no limit is known."""
+    private: tuple[str, str] | None = None
+    """The field of `EncoderOptions` with its library's own parameters, and ffmpeg's flag of it."""
+    cuts: str | None = None
+    """What of these says how readily a change of scene starts with a key frame: 0 never."""
+    given: EncoderOptions = PLAIN
+    """What a user adds to its words."""
 
     @property
     def presets(self) -> tuple[str, ...]:
@@ -169,11 +177,12 @@ class Encoder:
         threads: int | None = None,
         *,
         spliced: int = 0,
+        rate: Fraction | None = None,
     ) -> list[str]:
         """The encoder's part of an ffmpeg command line, after the input.
 
         ``threads``: None: on one, as every row of every corpus. ``spliced``: how long the stretches
-        are that the input was joined from; 0: it was not.
+        are that the input was joined from; 0: it was not. ``rate``: frames a second, where known.
         """
         self.check(cq, preset)
         words = ["-c:v", self.name]
@@ -188,9 +197,49 @@ class Encoder:
             words += [word.format(n=threads, frames=frames) for word in self.parallel]
         if spliced:
             words += [word.format(length=spliced) for word in self.at_cuts]
+        words = self._with_given(words, rate)
         if self.device is not None and self.device.upload:
             return [*words, "-vf", f"format={self.pix_fmt(depth)},hwupload"]
         return [*words, "-pix_fmt", self.pix_fmt(depth)]
+
+    def _with_given(self, words: list[str], rate: Fraction | None) -> list[str]:
+        """``words`` and what a user adds to them, its library's parameters in one list."""
+        given = self.given
+        if (frames := given.key_frames(rate)) is not None:
+            words = [*words, "-g:v:0", str(frames)]
+        words = [*words, *(word for name, value in given.named for word in (f"-{name}:v:0", value))]
+        if self.private is not None:
+            field, flag = self.private
+            if given.scene_cut is not None and self.cuts is not None:
+                words = joined(words, flag, f"{self.cuts}={_EAGER if given.scene_cut else 0}")
+            for name, value in given.private(field):
+                words = joined(words, flag, f"{name}={value}")
+        return words
+
+    def taking(self, given: EncoderOptions) -> Encoder:
+        """This encoder with ``given``. Raises InputError for what is not for it, or is its own."""
+        own = self.private[0] if self.private else None
+        for field in given.lists:
+            if field != own:
+                of = [name for name, each in ENCODERS.items() if each.private == _PRIVATE[field]]
+                raise InputError(f"--{field} goes with {' and '.join(of)}, not with {self.name}")
+        if given.scene_cut is not None and self.cuts is None:
+            raise InputError(
+                f"{self.name} has no switch for key frames at changes of scene",
+                hint="leave --scene-cut out; --keyint says how far apart they are at most",
+            )
+        fixed = names_in(self.fixed) | names_in(self.parallel)
+        fixed |= dict.fromkeys(
+            [plain_name(flag.lstrip("-")) for flag in (*self.knobs, self.preset_option or "-")], ""
+        )
+        listed = given.private(own) if own else []
+        for name, _ in (*given.named, *listed):
+            if plain_name(name) in fixed:
+                raise InputError(
+                    f"{self.name}: {name} can't be given: vqcast sets it itself",
+                    hint="quality, preset and threads have options of their own",
+                )
+        return replace(self, given=given)
 
     def alike(self, threads: int) -> int:
         """The least number of threads that gives the bytes of ``threads``."""
@@ -215,6 +264,13 @@ def videotoolbox_quality(cq: float) -> float:
     return cq if cq >= 50 else min(max(100 - 2 * cq, 1), 100)
 
 
+_EAGER = 40
+"""How readily x264 and x265 see a change of scene, by their own defaults."""
+_PRIVATE = {
+    "svt": ("svt", "-svtav1-params"), "x264": ("x264", "-x264-params"),
+    "x265": ("x265", "-x265-params"), "vvenc": ("vvenc", "-vvenc-params"),
+    "aom": ("aom", "-aom-params"),
+}  # fmt: skip
 _FRAME_THREADS = (1, 4, 8, 16, 16, 32)
 """Threads from which on x265 takes one frame more at once: its own rule, by cores."""
 _WEB = ("matroska", "mp4", "webm")
@@ -284,6 +340,7 @@ _TABLE = (
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
         search=(10, 46, 0.5),
+        private=_PRIVATE["x264"], cuts="scenecut",
     ),
     Encoder(
         "libx265", HEVC, ("-crf",), 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le",
@@ -291,6 +348,7 @@ _TABLE = (
         parallel=("-x265-params", "pools={n}:frame-threads={frames}:log-level=error"),
         thread_blind=3,  # rows of blocks are coded side by side on one thread, too
         search=(10, 46, 0.5), cost=1.6,
+        private=_PRIVATE["x265"], cuts="scenecut",
     ),
     Encoder(
         "libsvtav1", AV1, ("-crf",), 1, 63, 1, "-preset", "8", "yuv420p", "yuv420p10le",
@@ -299,12 +357,14 @@ _TABLE = (
         at_cuts=("-force_key_frames", "expr:not(mod(n,{length}))"),
         search=(5, 63, 1), cost=1.2,
         max_fps=240,
+        private=_PRIVATE["svt"],
     ),
     Encoder(
         "libaom-av1", AV1, ("-crf",), 0, 63, 1, "-cpu-used", "6", "yuv420p", "yuv420p10le",
         fixed=("-b:v", "0", "-threads", "1", "-row-mt", "0"),
         parallel=("-b:v", "0", "-threads", "{n}", "-row-mt", "1"),
         search=(5, 63, 1), cost=3.9,
+        private=_PRIVATE["aom"],
     ),
     Encoder(
         "libvpx-vp9", VP9, ("-crf",), 0, 63, 1, "-cpu-used", "5", "yuv420p", "yuv420p10le",
@@ -318,6 +378,7 @@ _TABLE = (
         fixed=("-threads", "1"),
         parallel=("-threads", "{n}"),
         variable=False, search=(12, 52, 1), cost=5.2,
+        private=_PRIVATE["vvenc"],
     ),
     Encoder("h264_nvenc", H264, _CQ, 1, 51, 1, "-preset", "p4", "yuv420p", None, _VBR, NVENC),
     Encoder("hevc_nvenc", HEVC, _CQ, 1, 51, 1, "-preset", "p4", "yuv420p", "p010le", _VBR, NVENC),
@@ -340,10 +401,13 @@ _TABLE = (
 ENCODERS: dict[str, Encoder] = {encoder.name: encoder for encoder in _TABLE}
 
 
-def encoder(name: str) -> Encoder:
-    """The table's entry. Raises InputError naming the encoders it has."""
+def encoder(name: str, given: EncoderOptions = PLAIN) -> Encoder:
+    """The table's entry, with what a user adds to it.
+
+    Raises InputError naming the encoders that the table has, or what this one does not take.
+    """
     if name not in ENCODERS:
         raise InputError(
             f"vqcast has no adapter for encoder {name!r}", hint=f"it has: {', '.join(ENCODERS)}"
         )
-    return ENCODERS[name]
+    return ENCODERS[name] if given == PLAIN else ENCODERS[name].taking(given)

@@ -29,6 +29,7 @@ from vqcast.media.complaint import cause, complaints, ending
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
 from vqcast.media.header import LOSSLESS
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.run import Finished, run
 from vqcast.media.segment import Segment
 from vqcast.media.source import MIN_SIDE, Source
@@ -154,7 +155,7 @@ def encoder_options(
 
     Raises InputError for a quality, preset or source that ``entry`` can't take.
     """
-    options = entry.options(cq, preset, source.depth, threads, spliced=spliced)
+    options = entry.options(cq, preset, source.depth, threads, spliced=spliced, rate=source.rate)
     if source.flagged:
         options = _filtered(options, "setfield=prog")
     if source.one_view:
@@ -211,6 +212,7 @@ def encode(
     segment: Segment | None = None,
     threads: int | None = None,
     spliced: int = 0,
+    given: EncoderOptions = PLAIN,
     cancel: threading.Event | None = None,
 ) -> Encoded:
     """Encode every planned frame of ``source``, or those of ``segment``, to ``output`` (MP4).
@@ -221,7 +223,7 @@ def encode(
     words = (source.name, encoder_name, preset, f"{cq:g}")
     what = " ".join(word for word in words if word is not None)
     output = output.absolute()
-    entry = encoder(encoder_name)
+    entry = encoder(encoder_name, given)
     options = encoder_options(source, entry, cq, preset, threads=threads, spliced=spliced)
     pictures = [*entry.before_input, *argv.read(source.path, source.raw, segment)]
     limit = None if source.whole else source.frames

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from vqcast.media import argv, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import Scores
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.run import run
 from vqcast.media.segment import Segment
 from vqcast.media.source import Source
@@ -56,6 +57,7 @@ def encode_and_score(
     spliced: int = 0,
     every: int = 1,
     threads: Threads | None = None,
+    given: EncoderOptions = PLAIN,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Trial:
@@ -71,7 +73,7 @@ def encode_and_score(
     each = threads or Threads()
     words = (source.name, encoder_name, preset, f"{cq:g}")
     what = " ".join(word for word in words if word is not None)
-    entry = encoder(encoder_name)
+    entry = encoder(encoder_name, given)
     measure.check_size(source, size, v1=v1)
     frames = segment.frames if segment else source.frames
     graph = argv.score_filter(

@@ -47,12 +47,13 @@ def points_of(corpus: Corpus) -> list[Point]:
     np.maximum.at(sizes, cell, np.nan_to_num(corpus.number("enc_bytes")))
     points = [
         Point(
-            *key, frames=count, vmaf=mean, kbit_per_frame=size * 8e-3 / count if size > 0 else None
+            src, encoder, " ".join(filter(None, (preset, options))) or None, cq, frames=count,
+            vmaf=mean, kbit_per_frame=size * 8e-3 / count if size > 0 else None,
         )
-        for key, count, mean, size in zip(
+        for (src, encoder, preset, cq, options), count, mean, size in zip(
             cells, frames.tolist(), means.tolist(), sizes.tolist(), strict=True
         )
-    ]
+    ]  # fmt: skip
     return sorted(points, key=lambda each: (each.source, each.encoder, each.preset or "", each.cq))
 
 

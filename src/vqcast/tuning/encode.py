@@ -20,6 +20,7 @@ from vqcast.forecast.latent import METRICS, pool
 from vqcast.media import grain
 from vqcast.media.deliver import Delivered, Plan, Scoring, deliver, grown, measure_delivered, plan
 from vqcast.media.encoders import encoder as adapter
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.threads import Threads
@@ -82,8 +83,8 @@ def encode(
             machine=machine, on_event=on_event, cancel=cancel,
         )  # fmt: skip
         return encode_found(
-            opened, planned, found, tool, allow_larger=allow_larger, measure=measure,
-            machine=machine, on_progress=on_progress, cancel=cancel,
+            opened, planned, found, tool, given=request.options, allow_larger=allow_larger,
+            measure=measure, machine=machine, on_progress=on_progress, cancel=cancel,
         )  # fmt: skip
 
     try:
@@ -109,6 +110,7 @@ def encode_found(
     allow_larger: bool = False,
     measure: Measure | None = None,
     machine: Machine | None = None,
+    given: EncoderOptions = PLAIN,
     on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> EncodeResult:
@@ -130,7 +132,7 @@ def encode_found(
     threads = plan_threads((machine or Machine()).cores, 1)
     made = deliver(
         source, found.encoder, found.preset, found.crf, tool, planned, most_bytes=most,
-        threads=threads, scoring=scoring if planned.is_alone else None, cancel=cancel,
+        threads=threads, scoring=scoring if planned.is_alone else None, given=given, cancel=cancel,
         on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
     )  # fmt: skip
     score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)

@@ -15,6 +15,7 @@ from annotated_doc import Doc
 
 from vqcast.documents.tune import Metric, Pool
 from vqcast.errors import InputError
+from vqcast.media.options import PLAIN, EncoderOptions
 
 TOLERANCE_PERCENT = 4.0
 """Expected waste of size that is not worth another probe."""
@@ -60,6 +61,7 @@ class TuneRequest:
     verify: Annotated[
         bool, Doc("Measure the full video at the chosen CRF before answering with it.")
     ] = False
+    options: Annotated[EncoderOptions, Doc("What is added to the encoder's words.")] = PLAIN
 
     def __post_init__(self) -> None:
         if not 0 < self.target < 100:

@@ -30,6 +30,7 @@ from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import Measurement
 from vqcast.measured.probe import Prober
 from vqcast.measured.store import FolderStore, measure_once
+from vqcast.media.options import PLAIN
 from vqcast.media.reel import (
     Reel,
     decoded_by_seeking,
@@ -94,7 +95,9 @@ class Sample:
         self.prober, self.machine = prober, machine
         self.column, self.pooling = METRICS[metric], pooling
         self.allowed, self.on_progress = allowed, on_progress
-        self.correction: LookCorrection = correction(prober.encoder, prober.preset)
+        self.correction: LookCorrection = correction(
+            prober.encoder, prober.preset if prober.options == PLAIN else None
+        )
         self.frames = prober.source.frames
         self._store = FolderStore(prober.cache) if prober.cache else None
         self._measured: dict[float, dict[int, Measurement]] = {}
@@ -277,6 +280,7 @@ class Sample:
             cell = Cell(
                 self._reel(part).video, prober.encoder, prober.preset, crf, prober.v1,
                 size=prober.size, spliced=sampling.LENGTH, every=sampling.EVERY, threads=threads,
+                options=prober.options,
             )  # fmt: skip
             known[part], reused = measure_once(
                 cell, prober.tool, self._store, prober.cancel,

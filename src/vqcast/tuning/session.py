@@ -35,6 +35,8 @@ from vqcast.forecast.table import FOLDER, load_table
 from vqcast.measured.probe import Prober
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.measure import check_size, encoder_options, score
+from vqcast.media.option_check import require_options
+from vqcast.media.options import PLAIN
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.threads import plan
 from vqcast.media.tool import Tool, find_ffmpeg
@@ -119,10 +121,11 @@ class Session:
         cancel: threading.Event | None = None,
         without: Collection[str] = (),
     ) -> None:
-        entry = adapter(request.encoder)
+        entry = adapter(request.encoder, request.options)
         self.preset = request.preset if request.preset is not None else entry.default_preset
         self.grid = grid_of(request.encoder, request.min_crf, request.max_crf, request.crf_step)
         encoder_options(source, entry, self.grid.low, self.preset)  # refuses what it can't take
+        require_options(entry, self.preset, source.depth, tool)
         check_size(source, request.score_size, v1=request.metric == "vmaf-v1")
         self.request, self.source = request, source
         self.crfs = self.grid.crfs
@@ -132,7 +135,8 @@ class Session:
         prober = Prober(
             source, request.encoder, self.preset, tool, cache,
             v1=request.metric == "vmaf-v1", size=request.score_size,
-            threads=plan((machine or Machine()).cores, 1), cancel=cancel,
+            threads=plan((machine or Machine()).cores, 1), options=request.options,
+            cancel=cancel,
         )  # fmt: skip
         self.title = Title(
             prober, machine or Machine(), request.metric, request.pool,
@@ -168,6 +172,10 @@ class Session:
         notes, unusual = list(self.source.notes), self.source.unusual
         if unusual:
             notes.append(f"the source {' and '.join(unusual)}: the answer is measured")
+        if self.request.options != PLAIN:
+            notes.append(
+                "the forecaster was measured without your encoder options: the answer is measured"
+            )
         if self.title.sampled:
             notes.append(
                 f"looked at in many places, whose pictures take up to "
@@ -203,7 +211,8 @@ class Session:
     def _must_verify(self) -> bool:
         """Whether a forecast is no answer: asked for, or nothing has calibrated it."""
         uncalibrated = self.info.sha256 is None and not self.title.sampled
-        unusual = bool(self.source.unusual) and not self.title.sampled
+        unusual = bool(self.source.unusual) or self.request.options != PLAIN
+        unusual = unusual and not self.title.sampled
         return self.request.verify or uncalibrated or unusual or self.ceiling is not None
 
     def _lower_to_ceiling(self) -> bool:
@@ -241,6 +250,7 @@ class Session:
         request = self.request
         return {
             "source": self._describe(), "encoder": request.encoder, "preset": self.preset,
+            "options": str(request.options) or None,
             "metric": request.metric, "pool": request.pool, "target": request.target,
             "confidence": request.confidence, "forecaster": self.info,
         }  # fmt: skip

@@ -35,6 +35,8 @@ from vqcast.errors import VqcastError
 from vqcast.measured.cell import Cell
 from vqcast.media.doctor import libvmaf_version, require_devices
 from vqcast.media.encoders import encoder
+from vqcast.media.option_check import require_options
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Intake, RawFormat, Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
 
@@ -57,11 +59,13 @@ class Grid:
     """Source -> how its bytes are read, for raw YUV."""
     manifest: Path | None = None
     """A table of what people know of the files, their groups among it."""
+    options: EncoderOptions = PLAIN
+    """What is added to each encoder's words."""
 
     def check(self) -> None:
         """Raise InputError for an encoder, preset or quality that can't be, before any work."""
         for name, values in self.qualities.items():
-            entry = encoder(name)
+            entry = encoder(name, self.options)
             for preset in self.presets.get(name, (entry.default_preset,)):
                 for value in values:
                     entry.check(value, preset)
@@ -115,7 +119,10 @@ def build(
     if scheduler is None:
         require_devices(grid.qualities, tool)
     sources = [_source(text, grid, manifest, copies, tool, watcher) for text in grid.sources]
-    planned = plan(sources, grid.qualities, grid.presets, v1=grid.v1)
+    planned = plan(sources, grid.qualities, grid.presets, v1=grid.v1, options=grid.options)
+    for cell in {(each.encoder, each.preset): each for each in planned}.values():
+        entry = encoder(cell.encoder, grid.options)
+        require_options(entry, cell.preset, cell.source.depth, tool)
     watcher.planned(planned)
     origin = provenance_file or provenance_path(out)
     built = build_cells(

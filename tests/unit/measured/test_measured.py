@@ -20,6 +20,7 @@ from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import measure, read
 from vqcast.measured.probe import Prober
 from vqcast.measured.store import FolderStore, measure_once
+from vqcast.media.options import EncoderOptions
 from vqcast.media.segment import Segment
 from vqcast.media.source import RawFormat, Source
 from vqcast.media.threads import Threads
@@ -68,6 +69,7 @@ CELL_CHANGES: dict[str, Any] = {
     "size": (64, 48),
     "every": 3,
     "threads": Threads(1, 2, 1, 1),
+    "options": EncoderOptions(x264="aq-mode=3"),
 }
 
 

@@ -1,0 +1,132 @@
+"""Asks ffmpeg about encoder options before any work: does it know them, and does it take them.
+
+require_options(encoder("libx264", EncoderOptions(x264="aqmode=3")), "medium", 8, find_ffmpeg())
+# InputError: libx264: --x264 aqmode is not known; did you mean aq-mode?
+
+Names are looked up in ``ffmpeg -h``. Private lists are not in there, and a wrong name in one is no
+failure for some libraries, so five drawn frames are encoded, and what is said of them is read.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable
+from difflib import get_close_matches
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+from vqcast.errors import InputError
+from vqcast.media import argv
+from vqcast.media.complaint import told
+from vqcast.media.encoders import Encoder
+from vqcast.media.options import PLAIN
+from vqcast.media.run import run
+from vqcast.media.tool import Tool
+
+_DEADLINE_S = 60
+_RATE = Fraction(25)
+_OPTION = re.compile(r"^ {1,2}-(\S+) +<\w+> +E\S*V", re.MULTILINE)
+_PROGRAM = re.compile(r"^-(\w+)(?:\[:<?\w+>?\])?(?: |$)", re.MULTILINE)
+_AS_WRITTEN = ("profile",)
+"""Options of ffmpeg itself that it hands to the encoder as they are."""
+_COMPLAINT = re.compile(r"error|unknown|invalid|unrecogni|unsupported|not supported|ignor", re.I)
+_FOR_LOOKING_UP = {
+    "x264": """aq-mode aq-strength b-adapt b-bias b-pyramid bframes bluray-compat chroma-qp-offset
+        crf-max deadzone-inter deadzone-intra deblock direct fgo ipratio keyint intra-refresh level
+        mbtree me merange min-keyint mixed-refs nal-hrd open-gop partitions pbratio psy psy-rd
+        qblur qcomp qpmax qpmin qpstep rc-lookahead ref scenecut slices subme trellis
+        vbv-bufsize vbv-init vbv-maxrate weightb weightp 8x8dct""",
+    "x265": """amp aq-mode aq-motion aq-strength aud b-adapt b-intra b-pyramid bframes cbqpoffs
+        crqpoffs crf-max crf-min ctu cutree deblock early-skip fades frame-dup hevc-aq hist-scenecut
+        hme hrd intra-refresh ipratio keyint limit-modes limit-refs limit-tu lookahead-slices
+        max-merge max-tu-size me merange min-cu-size min-keyint mcstf open-gop pbratio psy-rd
+        psy-rdoq qblur qcomp qg-size qpmax qpmin qpstep rc-grain rc-lookahead rd rdoq-level rect
+        ref repeat-headers rskip sao sao-non-deblock scenecut scenecut-bias signhide slices
+        ssim-rd strong-intra-smoothing subme temporal-layers tskip tu-inter-depth tu-intra-depth
+        vbv-bufsize vbv-init vbv-maxrate weightb weightp""",
+    "svt": """ac-bias adaptive-film-grain aq-mode bias-pct buf-initial-sz buf-optimal-sz buf-sz
+        chroma-qindex-offsets enable-cdef enable-dg enable-dlf enable-hdr enable-mfmv
+        enable-overlays enable-qm enable-restoration enable-tf enable-tpl-la enable-variance-boost
+        fast-decode film-grain film-grain-denoise frame-luma-bias hbd-mds hierarchical-levels
+        irefresh-type keyint lookahead lossless luminance-qp-bias maxsection-pct mbr max-qp min-qp
+        minsection-pct noise-norm-strength overshoot-pct pred-struct psy-rd qm-max qm-min
+        qp-scale-compress-strength scd scm sharpness sharp-tx spy-rd startup-mg-size superres-denom
+        superres-mode tile-columns tile-rows tune undershoot-pct variance-boost-curve
+        variance-boost-strength variance-octile""",
+    "aom": """aq-mode arnr-maxframes arnr-strength auto-alt-ref cdf-update-mode coeff-cost-upd-freq
+        color-sensitivity deltaq-mode deltaq-strength denoise-noise-level denoise-block-size
+        enable-cdef enable-chroma-deltaq enable-dnl-denoising enable-dual-filter
+        enable-fwd-kf enable-global-motion enable-intrabc enable-keyframe-filtering
+        enable-loop-restoration enable-order-hint enable-palette enable-qm enable-restoration
+        enable-tpl-model enable-warped-motion film-grain-test frame-parallel gf-max-pyr-height
+        gf-min-pyr-height lag-in-frames loopfilter-sharpness max-gf-interval max-reference-frames
+        min-gf-interval mv-cost-upd-freq noise-sensitivity quant-b-adapt qm-max qm-min sb-size
+        sharpness static-thresh tile-columns tile-rows tune tune-content""",
+    "vvenc": """decodingrefreshtype gopsize intraperiod level leadframes maxrate
+        picreordering profile qpa refreshsec refreshtype tier tiles trailframes verbosity
+        internalbitdepth""",
+}
+"""Parameters of each library, to find the one that was meant; they are not what is accepted."""
+
+
+def require_options(entry: Encoder, preset: str | None, depth: int, tool: Tool) -> None:
+    """Raise InputError for an option given to ``entry`` that this ffmpeg or its library refuses."""
+    if entry.given == PLAIN:
+        return
+    names = [name for name, _ in entry.given.named]
+    known, program = _known(entry.name, tool)
+    for name in names:
+        if name not in known or (name in program and name not in _AS_WRITTEN):
+            raise InputError(f"{entry.name}: --enc {name} is not known{_meant(name, known)}")
+    said = _tried(entry, preset, depth, tool)
+    if said:
+        raise InputError(f"{entry.name} does not take these options: {_explained(entry, said)}")
+
+
+@cache
+def _known(encoder: str, tool: Tool) -> tuple[frozenset[str], frozenset[str]]:
+    """Options that the encoder takes, and those of ffmpeg itself."""
+    own = _help(tool, f"encoder={encoder}")
+    program, _, rest = _help(tool, "full").partition("AVCodecContext AVOptions:")
+    codec = rest.partition("\n\n")[0]
+    return frozenset(_OPTION.findall(own) + _OPTION.findall(codec)), frozenset(
+        _PROGRAM.findall(program)
+    )
+
+
+def _help(tool: Tool, topic: str) -> str:
+    return run([str(tool.path), "-hide_banner", "-h", topic], deadline_s=_DEADLINE_S).stdout
+
+
+def _tried(entry: Encoder, preset: str | None, depth: int, tool: Tool) -> list[str]:
+    """What ffmpeg and the library say against the options; empty: they take them."""
+    words = entry.options(entry.middle, preset, depth, rate=_RATE)
+    with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
+        finished = run(
+            argv.trial_encode(tool.path, entry.before_input, words),
+            cwd=Path(folder),
+            deadline_s=_DEADLINE_S,
+        )
+    said = told(finished.stderr)
+    if finished.returncode:
+        return said or ["ffmpeg failed and said nothing"]
+    return [line for line in said if _COMPLAINT.search(line)]
+
+
+def _explained(entry: Encoder, said: list[str]) -> str:
+    """The first thing said, with the parameter that was meant where one of ours is named."""
+    field = entry.private[0] if entry.private else ""
+    for name, _ in entry.given.private(field) if field else []:
+        known = _FOR_LOOKING_UP[field].split()
+        named = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+        if name not in known and any(map(named.search, said)):
+            return f"--{field} {name} is not known{_meant(name, known)} ({said[0]})"
+    return said[0]
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The nearest names, as the end of a sentence; empty: none is near."""
+    near = get_close_matches(name, sorted(known), n=2)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,105 @@
+"""Encoder options end to end: in the delivered file, in the cache's identity, in a corpus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+from command_kit import Refusal, Vqcast
+
+from vqcast.corpus.table import load
+
+SVT = ("--encoder", "libsvtav1", "--preset", "10", "--svt", "tune=0:film-grain=8")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., Path]) -> Path:
+    """Fifty frames of something that moves, is not easy, and has grain."""
+    return ffmpeg(
+        "-f", "lavfi", "-i", "mandelbrot=size=160x120:rate=25,noise=alls=8:allf=t:all_seed=1",
+        "-frames:v", "50", "-c:v", "ffv1", "-pix_fmt", "yuv420p",
+        tmp_path_factory.mktemp("film") / "film.mkv",
+    )  # fmt: skip
+
+
+def key_frames(path: Path) -> list[int]:
+    """Numbers of the key frames, read by another reader than ffmpeg's program."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    return [index for index, packet in enumerate(packets) if packet.is_keyframe]
+
+
+def test_grain_and_key_frames_are_in_the_delivered_file(
+    vqcast: Vqcast, film: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mkv"
+    done = vqcast(
+        "encode", film, "-o", out, *SVT, "--keyint", "0.4s", "--target", 70, "--no-cache", "--json"
+    )  # fmt: skip
+    start, *_, result, made = map(json.loads, done.stdout.splitlines())
+    assert start["options"] == result["options"] == "--svt tune=0:film-grain=8 --keyint 0.4s"
+    assert any("without your encoder options" in note for note in start["notes"])
+    assert result["basis"] == "verified", "no forecast was calibrated with these options"
+    assert made["score"] == pytest.approx(result["score"], abs=0.01)
+    assert key_frames(out) == [0, 10, 20, 30, 40]
+    with av.open(str(out)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.options = {"filmgrain": "0", "oppointfilmgrain": "0"}
+        first = next(container.decode(stream))
+    assert stream.codec_context.name == "libdav1d"
+    assert any("grain" in note for note in made["notes"]), "found by reading the file's header"
+    assert (first.width, first.height) == (160, 120)
+
+
+def test_other_options_are_another_measurement(vqcast: Vqcast, film: Path, tmp_path: Path) -> None:
+    asked = ("tune", film, "--encoder", "libx264", "--preset", "ultrafast", "--target", 80)
+    asked += ("--cache", tmp_path / "cache", "--json")
+
+    def probes(*more: str) -> list[bool]:
+        lines = map(json.loads, vqcast(*asked, *more).stdout.splitlines())
+        return [line["probe"]["reused"] for line in lines if line["event"] == "probe"]
+
+    assert not any(probes("--x264", "aq-mode=3"))
+    assert all(probes("--x264", "aq-mode=3"))
+    assert not any(probes("--x264", "aq-mode=0"))
+
+
+def test_a_corpus_says_its_options_and_holds_several(
+    vqcast: Vqcast, film: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "corpus.jsonl"
+    asked = ("corpus", "build", film, "--encoder", "libx264", "--preset", "ultrafast")
+    asked += ("--cq", "20,40", "--no-v1", "--out", out)
+    vqcast(*asked)
+    plain = out.read_bytes()
+    assert b"options" not in plain
+    vqcast(*asked, "--x264", "bframes=3", "--keyint", "1s")
+    assert out.read_bytes().startswith(plain), "the cells that were there are kept"
+    corpus = load(out, min_rows=1)
+    cells = [cell[2:] for cell in corpus.cells()[0]]
+    given = "--x264 bframes=3 --keyint 1s"
+    assert cells == [("ultrafast", cq, each) for each in (None, given) for cq in (20, 40)]
+    sizes = {(row["cq"], row.get("options")): row["enc_bytes"] for row in corpus.frame.rows()}
+    assert sizes[20, None] > sizes[20, given], "B-frames make it smaller"
+    again = tmp_path / "own.jsonl"
+    vqcast(*asked[:-1], again, "--x264", "bframes=3", "--cells", f"{out}.cells")
+    provenance = json.loads((tmp_path / "own.provenance.json").read_text())
+    assert "-x264-params bframes=3" in provenance["grid"]["libx264"]["options"]
+
+
+@pytest.mark.parametrize("command", ["tune", "encode", "corpus build"])
+def test_a_typo_is_refused_before_anything_runs(
+    command: str, refusal: Refusal, film: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mkv"
+    more: tuple[object, ...] = ("--target", 90, "--no-cache")
+    if command == "encode":
+        more += ("-o", out)
+    if command == "corpus build":
+        more = ("--cq", "20", "--out", tmp_path / "c.jsonl")
+    said = refusal(*command.split(), film, "--encoder", "libx264", "--x264", "aqmode=3", *more)
+    assert "did you mean aq-mode?" in said
+    assert list(tmp_path.iterdir()) == []

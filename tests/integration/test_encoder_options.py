@@ -99,7 +99,7 @@ def test_a_typo_is_refused_before_anything_runs(
     if command == "encode":
         more += ("-o", out)
     if command == "corpus build":
-        more = ("--cq", "20", "--out", tmp_path / "c.jsonl")
+        more = ("--no-v1", "--cq", "20", "--out", tmp_path / "c.jsonl")
     said = refusal(*command.split(), film, "--encoder", "libx264", "--x264", "aqmode=3", *more)
     assert "did you mean aq-mode?" in said
     assert list(tmp_path.iterdir()) == []

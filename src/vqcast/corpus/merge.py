@@ -67,7 +67,7 @@ def _is_fresh(path: Path, cell: CellKey, mean: float, held: dict[CellKey, float]
         held[cell] = mean
         return True
     if abs(held[cell] - mean) > _SAME_VMAF:
-        name = ", ".join(str(part) for part in cell)
+        name = ", ".join(str(part) for part in cell if part is not None)
         raise InputError(
             f"{name} has VMAF {mean:.4f}, another corpus {held[cell]:.4f}",
             path=path,

@@ -197,7 +197,8 @@ class Encoder:
             words += [word.format(n=threads, frames=frames) for word in self.parallel]
         if spliced:
             words += [word.format(length=spliced) for word in self.at_cuts]
-        words = self._with_given(words, rate)
+        if self.given != PLAIN:
+            words = self._with_given(words, rate)
         if self.device is not None and self.device.upload:
             return [*words, "-vf", f"format={self.pix_fmt(depth)},hwupload"]
         return [*words, "-pix_fmt", self.pix_fmt(depth)]

@@ -16,6 +16,7 @@ import pytest
 
 from vqcast.errors import InputError, MediaError
 from vqcast.media.deliver import Delivered, deliver, measure_delivered, plan
+from vqcast.media.encoders import ENCODERS
 from vqcast.media.measure import encode, score
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
@@ -34,7 +35,7 @@ UNEVEN_TIMES = (*UNEVEN, "-enc_time_base", "1:90000")
 def _deliver(
     source: Source, encoder: str, preset: str, cq: float, tool: Tool, output: Path
 ) -> Delivered:
-    return deliver(source, encoder, preset, cq, tool, plan(source, encoder, output, tool))
+    return deliver(source, plan(source, ENCODERS[encoder], output, tool), preset, cq, tool)
 
 
 Case = tuple[str, tuple[str, ...]]

@@ -3,7 +3,7 @@
 The pictures are those of a whole-title probe, since the encoder is told the
 same. The output gets its name only once it was read back and compared::
 
-    made = deliver(source, "libx264", "medium", 23, tool, planned, scoring=Scoring(every=11))
+    made = deliver(source, planned, "medium", 23, tool, scoring=Scoring(every=11))
     made.scores.columns["vmaf"].mean()
 
 With a `Scoring` it is decoded and scored in the process that makes it, and what the file decodes to
@@ -35,7 +35,7 @@ from vqcast.media import argv
 from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
 from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
-from vqcast.media.encoders import Encoder, encoder
+from vqcast.media.encoders import Encoder
 from vqcast.media.measure import (
     V06_METRICS,
     V1_METRICS,
@@ -48,7 +48,6 @@ from vqcast.media.measure import (
     require_packets,
     score,
 )
-from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.streams import StreamChoice, chapters, inventory, picture_of
@@ -77,7 +76,7 @@ class Delivered:
     """A whole title as it was delivered, checked."""
 
     path: Path
-    encoder: str
+    entry: Encoder
     frames: int
     bytes: int
     """Of the file."""
@@ -88,14 +87,13 @@ class Delivered:
     """What became of each stream of the source."""
     scores: Scores | None = None
     """Of the frames that were scored meanwhile; None: none were."""
-    given: EncoderOptions = PLAIN
-    """What was added to the encoder's words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where a title goes, and what goes with it."""
+    """Where a title goes, by which encoder, and what goes with it."""
 
+    entry: Encoder
     output: Path
     target: Container
     carriage: Carriage
@@ -113,7 +111,7 @@ class Plan:
 
 def plan(
     source: Source,
-    encoder_name: str,
+    entry: Encoder,
     output: Path,
     tool: Tool,
     *,
@@ -134,18 +132,18 @@ def plan(
     if output.exists() and output.samefile(source.path):
         raise InputError("is the source itself", path=output, hint="give the output another name")
     streams = inventory(source.path) if source.raw is None else []
-    codec = encoder(encoder_name).codec
+    codec = entry.codec
 
     def carriage(refused: dict[int, str] | None = None) -> Carriage:
         return carry(
-            streams, target, codec=codec, encoder=encoder_name, choice=choice, refused=refused
+            streams, target, codec=codec, encoder=entry.name, choice=choice, refused=refused
         )
 
     made = carriage()
     if _refusal(source, target, made, tool):
         refused = {}
         for stream in made.carried:
-            alone = carry([stream], target, codec=codec, encoder=encoder_name, choice=choice)
+            alone = carry([stream], target, codec=codec, encoder=entry.name, choice=choice)
             if said := _refusal(source, target, alone, tool):
                 refused[stream.index] = said
         made = carriage(refused)
@@ -154,7 +152,7 @@ def plan(
             f"{early} chapter{'' if early == 1 else 's'} before the first picture and sound "
             f"{'is' if early == 1 else 'are'} left out"
         )
-    return Plan(output, target, made, overwrite)
+    return Plan(entry, output, target, made, overwrite)
 
 
 def _refusal(source: Source, target: Container, carriage: Carriage, tool: Tool) -> str:
@@ -185,16 +183,14 @@ def _write_covers(source: Source, carriage: Carriage, folder: Path) -> None:
 
 def deliver(
     source: Source,
-    encoder_name: str,
+    planned: Plan,
     preset: str | None,
     cq: float,
     tool: Tool,
-    planned: Plan,
     *,
     most_bytes: int | None = None,
     threads: Threads | None = None,
     scoring: Scoring | None = None,
-    given: EncoderOptions = PLAIN,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Delivered:
@@ -207,14 +203,13 @@ def deliver(
     """
     start = time.monotonic()
     carriage, each = planned.carriage, threads or Threads()
-    entry = encoder(encoder_name, given)
     options = encoder_options(
-        source, entry, cq, preset, threads=threads.encoder if threads else None
+        source, planned.entry, cq, preset, threads=threads.encoder if threads else None
     )
     path = planned.output.absolute()
     made = path.parent / f"{_mine()}{secrets.token_hex(4)}{path.suffix}"
     what = f"{source.name} to {path.name}"
-    command = _command(source, entry, options, tool, planned, made, each, scoring)
+    command = _command(source, options, tool, planned, made, each, scoring)
     scores = None
     try:
         with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
@@ -242,14 +237,13 @@ def deliver(
         with contextlib.suppress(InputError):
             remove(made)
     return Delivered(
-        path, encoder_name, source.frames, path.stat().st_size, sum(sizes),
-        time.monotonic() - start, tuple(carriage.fates), scores, given,
+        path, planned.entry, source.frames, path.stat().st_size, sum(sizes),
+        time.monotonic() - start, tuple(carriage.fates), scores,
     )  # fmt: skip
 
 
 def _command(
     source: Source,
-    entry: Encoder,
     options: Sequence[str],
     tool: Tool,
     planned: Plan,
@@ -257,7 +251,7 @@ def _command(
     threads: Threads,
     scoring: Scoring | None,
 ) -> list[str]:
-    carriage = planned.carriage
+    entry, carriage = planned.entry, planned.carriage
     decoder = 1 if source.damage else threads.decoder  # threads may mend damage in another way
     pictures = [*entry.before_input, *argv.read(source.path, source.raw, threads=decoder)]
     words = argv.deliver(
@@ -350,7 +344,7 @@ def measure_delivered(
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Score the delivered file's pictures against the source's, each frame, or every nth."""
-    depth = encoder(delivered.encoder, delivered.given).scoring_depth(source.depth)
+    depth = delivered.entry.scoring_depth(source.depth)
     return score(
         source, delivered.path, tool, depth=depth, v1=v1, size=size, known=True, every=every,
         threads=threads, cancel=cancel,

@@ -19,8 +19,7 @@ from vqcast.errors import InputError
 from vqcast.forecast.latent import METRICS, pool
 from vqcast.media import grain
 from vqcast.media.deliver import Delivered, Plan, Scoring, deliver, grown, measure_delivered, plan
-from vqcast.media.encoders import encoder as adapter
-from vqcast.media.options import PLAIN, EncoderOptions
+from vqcast.media.encoders import encoder as encoder_entry
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.threads import Threads
@@ -75,7 +74,8 @@ def encode(
         source = probe(Path(source), tool, intake=_of_map(Path(source), intake, streams))
 
     def all_of_it(opened: Source) -> EncodeResult:
-        planned = plan(opened, request.encoder, output, tool, overwrite=overwrite, choice=streams)
+        entry = encoder_entry(request.encoder, request.options)
+        planned = plan(opened, entry, output, tool, overwrite=overwrite, choice=streams)
         told = (*opened.notes, *planned.carriage.notes())
         opened = replace(opened, notes=told)
         found = tune(
@@ -83,7 +83,7 @@ def encode(
             machine=machine, on_event=on_event, cancel=cancel,
         )  # fmt: skip
         return encode_found(
-            opened, planned, found, tool, given=request.options, allow_larger=allow_larger,
+            opened, planned, found, tool, allow_larger=allow_larger,
             measure=measure, machine=machine, on_progress=on_progress, cancel=cancel,
         )  # fmt: skip
 
@@ -110,7 +110,6 @@ def encode_found(
     allow_larger: bool = False,
     measure: Measure | None = None,
     machine: Machine | None = None,
-    given: EncoderOptions = PLAIN,
     on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> EncodeResult:
@@ -131,13 +130,13 @@ def encode_found(
     )  # fmt: skip
     threads = plan_threads((machine or Machine()).cores, 1)
     made = deliver(
-        source, found.encoder, found.preset, found.crf, tool, planned, most_bytes=most,
-        threads=threads, scoring=scoring if planned.is_alone else None, given=given, cancel=cancel,
+        source, planned, found.preset, found.crf, tool, most_bytes=most,
+        threads=threads, scoring=scoring if planned.is_alone else None, cancel=cancel,
         on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
     )  # fmt: skip
     score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)
     notes = planned.carriage.notes()
-    if grain.has_grain(made.path, adapter(found.encoder).codec.name, tool):
+    if grain.has_grain(made.path, made.entry.codec.name, tool):
         notes.append(f"{made.path.name} {grain.NOTE}")
     return EncodeResult(
         output=str(planned.output), crf=found.crf, score=round(score, 4), target=found.target,

@@ -73,8 +73,8 @@ def _deliver(
     overwrite: bool = False,
     **asked: Any,
 ) -> Delivered:
-    planned = plan(source, encoder, output, tool, overwrite=overwrite)
-    return deliver(source, encoder, preset, cq, tool, planned, **asked)
+    planned = plan(source, ENCODERS[encoder], output, tool, overwrite=overwrite)
+    return deliver(source, planned, preset, cq, tool, **asked)
 
 
 def _sound(path: Path, number: int) -> list[bytes]:
@@ -204,7 +204,7 @@ def test_an_output_that_can_t_be_is_refused_before_any_work(
     name: str, words: str, pattern_source: Source, tmp_path: Path, tool: Tool
 ) -> None:
     with pytest.raises(InputError, match=words):
-        plan(pattern_source, "libx264", tmp_path / name, tool)
+        plan(pattern_source, ENCODERS["libx264"], tmp_path / name, tool)
 
 
 def test_a_failure_leaves_nothing_behind(

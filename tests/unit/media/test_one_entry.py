@@ -66,14 +66,14 @@ def test_a_title_is_tuned_and_delivered_with_it(
     assert result.crf in grid_of(entry.name).crfs
     source = probe(fractal, tool)
     made = deliver(
-        source, entry.name, result.preset, result.crf, tool,
-        plan_output(source, entry.name, tmp_path / "o.mkv", tool),
+        source, plan_output(source, entry, tmp_path / "o.mkv", tool),
+        result.preset, result.crf, tool,
     )  # fmt: skip
     with av.open(str(made.path)) as opened:
         assert opened.streams.video[0].codec_context.codec.canonical_name == entry.codec.name
     if "webm" not in entry.codec.muxers:
         with pytest.raises(InputError, match="webm does not hold mpeg4"):
-            plan_output(source, entry.name, tmp_path / "o.webm", tool)
+            plan_output(source, entry, tmp_path / "o.webm", tool)
 
 
 def test_a_preset_that_it_lacks_is_refused_with_its_own_list(entry: Encoder) -> None:

@@ -170,7 +170,7 @@ evaluation: setup
 	$(BIN)/python -m studies.bootstrap --registry model/tiny --corpus $(NETWORKS) --clips $(CLIPS)
 
 lift: setup
-	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md
+	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md --registry model/tiny
 
 bench: setup
 	$(BIN)/python bench/train.py --full-job --markdown docs/performance.md

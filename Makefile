@@ -77,7 +77,7 @@ demo: setup $(UNSEEN)
 	$(BIN)/vqcast registry verify $(RUN)/registry
 	$(BIN)/vqcast registry list $(RUN)/registry
 	@echo "encoding a clip that no model has seen: libsvtav1, preset 8, CRF 35"
-	SVT_LOG=1 $$($(BIN)/python -c 'from vqcast.media.tool import ffmpeg_path; print(ffmpeg_path())') -hide_banner -loglevel error -y -i $(UNSEEN) -an -c:v libsvtav1 -preset 8 -crf 35 -svtav1-params lp=2 $(RUN)/unseen.mp4
+	SVT_LOG=1 $$($(BIN)/python -c 'from vqcast.media.tool import ffmpeg_path; print(ffmpeg_path()[0])') -hide_banner -loglevel error -y -i $(UNSEEN) -an -c:v libsvtav1 -preset 8 -crf 35 -svtav1-params lp=2 $(RUN)/unseen.mp4
 	$(BIN)/vqcast predict $(UNSEEN) $(RUN)/unseen.mp4 --encoder libsvtav1 --preset 8 --cq 35 --registry $(RUN)/registry
 	@echo "the same encode by the shipped ensemble, whose corpus supports an interval:"
 	$(BIN)/vqcast predict $(UNSEEN) $(RUN)/unseen.mp4 --encoder libsvtav1 --preset 8 --cq 35

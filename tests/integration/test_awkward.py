@@ -16,8 +16,9 @@ import pytest
 
 from vqcast.errors import InputError, MediaError
 from vqcast.media.deliver import Delivered, deliver, measure_delivered, plan
-from vqcast.media.encoders import ENCODERS
-from vqcast.media.measure import encode, score
+from vqcast.media.encoders import ENCODERS, encoder
+from vqcast.media.measure import converted, encode, score
+from vqcast.media.options import EncoderOptions
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
 
@@ -172,12 +173,20 @@ def test_sound_stays_with_the_picture(
 
 def test_what_is_converted_is_said(tmp_path: Path, ffmpeg: Ffmpeg, tool: Tool) -> None:
     notes = {}
-    for case in ("constant rate", "4:4:4", "12 bit"):
-        notes[case] = _source(RIGHT[case], tmp_path, ffmpeg, tool).notes
-    assert notes["constant rate"] == ()
-    assert notes["4:4:4"] == ("yuv444p is encoded and scored as 4:2:0",)
+    x265 = ENCODERS["libx265"]
+    for case in ("constant rate", "4:4:4", "12 bit", "10 bit"):
+        source = _source(RIGHT[case], tmp_path, ffmpeg, tool)
+        notes[case] = [*source.notes, *converted(source, x265)]
+        if case == "4:4:4":
+            kept = converted(source, encoder("libx265", EncoderOptions(pix_fmt="yuv444p")))
+        if case == "10 bit":
+            cut = converted(source, encoder("libx265", EncoderOptions(depth=8)))
+    assert notes["constant rate"] == notes["10 bit"] == []
+    assert notes["4:4:4"] == ["yuv444p is encoded and scored as 4:2:0"]
+    assert kept == ["yuv444p is scored as 4:2:0"]
+    assert cut == ["10 bits a sample are encoded as 8"]
     assert len(notes["12 bit"]) == 2
-    assert "12 bits a sample" in notes["12 bit"][1]
+    assert "12 bits a sample" in notes["12 bit"][0]
 
 
 def _hdr(folder: Path, ffmpeg: Ffmpeg) -> Path:

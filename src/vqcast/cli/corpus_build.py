@@ -177,6 +177,7 @@ def build(
     v1: V1 = True,
     raw: Raw,
     given: EncoderOptions,
+    ffmpeg: options.Ffmpeg = None,
     json: options.Json = False,
 ) -> None:
     """Encode every source with every encoder at every quality, and score each frame.
@@ -207,6 +208,7 @@ def build(
             resources=amounts,
             cells=beside.cells,
             provenance_file=beside.provenance,
+            ffmpeg=ffmpeg,
             command=_command(sources, beside.manifest),
             watcher=_Bars(bars, len(sources)),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,7 +19,7 @@ _MAIN_JOB = ("corpus build", "train", "promote", "predict")
 _REQUIRED = {"libx264", "vmaf_v0.6.1"}
 
 
-def doctor(json: options.Json = False) -> None:
+def doctor(ffmpeg: options.Ffmpeg = None, json: options.Json = False) -> None:
     """Try ffmpeg, every encoder and every VMAF model on a tiny clip.
 
     Exit code 0 where the main job (build, train, gate, promote, predict) can
@@ -36,7 +37,7 @@ def doctor(json: options.Json = False) -> None:
     lacking = dict.fromkeys(name for each in _MAIN_JOB for name in extras.absent(each))
     advice = [extras.install(*lacking)] if lacking else []
     if "media" not in lacking:
-        advice += _examine(facts)
+        advice += _examine(facts, ffmpeg)
     works = {each["name"] for each in facts["encoders"] + facts["vmaf_models"] if each["works"]}
     ready = not lacking and works >= _REQUIRED
     facts |= {"ready": ready, "advice": advice}
@@ -54,11 +55,13 @@ def _command(name: str) -> dict[str, Any]:
     return {"name": name, "can_run": not lacking, "install": install}
 
 
-def _examine(facts: dict[str, Any]) -> list[str]:
-
+def _examine(facts: dict[str, Any], ffmpeg: Path | None) -> list[str]:
     try:
-        tool = find_ffmpeg()
-        facts["ffmpeg"] = {"path": str(tool.path), "version": tool.version, "sha256": tool.sha256}
+        tool = find_ffmpeg(ffmpeg)
+        facts["ffmpeg"] = {
+            "path": str(tool.path), "version": tool.version, "sha256": tool.sha256,
+            "why": tool.why,
+        }  # fmt: skip
         encoders, models = examine(tool)
     except VqcastError as error:
         return [f"{error.message} ({error.hint})" if error.hint else error.message]
@@ -85,7 +88,9 @@ def _show(facts: dict[str, Any]) -> None:
     render.say(f"vqcast {facts['vqcast']}, Python {facts['python']}")
     if facts["ffmpeg"]:
         tool = facts["ffmpeg"]
-        render.say(f"ffmpeg {tool['version']}\n  {tool['path']}\n  sha256 {tool['sha256']}")
+        render.say(
+            f"ffmpeg {tool['version']}, {tool['why']}\n  {tool['path']}\n  sha256 {tool['sha256']}"
+        )
     if facts["encoders"]:
         _lines(
             ("encoder", "state", "slot in", "why"),

@@ -38,6 +38,14 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Training threads. Default: one per usable core."),
 ]
+Ffmpeg = Annotated[
+    Path | None,
+    typer.Option(
+        "--ffmpeg",
+        help="The ffmpeg to use. Default: VQCAST_FFMPEG, else the one that came with vqcast.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
 ModelId = Annotated[str, typer.Option("--model", help="The model family.")]
 

@@ -86,6 +86,7 @@ def predict(
     ] = False,
     per_frame: Annotated[bool, typer.Option("--per-frame", help="Print every frame.")] = False,
     trust: Trust,
+    ffmpeg: options.Ffmpeg = None,
     json: options.Json = False,
 ) -> None:
     """Measure the features of DIST against REF and predict VMAF from them.
@@ -99,7 +100,7 @@ def predict(
     if query.target is not None:
         predictor.require_confidence(query.quality_confidence)
     extras.require("predict")
-    found = vqcast.predict(ref, dist, predictor, **asdict(encoded), **asdict(match))
+    found = vqcast.predict(ref, dist, predictor, **asdict(encoded), **asdict(match), ffmpeg=ffmpeg)
     answer = _answer(found, query)
     for warning in (*found.notes, *found.prediction.warnings):
         render.note(f"note: {warning}")

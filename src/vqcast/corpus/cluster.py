@@ -82,10 +82,11 @@ def _store(where: str) -> Store:
     return open_store(where)
 
 
-def measure_remotely(task: Task, ffmpeg_sha256: str, where: str) -> None:
+def measure_remotely(task: Task, wanted: Tool, where: str) -> None:
     """The cell on a worker, unless its file is there: Dask repeats what a lost worker did."""
-    tool, store = find_ffmpeg(), _store(where)
-    if tool.sha256 != ffmpeg_sha256:
+    tool = find_ffmpeg(wanted.path if wanted.path.is_file() else None)
+    store = _store(where)
+    if tool.sha256 != wanted.sha256:
         raise ToolUnavailable(f"{task.cell}: a worker has another ffmpeg ({tool.version})")
     (data,) = store.read([task.name])
     if read(data, task.cell, where=task.name) is None:
@@ -200,7 +201,7 @@ class DaskCluster:
                 future = client.submit(
                     measure_remotely,
                     task,
-                    tool.sha256,
+                    tool,
                     store.where,
                     # The same cell asked for by two builds at once is measured once.
                     key=f"vqcast-{task.name}",

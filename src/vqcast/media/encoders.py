@@ -16,6 +16,7 @@ checked against ``ffmpeg -h encoder=NAME``; they have not been run.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -108,6 +109,9 @@ class Encoder:
     """The field of `EncoderOptions` with its library's own parameters, and ffmpeg's flag of it."""
     cuts: str | None = None
     """What of these says how readily a change of scene starts with a key frame: 0 never."""
+    fine: str | None = None
+    """What of its library's parameters carries a quality between whole numbers, where its knobs
+    take those alone."""
     given: EncoderOptions = PLAIN
     """What a user adds to its words."""
 
@@ -136,13 +140,16 @@ class Encoder:
 
     def scoring_depth(self, depth: int) -> int:
         """Bits at which its encode of a ``depth`` bit source is scored: the deeper of the two."""
-        return 10 if "10" in self.pix_fmt(depth) else depth
+        return 10 if re.search("1[02]", self.pix_fmt(depth)) else depth
 
     def pix_fmt(self, depth: int) -> str:
-        """The 4:2:0 format it encodes for a source of ``depth`` bits.
+        """The format it encodes for a source of ``depth`` bits: 4:2:0 unless another is asked for.
 
         Raises InputError for more than 8 bits where it encodes 8 alone.
         """
+        if self.given.pix_fmt is not None:
+            return self.given.pix_fmt
+        depth = self.given.depth or depth
         if depth == 8:
             return self.pix_fmt_8
         if self.pix_fmt_10 is None:
@@ -189,7 +196,7 @@ class Encoder:
         if self.preset_option is not None and preset is not None:
             words += [self.preset_option, preset]
         for knob in self.knobs:
-            words += [knob, f"{self.knob_value(cq):g}"]
+            words += [knob, f"{math.floor(cq) if self.fine else self.knob_value(cq):g}"]
         if threads is None or not self.parallel:
             words += self.fixed
         else:
@@ -197,6 +204,8 @@ class Encoder:
             words += [word.format(n=threads, frames=frames) for word in self.parallel]
         if spliced:
             words += [word.format(length=spliced) for word in self.at_cuts]
+        if self.private is not None and self.fine is not None and cq % 1:
+            words = joined(words, self.private[1], f"{self.fine}={cq:g}")
         if self.given != PLAIN:
             words = self._with_given(words, rate)
         if self.device is not None and self.device.upload:
@@ -229,6 +238,10 @@ class Encoder:
                 f"{self.name} has no switch for key frames at changes of scene",
                 hint="leave --scene-cut out; --keyint says how far apart they are at most",
             )
+        if given.depth == 8 and self.pix_fmt_8 == self.pix_fmt_10:
+            raise InputError(f"{self.name} encodes 10 bits a sample alone", field="depth")
+        if given.pix_fmt is not None and self.device is not None:
+            raise InputError(f"{self.name} has its own pixel formats", hint="use --depth")
         fixed = names_in(self.fixed) | names_in(self.parallel)
         fixed |= dict.fromkeys(
             [plain_name(flag.lstrip("-")) for flag in (*self.knobs, self.preset_option or "-")], ""
@@ -352,13 +365,13 @@ _TABLE = (
         private=_PRIVATE["x265"], cuts="scenecut",
     ),
     Encoder(
-        "libsvtav1", AV1, ("-crf",), 1, 63, 1, "-preset", "8", "yuv420p", "yuv420p10le",
+        "libsvtav1", AV1, ("-crf",), 1, 63, 0.25, "-preset", "8", "yuv420p", "yuv420p10le",
         fixed=("-svtav1-params", "lp=1"),
         parallel=("-svtav1-params", "lp={n}"), thread_blind=1024,
         at_cuts=("-force_key_frames", "expr:not(mod(n,{length}))"),
         search=(5, 63, 1), cost=1.2,
         max_fps=240,
-        private=_PRIVATE["svt"],
+        private=_PRIVATE["svt"], fine="crf",
     ),
     Encoder(
         "libaom-av1", AV1, ("-crf",), 0, 63, 1, "-cpu-used", "6", "yuv420p", "yuv420p10le",

@@ -193,6 +193,18 @@ def _refuse_rate(source: Source, entry: Encoder) -> None:
     )
 
 
+def converted(source: Source, entry: Encoder) -> list[str]:
+    """What the encode changes in the format of the pictures, in words."""
+    told, made = [], entry.pix_fmt(source.depth)
+    has_420 = "420" in source.pix_fmt or source.pix_fmt in ("", "nv12", "nv21", "p010le")
+    if not has_420:
+        kept = any(chroma in source.pix_fmt and chroma in made for chroma in ("422", "444"))
+        told.append(f"{source.pix_fmt} is {'' if kept else 'encoded and '}scored as 4:2:0")
+    if source.depth > 8 and not re.search("1[02]", made):
+        told.append(f"{source.depth} bits a sample are encoded as 8")
+    return told
+
+
 def _filtered(options: list[str], graph: str) -> list[str]:
     """``options`` with a filter before those that it has."""
     if "-vf" not in options:

@@ -77,12 +77,23 @@ def require_options(entry: Encoder, preset: str | None, depth: int, tool: Tool) 
         return
     names = [name for name, _ in entry.given.named]
     known, program = _known(entry.name, tool)
+    wanted, formats = entry.pix_fmt(depth), pixel_formats(entry.name, tool)
+    if formats and wanted not in formats:
+        raise InputError(f"{entry.name}: pixel format {wanted} is not one of {' '.join(formats)}")
     for name in names:
         if name not in known or (name in program and name not in _AS_WRITTEN):
             raise InputError(f"{entry.name}: --enc {name} is not known{_meant(name, known)}")
     said = _tried(entry, preset, depth, tool)
     if said:
         raise InputError(f"{entry.name} does not take these options: {_explained(entry, said)}")
+
+
+@cache
+def pixel_formats(encoder: str, tool: Tool) -> tuple[str, ...]:
+    """The YUV formats that the encoder takes, by its help; empty: it doesn't say."""
+    listed = re.search(r"Supported pixel formats: (.*)", _help(tool, f"encoder={encoder}"))
+    found = listed[1].split() if listed else []
+    return tuple(name for name in found if re.match(r"yuv4|nv12|p01", name))
 
 
 @cache

@@ -22,6 +22,7 @@ from vqcast.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _KEYINT = re.compile(r"(\d{1,6})|(\d{1,4}(?:\.\d{1,3})?)s")
+_YUV = re.compile(r"yuv4(20|22|44)p(1[02]le)?")
 _QUOTING = re.compile(r"[\s'\"\\]|[^ -~]")
 _LISTS = ("svt", "x264", "x265", "vvenc", "aom")
 _IN_LIST = {
@@ -89,6 +90,13 @@ class EncoderOptions:
     keyint: Annotated[
         str | None, Doc("Most frames from one key frame to the next, or seconds: 240 or 10s.")
     ] = None
+    depth: Annotated[
+        int | None, Doc("Bits a sample of the encode, 8 or 10. Default: the source's.")
+    ] = None
+    pix_fmt: Annotated[
+        str | None,
+        Doc("Pixel format of the encode, by ffmpeg's name. Default: 4:2:0 at the depth."),
+    ] = None
     scene_cut: Annotated[
         bool | None, Doc("Whether a change of scene starts with a key frame (x264, x265).")
     ] = None
@@ -102,6 +110,15 @@ class EncoderOptions:
             for name, value in given:
                 _refuse(name, value, f"--{field} {name}", self, x265=field == "x265")
             _once([name for name, _ in given], f"--{field}")
+        if self.depth not in (None, 8, 10):
+            raise InputError(f"{self.depth} is not 8 or 10 bits a sample", field="depth")
+        if self.pix_fmt is not None and not _YUV.fullmatch(self.pix_fmt):
+            raise InputError(
+                f"{self.pix_fmt!r} is no YUV format that is scored", field="pix-fmt",
+                hint="such as yuv420p10le, yuv422p10le or yuv444p",
+            )  # fmt: skip
+        if self.depth is not None and self.pix_fmt is not None:
+            raise InputError("--depth and --pix-fmt both say the depth", hint="leave one out")
         if self.keyint is not None:
             found = _KEYINT.fullmatch(self.keyint)
             if found is None or not float(found[1] or found[2]):
@@ -109,6 +126,11 @@ class EncoderOptions:
                     f"{self.keyint!r} is no number of frames or seconds above 0",
                     field="keyint", hint="such as --keyint 240 or --keyint 10s",
                 )  # fmt: skip
+
+    @property
+    def chroma(self) -> str:
+        """How the encode samples colour: 420, 422 or 444."""
+        return self.pix_fmt[3:6] if self.pix_fmt else "420"
 
     @property
     def named(self) -> list[tuple[str, str]]:
@@ -147,7 +169,7 @@ class EncoderOptions:
             elif isinstance(value, bool):
                 words.append(f"--{flag}" if value else f"--no-{flag}")
             elif value is not None:
-                words += [f"--{flag}", value]
+                words += [f"--{flag}", str(value)]
         return shlex.join(words)
 
 

@@ -44,6 +44,8 @@ class Reel:
     """The first frame of each."""
     length: int
     path: Path
+    chroma: str = "420"
+    """How the encode samples colour."""
 
     @property
     def frames(self) -> int:
@@ -53,7 +55,7 @@ class Reel:
     @property
     def pix_fmt(self) -> str:
         """What encoders and libvmaf would have made of the source's pictures."""
-        return "yuv420p" if self.source.depth == 8 else "yuv420p10le"
+        return f"yuv{self.chroma}p{'' if self.source.depth == 8 else '10le'}"
 
     @property
     def bytes(self) -> int:
@@ -106,7 +108,7 @@ def gather_through(
     source = reels[0].source
     looks = [(reel.path, [(start, reel.length) for start in reel.starts]) for reel in reels]
     read = argv.read(source.path, source.raw, None, threads)
-    said, times = _decode(source, read, looks, None, tool, cancel)
+    said, times = _decode(source, read, looks, reels[0].pix_fmt, None, tool, cancel)
     for reel, found in zip(reels, times, strict=True):
         if said or not _is_planned(reel, found, 0):
             raise _missing(source, said)
@@ -120,7 +122,7 @@ def gather_by_seeking(reel: Reel, tool: Tool, *, cancel: threading.Event | None 
     piece = reel.path.with_suffix(".piece")
     with reel.path.open("wb") as file:
         for start in reel.starts:
-            look = Reel(reel.source, (start,), reel.length, piece)
+            look = Reel(reel.source, (start,), reel.length, piece, reel.chroma)
             if not any(_enter(look, way, tool, cancel) for way in _ways(look)):
                 raise _missing(reel.source, f"frame {start}")
             file.write(piece.read_bytes())
@@ -135,7 +137,8 @@ def _enter(look: Reel, way: Segment, tool: Tool, cancel: threading.Event | None)
     """Whether ``way`` gave exactly the frames of one look."""
     source = look.source
     read = argv.read(source.path, source.raw, way)
-    said, (found,) = _decode(source, read, [(look.path, [(0, look.length)])], way, tool, cancel)
+    looks = [(look.path, [(0, look.length)])]
+    said, (found,) = _decode(source, read, looks, look.pix_fmt, way, tool, cancel)
     return not said and _is_planned(look, found, way.seek_us)
 
 
@@ -143,12 +146,12 @@ def _decode(
     source: Source,
     read: Sequence[str],
     looks: Sequence[tuple[Path, Sequence[tuple[int, int]]]],
+    pix_fmt: str,
     way: Segment | None,
     tool: Tool,
     cancel: threading.Event | None,
 ) -> tuple[str, list[NDArray[np.int64]]]:
     """What ffmpeg complained of, and the times of the frames of each reel."""
-    pix_fmt = Reel(source, (), 0, source.path).pix_fmt
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         finished = run(
             argv.gather(tool.path, read, looks, pix_fmt, way, video=source.video),

@@ -102,6 +102,8 @@ class Source:
     damage: Damage | None = None
     codec: str = ""
     """FFmpeg's name of the video's codec."""
+    pix_fmt: str = ""
+    """FFmpeg's name of its pixel format."""
     packets: PacketTable | None = field(default=None, compare=False, repr=False)
     """One a frame; None where frames and packets were not seen to be the same."""
     unusual: tuple[str, ...] = ()
@@ -249,6 +251,7 @@ def _source(
         damage=harm,
         packets=packets if packets and len(packets.times_us) == counted else None,
         codec=header.codec,
+        pix_fmt=header.pix_fmt,
         unusual=_unusual(file, found.index, harm),
         index=found.index if frames is None else None,
     )
@@ -391,10 +394,8 @@ def _notes(header: Header, size: tuple[int, int], *, flagged: bool) -> tuple[str
         notes.append("flagged as interlaced, but its pictures are progressive: encoded as that")
     if header.one_view:
         notes.append("a 3D video: the view that a plain decoder gives is encoded, as 2D")
-    if "420" not in header.pix_fmt and header.pix_fmt not in ("nv12", "nv21"):
-        notes.append(f"{header.pix_fmt} is encoded and scored as 4:2:0")
     if header.bits > 10:
-        notes.append(f"{header.bits} bits a sample are encoded and scored as 10")
+        notes.append(f"{header.bits} bits a sample are scored as 10")
     return tuple(notes)
 
 

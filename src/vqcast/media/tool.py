@@ -1,11 +1,13 @@
 """Which ffmpeg is used: its path, version and digest.
 
-The binary that imageio-ffmpeg ships is the default, since it brings every
-software encoder and libvmaf with its models; without it, the one on PATH.
+The one that was named, the one that VQCAST_FFMPEG names, the binary that imageio-ffmpeg ships,
+which brings every software encoder and libvmaf with its models, or the one on PATH: the first of
+these that there is.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -13,10 +15,12 @@ from functools import cache
 from pathlib import Path
 
 from vqcast.durable.files import sha256_file
-from vqcast.errors import ToolUnavailable
+from vqcast.errors import InputError, ToolUnavailable
 from vqcast.extras import install
 from vqcast.media.run import run
 
+VARIABLE = "VQCAST_FFMPEG"
+"""The environment's variable that names an ffmpeg."""
 _HINT = f"{install('media')} brings one with every encoder and libvmaf"
 
 _LOOPBACK = (61, 19)
@@ -32,29 +36,45 @@ class Tool:
     sha256: str
     loopback: bool = False
     """Whether it can decode what it encodes in the same process."""
+    why: str = ""
+    """Why it is this one."""
 
 
-def ffmpeg_path() -> Path:
-    """Where ffmpeg is. Raises ToolUnavailable with how to get it."""
+def ffmpeg_path(named: Path | None = None) -> tuple[Path, str]:
+    """Where ffmpeg is, and why it is that one.
+
+    Raises InputError for a named one that is not there, ToolUnavailable where there is none.
+    """
+    why, wanted = "named", named
+    if wanted is None and (text := os.environ.get(VARIABLE)):
+        why, wanted = f"named by {VARIABLE}", Path(text)
+    if wanted is not None:
+        found = shutil.which(wanted.expanduser())
+        if found is None:
+            raise InputError("is no program that can be run", path=wanted, hint="name an ffmpeg")
+        return Path(found).resolve(), why
     try:
         import imageio_ffmpeg
 
-        return Path(imageio_ffmpeg.get_ffmpeg_exe()).resolve()
+        return Path(imageio_ffmpeg.get_ffmpeg_exe()).resolve(), "the one of imageio-ffmpeg"
     except (ImportError, RuntimeError):
         found = shutil.which("ffmpeg")
     if found is None:
         raise ToolUnavailable("there is no ffmpeg on this machine", hint=_HINT)
-    return Path(found).resolve()
+    return Path(found).resolve(), "the first on PATH"
+
+
+def find_ffmpeg(named: Path | None = None) -> Tool:
+    """The ffmpeg that is used, looked up and digested once. Raises as `ffmpeg_path` does."""
+    return _tool(*ffmpeg_path(named))
 
 
 @cache
-def find_ffmpeg() -> Tool:
-    """The ffmpeg that every command uses, looked up and digested once."""
-    path = ffmpeg_path()
+def _tool(path: Path, why: str) -> Tool:
     finished = run([str(path), "-hide_banner", "-version"], deadline_s=30)
     match = re.match(r"ffmpeg version (\S+)", finished.stdout)
     if match is None:
         raise ToolUnavailable("does not answer as ffmpeg does", path=path, hint=_HINT)
     library = re.search(r"^libavcodec +(\d+)\. *(\d+)", finished.stdout, re.MULTILINE)
     loopback = library is not None and (int(library[1]), int(library[2])) >= _LOOPBACK
-    return Tool(path=path, version=match[1], sha256=sha256_file(path), loopback=loopback)
+    return Tool(path, match[1], sha256_file(path), loopback, why)

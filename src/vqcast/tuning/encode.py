@@ -66,7 +66,7 @@ def encode(
     before anything is encoded, and LargerThanSource where the video would have more bytes than the
     source's (unless ``allow_larger``), which writes nothing.
     """
-    tool, output = find_ffmpeg(), Path(output)
+    tool, output = find_ffmpeg((machine or Machine()).ffmpeg), Path(output)
     if measure == "sample" and request.pool not in POOLS:
         raise InputError(f"a sample of the frames says nothing of their {request.pool}",
                          hint="use --measure whole")  # fmt: skip

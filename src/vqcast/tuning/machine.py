@@ -1,4 +1,4 @@
-"""What of the machine a tuning may use."""
+"""What of the machine a tuning uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vqcast.media.threads import usable_cores
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Threads and temporary space. Raises InputError for what is not there."""
+    """Threads, temporary space and ffmpeg. Raises InputError for what is not there."""
 
     threads: Annotated[
         int | None, Doc("Threads to keep busy. Default: every core that may be used.")
@@ -22,6 +22,10 @@ class Machine:
     temp_dir: Annotated[
         Path | None,
         Doc("Folder for the pictures of a long video's looks, a few GB. Default: the system's."),
+    ] = None
+    ffmpeg: Annotated[
+        Path | None,
+        Doc("The ffmpeg to use. Default: VQCAST_FFMPEG, else the one that came with vqcast."),
     ] = None
 
     def __post_init__(self) -> None:

@@ -258,6 +258,7 @@ class Sample:
             sampling.starts(self.frames, part),
             sampling.LENGTH,
             (self._folder or Path()) / f"{part}.yuv",
+            self.prober.options.chroma,
         )
 
     def _measure(self, crf: float, parts: Sequence[int]) -> bool:

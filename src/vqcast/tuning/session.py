@@ -34,7 +34,7 @@ from vqcast.forecast.latent import METRICS, pool
 from vqcast.forecast.table import FOLDER, load_table
 from vqcast.measured.probe import Prober
 from vqcast.media.encoders import encoder as adapter
-from vqcast.media.measure import check_size, encoder_options, score
+from vqcast.media.measure import check_size, converted, encoder_options, score
 from vqcast.media.option_check import require_options
 from vqcast.media.options import PLAIN
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
@@ -86,7 +86,7 @@ def tune(
     is given by its path is taken. Raises RegistryError for a registry that is absent or damaged,
     InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
     """
-    tool = find_ffmpeg()
+    tool = find_ffmpeg((machine or Machine()).ffmpeg)
     opened = source if isinstance(source, Source) else probe(Path(source), tool, intake=intake)
 
     def search(source: Source) -> TuneResult:
@@ -170,6 +170,7 @@ class Session:
     def _notes(self) -> list[str]:
         """What is converted, what is measured in any case, and what looks take on disk."""
         notes, unusual = list(self.source.notes), self.source.unusual
+        notes += converted(self.source, adapter(self.request.encoder, self.request.options))
         if unusual:
             notes.append(f"the source {' and '.join(unusual)}: the answer is measured")
         if self.request.options != PLAIN:

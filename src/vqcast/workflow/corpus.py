@@ -94,6 +94,7 @@ def build(
     cells: str | None = None,
     provenance_file: Path | None = None,
     command: str = "vqcast.workflow.corpus.build",
+    ffmpeg: Path | None = None,
     watcher: Watcher | None = None,
 ) -> CorpusMade:
     """Encode and score every cell of ``grid`` and write the corpus ``out``, or add to it.
@@ -101,8 +102,9 @@ def build(
     ``jobs`` cells at a time on this machine (default: one a core), or on the workers of a Dask
     ``scheduler``, of whose ``resources`` a cell takes some. Finished cells are kept in ``cells``, a
     folder or URL (default: ``OUT.cells``), and found there again. ``command`` is how the provenance
-    says it was made. A cell that fails is left out and named in the result. Raises InputError for
-    what can't be measured, or added to ``out``; ToolUnavailable without ffmpeg or a device.
+    says it was made, ``ffmpeg`` the one to use. A cell that fails is left out and named in the
+    result. Raises InputError for what can't be measured, or added to ``out``; ToolUnavailable
+    without ffmpeg or a device.
     """
     check_name(out)
     grid.check()
@@ -114,7 +116,7 @@ def build(
         executor = DaskCluster(scheduler, resources or {})
     kept_in = cells or str(cells_folder(out))
     store = open_store(kept_in)
-    tool = find_ffmpeg()
+    tool = find_ffmpeg(ffmpeg)
     watcher.note(f"ffmpeg {tool.version}, sha256 {tool.sha256[:16]}…")
     if scheduler is None:
         require_devices(grid.qualities, tool)

@@ -44,17 +44,18 @@ def predict(
     level: float | None = None,
     align: Align = "off",
     score_size: tuple[int, int] | None = None,
+    ffmpeg: Path | None = None,
 ) -> PairPrediction:
     """Measure canonical-6 of ``distorted`` against ``reference``, and predict VMAF from them.
 
     ``predictor`` is what `load` gives (default: the shipped ensemble); the other arguments are
     those of `Predictor.predict`. ``align`` "auto" undoes an offset of a few frames, ``score_size``
-    (width, height) is what both are scaled to. Raises MediaError where the two files do not match
-    frame by frame, and as `Predictor.predict` does.
+    (width, height) is what both are scaled to, ``ffmpeg`` what scores them. Raises MediaError where
+    the two files do not match frame by frame, and as `Predictor.predict` does.
     """
     model = predictor or load()
     pair = score_pair(
-        Path(reference), Path(distorted), find_ffmpeg(), align_by=align, size=score_size
+        Path(reference), Path(distorted), find_ffmpeg(ffmpeg), align_by=align, size=score_size
     )
     prediction = model.predict(
         pair.scores.features(), encoder=encoder, cq=cq, preset=preset, crf_norm=crf_norm,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vqcast.durable.files import sha256_file
-from vqcast.errors import ToolUnavailable
+from vqcast.errors import InputError, ToolUnavailable
 from vqcast.media import tool as module
 from vqcast.media.tool import Tool
 
@@ -40,8 +40,10 @@ def test_without_imageio_the_one_on_path_is_used(
 ) -> None:
     path = _script(tmp_path, "echo ffmpeg version 9.8.7-test Copyright")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin{os.pathsep}/usr/bin")
-    found = module.find_ffmpeg.__wrapped__()
-    assert found == Tool(path=path, version="9.8.7-test", sha256=sha256_file(path))
+    found = module.find_ffmpeg()
+    assert found == Tool(
+        path=path, version="9.8.7-test", sha256=sha256_file(path), why="the first on PATH"
+    )  # fmt: skip
 
 
 @pytest.mark.usefixtures("no_imageio")
@@ -61,4 +63,22 @@ def test_a_program_that_only_bears_the_name_is_refused(
     _script(tmp_path, "echo hello")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin{os.pathsep}/usr/bin")
     with pytest.raises(ToolUnavailable, match="does not answer as ffmpeg does"):
-        module.find_ffmpeg.__wrapped__()
+        module.find_ffmpeg()
+
+
+def test_an_ffmpeg_of_ones_own_comes_before_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    named = _script(first, "echo ffmpeg version 1 Copyright")
+    variable = _script(second, "echo ffmpeg version 2 Copyright")
+    monkeypatch.setenv(module.VARIABLE, str(variable))
+    assert module.find_ffmpeg().version == "2"
+    assert module.find_ffmpeg(named).version == "1"
+    with pytest.raises(InputError, match="no program that can be run"):
+        module.find_ffmpeg(tmp_path / "absent")
+    variable.chmod(0o600)
+    with pytest.raises(InputError, match="b/ffmpeg: is no program"):
+        module.find_ffmpeg()

@@ -90,6 +90,30 @@ def test_a_corpus_says_its_options_and_holds_several(
     assert "-x264-params bframes=3" in provenance["grid"]["libx264"]["options"]
 
 
+@pytest.mark.parametrize(
+    ("words", "made"),
+    [
+        (("libsvtav1", "--preset", "12", "--depth", "10", "--crf-step", "0.25"), "yuv420p10le"),
+        (("libx265", "--preset", "ultrafast", "--pix-fmt", "yuv444p"), "yuv444p"),
+    ],
+)
+def test_depth_and_pixel_format_are_in_the_delivered_file(
+    words: tuple[str, ...], made: str, vqcast: Vqcast, film: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mkv"
+    asked = ("encode", film, "-o", out, "--target", 80, "--no-cache", "--json", "--encoder")
+    told = [json.loads(line) for line in vqcast(*asked, *words).stdout.splitlines()]
+    with av.open(str(out)) as container:
+        assert next(container.decode(video=0)).format.name == made
+    assert told[-1]["score"] == pytest.approx(told[-2]["score"], abs=0.01)
+
+
+def test_a_format_that_the_encoder_lacks_is_refused(refusal: Refusal, film: Path) -> None:
+    asked = ("tune", film, "--encoder", "libsvtav1", "--target", 90, "--no-cache")
+    said = refusal(*asked, "--pix-fmt", "yuv444p")
+    assert "yuv444p is not one of yuv420p yuv420p10le" in said
+
+
 @pytest.mark.parametrize("command", ["tune", "encode", "corpus build"])
 def test_a_typo_is_refused_before_anything_runs(
     command: str, refusal: Refusal, film: Path, tmp_path: Path

@@ -126,14 +126,14 @@ class Raw:
 
     width: Annotated[int | None, Doc("Raw YUV: width.")] = None
     height: Annotated[int | None, Doc("Raw YUV: height.")] = None
-    pix_fmt: Annotated[str, Doc("Raw YUV: pixel format.")] = "yuv420p"
-    fps: Annotated[
-        str,
+    raw_pix_fmt: Annotated[str | None, Doc("Raw YUV: pixel format, such as yuv420p.")] = None
+    raw_fps: Annotated[
+        str | None,
         Doc(
             "Raw YUV: frame rate, such as 25 or 30000/1001; name: from each file's name, "
             "as in Tennis_24fps.yuv."
         ),
-    ] = "25"
+    ] = None
 
     def formats(self, sources: list[str]) -> dict[str, RawFormat]:
         """How each raw file among the sources is to be read."""
@@ -144,11 +144,11 @@ class Raw:
         }
 
     def _of(self, path: str) -> tuple[int, int, str, Fraction]:
-        if self.width is None or self.height is None:
+        fps = self.raw_fps
+        if self.width is None or self.height is None or self.raw_pix_fmt is None or fps is None:
             raise InputError(
-                "is raw YUV", path=path, hint="say --width, --height, --pix-fmt and --fps"
+                "is raw YUV", path=path, hint="say --width, --height, --raw-pix-fmt and --raw-fps"
             )
-        fps = self.fps
         if fps == "name":
             named = re.search(r"_(\d+(?:\.\d+)?)fps$", Path(path).stem)
             if named is None:
@@ -157,10 +157,10 @@ class Raw:
         try:
             rate = Fraction(fps)
         except (ValueError, ZeroDivisionError) as error:
-            raise InputError(f"--fps {fps!r} is not a frame rate") from error
+            raise InputError(f"--raw-fps {fps!r} is not a frame rate") from error
         if rate <= 0:
-            raise InputError(f"--fps {fps!r} is not a frame rate")
-        return self.width, self.height, self.pix_fmt, rate
+            raise InputError(f"--raw-fps {fps!r} is not a frame rate")
+        return self.width, self.height, self.raw_pix_fmt, rate
 
 
 @grouped

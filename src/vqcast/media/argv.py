@@ -217,6 +217,13 @@ def trial_encode(ffmpeg: Path, before_input: Sequence[str], options: Sequence[st
     return [*words, *options, "-f", "null", "-"]
 
 
+def version(ffmpeg: Path, encoder: str, output: Path) -> list[str]:
+    """Encode two drawn frames, and have the encoder's library say what it is."""
+    words = [str(ffmpeg), "-hide_banner", "-nostdin", "-y", "-loglevel", "verbose"]
+    words += ["-f", "lavfi", "-i", "color=size=64x64:rate=25", "-frames:v", "2"]
+    return [*words, "-c:v", encoder, "-f", "matroska", f"file:{output}"]
+
+
 def encode(
     ffmpeg: Path,
     source: Sequence[str],

@@ -11,10 +11,11 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from vqcast.errors import ToolFailure, ToolUnavailable
 from vqcast.media.platform import group
@@ -44,9 +45,11 @@ def run(
     cwd: Path | None = None,
     cancel: threading.Event | None = None,
     on_poll: Callable[[], None] | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Finished:
     """Run ``argv`` to its end, without a shell, and call ``on_poll`` ten times a second till then.
 
+    ``environment`` is added to this process's own, in which encoders are told to be quiet.
     Raises ToolUnavailable where it can't be started, ToolFailure past
     ``deadline_s`` seconds, Cancelled once ``cancel`` is set. The whole process
     group is gone when this returns or raises.
@@ -61,7 +64,7 @@ def run(
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
-                    env=os.environ | _QUIET,
+                    env={**os.environ, **_QUIET, **environment},
                 )
             )
         except OSError as error:

@@ -426,7 +426,7 @@ def _check_raw_length(path: Path, raw: RawFormat) -> None:
         raise InputError(
             f"{raw.width}x{raw.height} at {raw.fps} frames a second is not a video",
             path=path,
-            hint="check --width, --height and --fps",
+            hint="check --width, --height and --raw-fps",
         )
     frame_bytes = argv.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
     size = path.stat().st_size
@@ -435,5 +435,5 @@ def _check_raw_length(path: Path, raw: RawFormat) -> None:
             f"{size} bytes are not whole frames of {raw.width}x{raw.height} {raw.pix_fmt}"
             f" ({frame_bytes} bytes each)",
             path=path,
-            hint="check --width, --height and --pix-fmt",
+            hint="check --width, --height and --raw-pix-fmt",
         )

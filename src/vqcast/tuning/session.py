@@ -29,6 +29,7 @@ from vqcast.documents.tune import (
     TuneSource,
     TuneStart,
 )
+from vqcast.forecast import measured_with
 from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
 from vqcast.forecast.latent import METRICS, pool
 from vqcast.forecast.table import FOLDER, load_table
@@ -40,6 +41,7 @@ from vqcast.media.options import PLAIN
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.threads import plan
 from vqcast.media.tool import Tool, find_ffmpeg
+from vqcast.media.version import encoder_version
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
@@ -143,6 +145,7 @@ class Session:
             target=request.target, sampled=is_sampled(source, request.pool, request.whole),
             allowed=sampling.allowed(request.confidence), on_progress=on_progress,
         )  # fmt: skip
+        self.other_version = _other_version(request.encoder, self.info, tool)
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
         self.lines: list[TuneProbe] = []
@@ -177,6 +180,8 @@ class Session:
             notes.append(
                 "the forecaster was measured without your encoder options: the answer is measured"
             )
+        if self.other_version is not None:
+            notes.append(self.other_version)
         if self.title.sampled:
             notes.append(
                 f"looked at in many places, whose pictures take up to "
@@ -212,9 +217,9 @@ class Session:
     def _must_verify(self) -> bool:
         """Whether a forecast is no answer: asked for, or nothing has calibrated it."""
         uncalibrated = self.info.sha256 is None and not self.title.sampled
-        unusual = bool(self.source.unusual) or self.request.options != PLAIN
-        unusual = unusual and not self.title.sampled
-        return self.request.verify or uncalibrated or unusual or self.ceiling is not None
+        unusual = (self.source.unusual, self.request.options != PLAIN, self.other_version)
+        off_ground = any(unusual) and not self.title.sampled
+        return self.request.verify or uncalibrated or off_ground or self.ceiling is not None
 
     def _lower_to_ceiling(self) -> bool:
         """Aim at what the source reaches against itself, where that is below the target."""
@@ -364,6 +369,20 @@ class Session:
             f"the target needs {100 * curve[wanted].bytes / size:.1f} % of the source's size, "
             f"at CRF {curve[wanted].crf:g}; {rest}"
         )  # fmt: skip
+
+
+def _other_version(encoder: str, info: ForecasterInfo, tool: Tool) -> str | None:
+    """What to say where the encoder is not the one that a promoted forecaster was measured with."""
+    measured = measured_with.VERSIONS.get(encoder)
+    if info.sha256 is None or measured is None or tool.sha256 == measured_with.FFMPEG:
+        return None
+    here = encoder_version(encoder, tool)
+    if here == measured:
+        return None
+    return (
+        f"the forecaster was measured with {encoder} {measured}, and this ffmpeg has "
+        f"{here or 'another, which does not say its version'}: the answer is measured"
+    )
 
 
 Promoted = tuple[ForecastTable, ForecastRow]

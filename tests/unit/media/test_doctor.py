@@ -197,7 +197,7 @@ def test_a_raw_file_whose_shape_or_rate_is_not_known_is_refused(
     path.write_bytes(os.urandom(64 * 48 * 3))
     ended = _vqcast(
         *("corpus", "build", path, "--encoder", "libx264", "--cq", "25"),
-        *("--fps", "name", *words, "--out", tmp_path / "c.jsonl"),
+        *("--raw-fps", "name", "--raw-pix-fmt", "yuv420p", *words, "--out", tmp_path / "c.jsonl"),
         environment=python_environment,
         ffmpeg=tool.path,
     )
@@ -214,7 +214,8 @@ def test_raw_files_of_several_frame_rates_are_built_by_one_command(
     out = tmp_path / "c.jsonl"
     ended = _vqcast(
         *("corpus", "build", *sorted(tmp_path.glob("*.yuv")), "--encoder", "libx264"),
-        *("--width", 64, "--height", 48, "--fps", "name", "--cq", "25,37", "--no-v1"),
+        *("--width", 64, "--height", 48, "--raw-fps", "name", "--raw-pix-fmt", "yuv420p"),
+        *("--cq", "25,37", "--no-v1"),
         *("--out", out),
         environment=python_environment,
         ffmpeg=tool.path,

@@ -15,6 +15,7 @@ import pytest
 
 from vqcast.errors import InputError
 from vqcast.media.encoders import ENCODERS, Encoder, encoder, videotoolbox_quality
+from vqcast.media.options import EncoderOptions
 from vqcast.vocab import PRESETS, UNKNOWN, VOCABULARIES
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "encoders"
@@ -97,11 +98,53 @@ def test_the_ends_of_the_scale_are_in_and_beyond_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cq"), [("libx264", 23.45), ("libsvtav1", 30.5), ("h264_nvenc", 19.5)]
+    ("name", "cq"),
+    [("libx264", 23.45), ("libsvtav1", 30.3), ("libaom-av1", 30.5), ("h264_nvenc", 19.5)],
 )
 def test_a_quality_between_two_steps_is_refused(name: str, cq: float) -> None:
     with pytest.raises(InputError, match="not a multiple"):
         encoder(name).check(cq, encoder(name).default_preset)
+
+
+def test_svt_av1_is_told_quarter_steps_in_its_own_list() -> None:
+    entry = encoder("libsvtav1")
+    whole, quarter = (entry.options(cq, "8", 8) for cq in (36, 36.25))
+    assert set(whole) - set(quarter) == {"lp=1"}
+    assert quarter[quarter.index("-crf") + 1] == "36"
+    assert quarter[quarter.index("-svtav1-params") + 1] == "lp=1:crf=36.25"
+
+
+@pytest.mark.parametrize(
+    ("given", "depth", "made", "scored"),
+    [
+        (EncoderOptions(), 8, "yuv420p", 8),
+        (EncoderOptions(depth=10), 8, "yuv420p10le", 10),
+        (EncoderOptions(depth=8), 10, "yuv420p", 10),
+        (EncoderOptions(pix_fmt="yuv444p"), 8, "yuv444p", 8),
+        (EncoderOptions(pix_fmt="yuv422p12le"), 8, "yuv422p12le", 10),
+    ],
+)
+def test_depth_and_format_are_as_asked(
+    given: EncoderOptions, depth: int, made: str, scored: int
+) -> None:
+    entry = encoder("libx265", given)
+    options = entry.options(28, "fast", depth)
+    assert options[options.index("-pix_fmt") + 1] == made == entry.pix_fmt(depth)
+    assert entry.scoring_depth(depth) == scored
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("libvvenc", EncoderOptions(depth=8), "10 bits a sample alone"),
+        ("h264_qsv", EncoderOptions(pix_fmt="yuv420p"), "its own pixel formats"),
+    ],
+)
+def test_a_depth_or_format_that_can_not_be_is_refused(
+    name: str, given: EncoderOptions, told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        encoder(name, given)
 
 
 def test_every_step_of_a_tenth_is_taken_and_said_without_noise() -> None:

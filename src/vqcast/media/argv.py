@@ -357,9 +357,10 @@ def watch_filter(
     """
     clock = f"settb=expr=1/{LOOPBACK_HERTZ},setpts=N"
     chosen = f"select='lt(mod(n+1,{every}),3)',setpts=N," if every > 3 else ""
+    apart = "" if size else "scale=flags=bicubic,"  # else what is digested would be converted, too
     return (
-        f"[{LOOPBACK}]{clock},split[d0][dn];[d0]{chosen}{_compared(depth, size)}[d];"
-        f"[0:{video}]{clock},split[r0][rn];[r0]{chosen}{_compared(depth, size)}[r];"
+        f"[{LOOPBACK}]{clock},split[d0][dn];[d0]{chosen}{apart}{_compared(depth, size)}[d];"
+        f"[0:{video}]{clock},split[r0][rn];[r0]{chosen}{apart}{_compared(depth, size)}[r];"
         f"[d][r]{_libvmaf(v1, threads, min(every, 3))}[s]"
     )
 

@@ -54,7 +54,7 @@ def test_default_presets_give_way_to_given_ones() -> None:
         ({"qualities": {"libx264": [-1]}}, "outside"),
         ({"qualities": {"libsvtav1": [0]}}, "outside 1..63"),
         ({"qualities": {"libx264": [float("nan")]}}, "outside"),
-        ({"qualities": {"libsvtav1": [30.5]}}, "not a multiple"),
+        ({"qualities": {"libsvtav1": [30.3]}}, "not a multiple"),
         ({"qualities": {"prores_ks": [30]}}, "no adapter"),
         ({"presets": {"libx264": "p4"}}, "no preset 'p4'"),
         ({"qualities": {}}, "grid is empty"),

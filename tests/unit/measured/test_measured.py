@@ -56,6 +56,7 @@ SOURCE_SAYS_NOTHING = {
     "video_bytes": "is in the bytes",
     "damage": "is in the bytes",
     "codec": "is in the bytes",
+    "pix_fmt": "is in the bytes",
     "unusual": "is in the bytes",
 }
 CELL_SAYS_NOTHING = {"spliced": "is in the encoder's options, where it needs one"}

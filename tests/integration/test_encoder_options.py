@@ -127,3 +127,49 @@ def test_a_typo_is_refused_before_anything_runs(
     said = refusal(*command.split(), film, "--encoder", "libx264", "--x264", "aqmode=3", *more)
     assert "did you mean aq-mode?" in said
     assert list(tmp_path.iterdir()) == []
+
+
+ANY = [
+    ("librav1e", "qp", "0:255:1", ("--enc", "speed=10"), "av1"),
+    ("mpeg4", "q", "1:31:0.5", (), "mpeg4"),
+]
+
+
+@pytest.mark.parametrize(("name", "knob", "scale", "words", "codec"), ANY)
+def test_any_encoder_of_ffmpeg_is_tuned_and_delivered(
+    name: str, knob: str, scale: str, words: tuple[str, ...], codec: str,
+    vqcast: Vqcast, film: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    out, asked = tmp_path / "out.mkv", ("--encoder", name, "--knob", knob, "--range", scale, *words)
+    done = vqcast("encode", film, "-o", out, *asked, "--target", 75, "--no-cache", "--json")
+    *_, result, made = map(json.loads, done.stdout.splitlines())
+    assert result["status"] == "met"
+    assert made["score"] == pytest.approx(result["score"], abs=0.01)
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == codec
+
+
+def test_a_corpus_holds_any_encoder(vqcast: Vqcast, film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "c.jsonl"
+    asked = ("--encoder", "mpeg4", "--knob", "q", "--range", "1:31:1", "--cq", "4,20")
+    vqcast("corpus", "build", film, *asked, "--no-v1", "--out", out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {row["options"] for row in rows} == {"--knob q --range 1:31:1"}
+    assert rows[0]["vmaf"] > rows[-1]["vmaf"] + 5
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("librav1e",), "no adapter"),
+        (("librav1e", "--knob", "qp"), "--knob and --range go together"),
+        (("librav1e", "--knob", "qp", "--range", "9:1:1"), "is not LOW:HIGH:STEP"),
+        (("librav1e", "--knob", "speeed", "--range", "0:9:1"), "did you mean speed?"),
+        (("libnothing", "--knob", "qp", "--range", "0:9:1"), "no encoder 'libnothing'"),
+        (("libx264", "--knob", "qp", "--range", "0:51:1"), "has a quality option already: -crf"),
+    ],
+)
+def test_a_knob_that_can_not_be_is_refused(
+    words: tuple[str, ...], told: str, refusal: Refusal, film: Path
+) -> None:
+    assert told in refusal("tune", film, "--target", 90, "--no-cache", "--encoder", *words)

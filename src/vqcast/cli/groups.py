@@ -27,6 +27,7 @@ _FLAGS = {
     "confidence": ("--confidence", "--quality-confidence"),
     "tolerance_percent": ("--tolerance",),
     "whole": ("--whole/--sample",),
+    "knob_range": ("--range",),
     "scene_cut": ("--scene-cut/--no-scene-cut",),
 }
 """Field -> its flags, where they are not ``--its-name``."""
@@ -56,28 +57,36 @@ def grouped(command: Command) -> Command:
     return spread
 
 
+def _asked(group: Any) -> list[tuple[Field[Any], Any]]:
+    """The fields that are options, those with a ``Doc``, each with its annotation."""
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        (each, hints[each.name])
+        for each in fields(group)
+        if get_origin(hints[each.name]) is Annotated
+    ]
+
+
 def _built(group: Any, given: dict[str, Any]) -> Any:
     """The group's value, groups inside it first; what it takes is gone from ``given``."""
-    hints = get_type_hints(group)
     return group(
         **{
-            each.name: _built(hints[each.name], given)
-            if is_dataclass(hints[each.name])
+            each.name: _built(get_args(hint)[0], given)
+            if is_dataclass(get_args(hint)[0])
             else _value(given.pop(each.name), each)
-            for each in fields(group)
+            for each, hint in _asked(group)
         }
     )
 
 
 def _options(group: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
     found: list[inspect.Parameter] = []
-    for each in fields(group):
-        kind = get_args(hints[each.name])[0]
+    for each, hint in _asked(group):
+        kind = get_args(hint)[0]
         if is_dataclass(kind):
             found += _options(kind)
         else:
-            found.append(_option(each, hints[each.name]))
+            found.append(_option(each, hint))
     return found
 
 

@@ -26,7 +26,7 @@ from vqcast.extras import needed
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import read
 from vqcast.measured.store import Store
-from vqcast.media.encoders import ENCODERS, encoder
+from vqcast.media.encoders import ENCODERS
 from vqcast.media.tool import Tool, find_ffmpeg
 
 _WINDOW = 2_000
@@ -44,7 +44,7 @@ class _Lost(Exception):
 
 def device_of(encoder_name: str) -> str | None:
     """The worker resource that a hardware encoder takes, such as NVENC; None for software."""
-    if encoder(encoder_name).device is None:
+    if encoder_name not in ENCODERS or ENCODERS[encoder_name].device is None:
         return None
     return encoder_name.rpartition("_")[2].upper()
 

@@ -15,7 +15,7 @@ from vqcast.media.source import Source
 def weight(cell: Cell) -> float:
     """A cell's expected cost, in arbitrary units, for estimating the time left."""
     pixels = cell.source.width * cell.source.height * cell.frames
-    return pixels * (0.7 + encoder(cell.encoder).cost)
+    return pixels * (0.7 + encoder(cell.encoder, cell.options).cost)
 
 
 def plan(

@@ -16,7 +16,7 @@ from vqcast.durable.files import read_regular
 from vqcast.errors import ToolUnavailable, VqcastError
 from vqcast.media import argv, measure
 from vqcast.media.complaint import cause
-from vqcast.media.encoders import ENCODERS, Encoder, encoder
+from vqcast.media.encoders import ENCODERS, Encoder
 from vqcast.media.run import run
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
@@ -119,7 +119,8 @@ def require_devices(names: Iterable[str], tool: Tool) -> None:
     Raises ToolUnavailable, one sentence that names those that can't encode
     here and what each lacks. Software encoders are not tried.
     """
-    asked = [entry for name in names if (entry := encoder(name)).device is not None]
+    entries = [ENCODERS[name] for name in names if name in ENCODERS]
+    asked = [entry for entry in entries if entry.device is not None]
     if not asked:
         return
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:

@@ -24,7 +24,7 @@ from fractions import Fraction
 
 from vqcast.errors import InputError
 from vqcast.media.complaint import told
-from vqcast.media.options import PLAIN, EncoderOptions, joined, names_in, plain_name
+from vqcast.media.options import PLAIN, EncoderFacts, EncoderOptions, joined, names_in, plain_name
 from vqcast.vocab import PRESETS
 
 _WHY_LENGTH = 100
@@ -278,6 +278,7 @@ def videotoolbox_quality(cq: float) -> float:
     return cq if cq >= 50 else min(max(100 - 2 * cq, 1), 100)
 
 
+_UNLISTED_COST = 4.0
 _EAGER = 40
 """How readily x264 and x265 see a change of scene, by their own defaults."""
 _PRIVATE = {
@@ -421,7 +422,27 @@ def encoder(name: str, given: EncoderOptions = PLAIN) -> Encoder:
     Raises InputError naming the encoders that the table has, or what this one does not take.
     """
     if name not in ENCODERS:
-        raise InputError(
-            f"vqcast has no adapter for encoder {name!r}", hint=f"it has: {', '.join(ENCODERS)}"
-        )
+        if given.facts is None:
+            raise InputError(
+                f"vqcast has no adapter for encoder {name!r}",
+                hint=f"it has: {', '.join(ENCODERS)}; another of ffmpeg's encoders is used with "
+                "--knob and --range, which say how it takes its quality",
+            )
+        return _unlisted(name, given, given.facts).taking(given)
+    if given.knob is not None:
+        own = " ".join(ENCODERS[name].knobs)
+        raise InputError(f"{name} has a quality option already: {own}", hint="leave --knob out")
     return ENCODERS[name] if given == PLAIN else ENCODERS[name].taking(given)
+
+
+def _unlisted(name: str, given: EncoderOptions, facts: EncoderFacts) -> Encoder:
+    """An entry for an encoder that the table lacks."""
+    codecs = {each.codec.name: each.codec for each in ENCODERS.values()}
+    low, high, step = given.scale
+    return Encoder(
+        name, codecs.get(facts.codec, Codec(facts.codec)), (f"-{given.knob}:v",), low, high, step,
+        None, None, facts.pix_fmt_8, facts.pix_fmt_10,
+        fixed=("-threads", "1") if facts.threads else (),
+        parallel=("-threads", "{n}") if facts.threads else (),
+        search=(low, high, step), cost=_UNLISTED_COST,
+    )  # fmt: skip

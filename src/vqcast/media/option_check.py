@@ -76,13 +76,13 @@ def require_options(entry: Encoder, preset: str | None, depth: int, tool: Tool) 
     if entry.given == PLAIN:
         return
     names = [name for name, _ in entry.given.named]
-    known, program = _known(entry.name, tool)
+    known, program = known_options(entry.name, tool)
     wanted, formats = entry.pix_fmt(depth), pixel_formats(entry.name, tool)
     if formats and wanted not in formats:
         raise InputError(f"{entry.name}: pixel format {wanted} is not one of {' '.join(formats)}")
     for name in names:
         if name not in known or (name in program and name not in _AS_WRITTEN):
-            raise InputError(f"{entry.name}: --enc {name} is not known{_meant(name, known)}")
+            raise InputError(f"{entry.name}: --enc {name} is not known{meant(name, known)}")
     said = _tried(entry, preset, depth, tool)
     if said:
         raise InputError(f"{entry.name} does not take these options: {_explained(entry, said)}")
@@ -91,24 +91,26 @@ def require_options(entry: Encoder, preset: str | None, depth: int, tool: Tool) 
 @cache
 def pixel_formats(encoder: str, tool: Tool) -> tuple[str, ...]:
     """The YUV formats that the encoder takes, by its help; empty: it doesn't say."""
-    listed = re.search(r"Supported pixel formats: (.*)", _help(tool, f"encoder={encoder}"))
+    listed = re.search(r"Supported pixel formats: (.*)", help_of(tool, f"encoder={encoder}"))
     found = listed[1].split() if listed else []
     return tuple(name for name in found if re.match(r"yuv4|nv12|p01", name))
 
 
 @cache
-def _known(encoder: str, tool: Tool) -> tuple[frozenset[str], frozenset[str]]:
+def known_options(encoder: str, tool: Tool) -> tuple[frozenset[str], frozenset[str]]:
     """Options that the encoder takes, and those of ffmpeg itself."""
-    own = _help(tool, f"encoder={encoder}")
-    program, _, rest = _help(tool, "full").partition("AVCodecContext AVOptions:")
+    own = help_of(tool, f"encoder={encoder}")
+    program, _, rest = help_of(tool, "full").partition("AVCodecContext AVOptions:")
     codec = rest.partition("\n\n")[0]
     return frozenset(_OPTION.findall(own) + _OPTION.findall(codec)), frozenset(
         _PROGRAM.findall(program)
     )
 
 
-def _help(tool: Tool, topic: str) -> str:
-    return run([str(tool.path), "-hide_banner", "-h", topic], deadline_s=_DEADLINE_S).stdout
+def help_of(tool: Tool, topic: str | None) -> str:
+    """What ffmpeg says of a topic, such as ``encoder=libx264``; None: the list of encoders."""
+    asked = ["-encoders"] if topic is None else ["-h", topic]
+    return run([str(tool.path), "-hide_banner", *asked], deadline_s=_DEADLINE_S).stdout
 
 
 def _tried(entry: Encoder, preset: str | None, depth: int, tool: Tool) -> list[str]:
@@ -133,11 +135,11 @@ def _explained(entry: Encoder, said: list[str]) -> str:
         known = _FOR_LOOKING_UP[field].split()
         named = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
         if name not in known and any(map(named.search, said)):
-            return f"--{field} {name} is not known{_meant(name, known)} ({said[0]})"
+            return f"--{field} {name} is not known{meant(name, known)} ({said[0]})"
     return said[0]
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
     """The nearest names, as the end of a sentence; empty: none is near."""
     near = get_close_matches(name, sorted(known), n=2)
     return f"; did you mean {' or '.join(near)}?" if near else ""

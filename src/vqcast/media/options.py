@@ -23,6 +23,7 @@ from vqcast.errors import InputError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _KEYINT = re.compile(r"(\d{1,6})|(\d{1,4}(?:\.\d{1,3})?)s")
 _YUV = re.compile(r"yuv4(20|22|44)p(1[02]le)?")
+_RANGE = re.compile(":".join([r"(\d{1,5}(?:\.\d{1,4})?)"] * 3))
 _QUOTING = re.compile(r"[\s'\"\\]|[^ -~]")
 _LISTS = ("svt", "x264", "x265", "vvenc", "aom")
 _IN_LIST = {
@@ -71,7 +72,23 @@ _REASONS = {
 _FILE_NAMES = re.compile(
     r"(?<!pro)(file|filename|path|yuv|table|log)$|^(analysis|refineanalysis|dump)"
 )
-_FLAGS = frozenset({"cgop", "loop", "mv4", "qpel", "low_delay", "aic", "bitexact"})
+_USEFUL = frozenset({"cgop", "loop", "mv4", "qpel", "low_delay", "aic", "bitexact"})
+
+
+_FLAGS = {"knob_range": "range"}
+"""Field -> its option, where that is not its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderFacts:
+    """What ffmpeg says of an encoder."""
+
+    codec: str
+    """FFmpeg's name of what it makes."""
+    pix_fmt_8: str
+    pix_fmt_10: str | None
+    threads: bool
+    """Whether it takes a number of threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +114,26 @@ class EncoderOptions:
         str | None,
         Doc("Pixel format of the encode, by ffmpeg's name. Default: 4:2:0 at the depth."),
     ] = None
+    knob: Annotated[
+        str | None,
+        Doc("For an encoder that vqcast has no entry for: its quality's option, such as crf or q."),
+    ] = None
+    knob_range: Annotated[
+        str | None, Doc("That option's LOW:HIGH:STEP, such as 0:63:0.25; lower is better.")
+    ] = None
     scene_cut: Annotated[
         bool | None, Doc("Whether a change of scene starts with a key frame (x264, x265).")
     ] = None
+    facts: EncoderFacts | None = None
+    """What ffmpeg says of an encoder that the table lacks; see `vqcast.media.unlisted`."""
 
     def __post_init__(self) -> None:
+        if (self.knob is None) != (self.knob_range is None):
+            raise InputError("--knob and --range go together", hint="--knob crf --range 0:63:1")
+        if self.knob is not None and not _NAME.fullmatch(self.knob):
+            raise InputError(f"{self.knob!r} is no option of an encoder", field="knob")
+        if self.knob_range is not None:
+            _scale(self.knob_range)
         for name, value in (pair for word in self.enc for pair in [_pair(word)]):
             _refuse(name, value, f"--enc {name}", self)
         _once([name for name, _ in self.named], "--enc")
@@ -126,6 +158,11 @@ class EncoderOptions:
                     f"{self.keyint!r} is no number of frames or seconds above 0",
                     field="keyint", hint="such as --keyint 240 or --keyint 10s",
                 )  # fmt: skip
+
+    @property
+    def scale(self) -> tuple[float, float, float]:
+        """Lowest and highest quality, and the step, of ``knob_range``."""
+        return _scale(self.knob_range or "")
 
     @property
     def chroma(self) -> str:
@@ -163,7 +200,10 @@ class EncoderOptions:
         """The same as the words of a command line; empty: nothing was added."""
         words: list[str] = []
         for field in fields(self):
-            value, flag = getattr(self, field.name), field.name.replace("_", "-")
+            if field.name == "facts":
+                continue
+            value = getattr(self, field.name)
+            flag = _FLAGS.get(field.name, field.name).replace("_", "-")
             if isinstance(value, tuple):
                 words += [word for each in value for word in (f"--{flag}", each)]
             elif isinstance(value, bool):
@@ -171,6 +211,16 @@ class EncoderOptions:
             elif value is not None:
                 words += [f"--{flag}", str(value)]
         return shlex.join(words)
+
+
+def _scale(text: str) -> tuple[float, float, float]:
+    found = _RANGE.fullmatch(text)
+    low, high, step = map(float, found.groups()) if found else (0.0, 0.0, 0.0)
+    if not 0 <= low < high or not 0 < step <= high - low:
+        raise InputError(
+            f"{text!r} is not LOW:HIGH:STEP", field="range", hint="such as --range 0:63:0.25"
+        )
+    return low, high, step
 
 
 def plain_name(name: str) -> str:
@@ -242,8 +292,8 @@ def _refuse(name: str, value: str, what: str, given: EncoderOptions, *, x265: bo
         reason = "x265's film-grain names a file"
     if plain == "tune" and value.lower() in ("lossless", "psnr_lossless"):
         reason = _REASONS["crf"]
-    if plain == "flags" and not _FLAGS.issuperset(re.findall(r"\w+", value)):
-        reason = f"vqcast knows no use of flags but {', '.join(sorted(_FLAGS))}"
+    if plain == "flags" and not _USEFUL.issuperset(re.findall(r"\w+", value)):
+        reason = f"vqcast knows no use of flags but {', '.join(sorted(_USEFUL))}"
     if plain == "flags2":
         reason = _REASONS["size"]
     if plain == "keyint" and given.keyint is not None:

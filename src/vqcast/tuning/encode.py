@@ -67,6 +67,7 @@ def encode(
     source's (unless ``allow_larger``), which writes nothing.
     """
     tool, output = find_ffmpeg((machine or Machine()).ffmpeg), Path(output)
+    request = request.described(tool)
     if measure == "sample" and request.pool not in POOLS:
         raise InputError(f"a sample of the frames says nothing of their {request.pool}",
                          hint="use --measure whole")  # fmt: skip

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vqcast.errors import InputError
 from vqcast.media.encoders import encoder
+from vqcast.media.options import PLAIN, EncoderOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,14 @@ class CrfGrid:
 
 
 def grid_of(
-    name: str, low: float | None = None, high: float | None = None, step: float | None = None
+    name: str,
+    low: float | None = None,
+    high: float | None = None,
+    step: float | None = None,
+    options: EncoderOptions = PLAIN,
 ) -> CrfGrid:
     """An encoder's grid, parts of it given. Raises InputError for one off its scale."""
-    entry = encoder(name)
+    entry = encoder(name, options)
     usual = entry.search_range
     chosen = CrfGrid(
         usual[0] if low is None else low,

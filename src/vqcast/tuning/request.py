@@ -8,7 +8,7 @@ Every field is an option of ``vqcast tune`` and ``vqcast encode``, with its text
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, get_args
 
 from annotated_doc import Doc
@@ -16,6 +16,8 @@ from annotated_doc import Doc
 from vqcast.documents.tune import Metric, Pool
 from vqcast.errors import InputError
 from vqcast.media.options import PLAIN, EncoderOptions
+from vqcast.media.tool import Tool
+from vqcast.media.unlisted import described
 
 TOLERANCE_PERCENT = 4.0
 """Expected waste of size that is not worth another probe."""
@@ -87,3 +89,7 @@ class TuneRequest:
                 raise InputError(f"{value:g} is not a number of percent above 0", field=field)
         if self.score_size is not None and min(self.score_size) < 1:
             raise InputError("is not a width and a height in pixels", field="score_size")
+
+    def described(self, tool: Tool) -> TuneRequest:
+        """The same, with what ``tool`` says of an encoder that the table lacks."""
+        return replace(self, options=described(self.encoder, self.options, tool))

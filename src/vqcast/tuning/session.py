@@ -89,6 +89,7 @@ def tune(
     InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
     """
     tool = find_ffmpeg((machine or Machine()).ffmpeg)
+    request = request.described(tool)
     opened = source if isinstance(source, Source) else probe(Path(source), tool, intake=intake)
 
     def search(source: Source) -> TuneResult:
@@ -125,7 +126,9 @@ class Session:
     ) -> None:
         entry = adapter(request.encoder, request.options)
         self.preset = request.preset if request.preset is not None else entry.default_preset
-        self.grid = grid_of(request.encoder, request.min_crf, request.max_crf, request.crf_step)
+        self.grid = grid_of(
+            request.encoder, request.min_crf, request.max_crf, request.crf_step, request.options
+        )
         encoder_options(source, entry, self.grid.low, self.preset)  # refuses what it can't take
         require_options(entry, self.preset, source.depth, tool)
         check_size(source, request.score_size, v1=request.metric == "vmaf-v1")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vqcast import documents
@@ -31,7 +31,7 @@ from vqcast.corpus.watch import Watcher
 from vqcast.corpus.writing import check_name
 from vqcast.documents.forecast import CorpusPin
 from vqcast.durable.files import write_atomic
-from vqcast.errors import VqcastError
+from vqcast.errors import InputError, VqcastError
 from vqcast.measured.cell import Cell
 from vqcast.media.doctor import libvmaf_version, require_devices
 from vqcast.media.encoders import encoder
@@ -39,6 +39,7 @@ from vqcast.media.option_check import require_options
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Intake, RawFormat, Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
+from vqcast.media.unlisted import described
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,15 @@ class Grid:
     """A table of what people know of the files, their groups among it."""
     options: EncoderOptions = PLAIN
     """What is added to each encoder's words."""
+
+    def described(self, tool: Tool) -> Grid:
+        """The same, with what ``tool`` says of an encoder that the table lacks."""
+        if self.options.knob is None:
+            return self
+        if len(self.qualities) > 1:
+            raise InputError("--knob says how one encoder takes its quality", hint="name one")
+        (name,) = self.qualities
+        return replace(self, options=described(name, self.options, tool))
 
     def check(self) -> None:
         """Raise InputError for an encoder, preset or quality that can't be, before any work."""
@@ -107,6 +117,8 @@ def build(
     without ffmpeg or a device.
     """
     check_name(out)
+    tool = find_ffmpeg(ffmpeg)
+    grid = grid.described(tool)
     grid.check()
     watcher = watcher or Watcher()
     manifest = read_manifest(grid.manifest) if grid.manifest else SourceManifest()
@@ -116,7 +128,6 @@ def build(
         executor = DaskCluster(scheduler, resources or {})
     kept_in = cells or str(cells_folder(out))
     store = open_store(kept_in)
-    tool = find_ffmpeg(ffmpeg)
     watcher.note(f"ffmpeg {tool.version}, sha256 {tool.sha256[:16]}…")
     if scheduler is None:
         require_devices(grid.qualities, tool)

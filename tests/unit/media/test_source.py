@@ -37,6 +37,7 @@ def test_probe_says_what_the_file_holds(pattern: Path, tool: Tool) -> None:
         rate=Fraction(25),
         video_bytes=_packet_bytes(pattern),
         codec="ffv1",
+        pix_fmt="yuv420p",
         unusual=("has 8 frames",),
     )
 

@@ -16,20 +16,18 @@ from numpy.typing import NDArray
 
 from vqcast.documents.source import Damage
 from vqcast.errors import InputError, MediaError
-from vqcast.media import argv, damage
+from vqcast.media import argv, damage, refusals
 from vqcast.media.complaint import cause
 from vqcast.media.decode import Decoded, FrameIndex, decode
-from vqcast.media.fields import is_interlaced, repeated
-from vqcast.media.header import DAMAGE_HINT, LOSSLESS, Header, RawFormat, read_header, to_sdr
+from vqcast.media.header import DAMAGE_HINT, LOSSLESS, Header, RawFormat, read_header
 from vqcast.media.identity import identify
 from vqcast.media.packets import PacketTable, read_packets
+from vqcast.media.refusals import MIN_SIDE
 from vqcast.media.tool import Tool
 
 Times = NDArray[np.int64]
 __all__ = ["MIN_SIDE", "Doubted", "FrameIndex", "Intake", "RawFormat", "Source", "probe"]
 
-MIN_SIDE = 18
-"""libvmaf crashes where a side is shorter."""
 _STEADY_US = 2000
 """How far a steady rate's times lie off it: containers count milliseconds."""
 _CHEAP_PIXELS = 300_000_000
@@ -38,10 +36,6 @@ _LOOK = 16
 """Frames that are decoded at the beginning and the end of a longer one."""
 _EARLIER_US = 10_000_000
 """How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
-_FEW = 24
-"""Frames that are too few to forecast from."""
-_REPEATS = 0.25
-"""Share of frames like the one before, from which on a rate is not that of the pictures."""
 _SAME_US = 1500
 """How far a frame's time may lie off its packet's: both are rounded."""
 
@@ -172,13 +166,13 @@ def probe(
         raise InputError(f"{frames} frames can't be used, at least 1 is needed", path=path)
     path = _existing_file(path)
     if raw is not None:
-        _check_raw_length(path, raw)
+        refusals.check_raw_length(path, raw)
     intake = intake or Intake()
     header = read_header(path, raw, intake.stream)
     file = _File(path, tool, raw, frames, header, intake)
-    _refuse(path, header)
-    if not _fits(header.width, header.height):  # a container may crop to what fits
-        _refuse_size(path, file.decode(frames=1).size, header)
+    refusals.refuse(path, header)
+    if not refusals.fits(header.width, header.height):  # a container may crop to what fits
+        refusals.refuse_size(path, file.decode(frames=1).size, header)
     packets = file.packets() if frames is None else None
     found, harm = _by_packets(file, packets), None
     if found is None:
@@ -223,12 +217,12 @@ def _source(
     path, header, frames, counted = file.path, file.header, file.frames, len(found.index.times_us)
     if counted == 0 or found.size is None or (frames is not None and counted < frames):
         raise MediaError(f"holds {counted} frames, {frames or 1} are needed", path=path)
-    _refuse_size(path, found.size, header)
+    refusals.refuse_size(path, found.size, header)
     flagged = header.interlaced or bool(found.index.interlaced.any())
-    if flagged and not file.intake.progressive:
-        _refuse_interlaced(file, found.index)
+    if flagged and not file.intake.progressive and file.raw is None:
+        refusals.refuse_interlaced(path, header, found.index)
     sha256, identity = identify(path, packets, whole=file.intake.digest_all)
-    notes = _notes(header, found.size, flagged=flagged)
+    notes = refusals.notes(header, found.size, flagged=flagged)
     return Source(
         path=path,
         name=path.stem,
@@ -252,7 +246,9 @@ def _source(
         packets=packets if packets and len(packets.times_us) == counted else None,
         codec=header.codec,
         pix_fmt=header.pix_fmt,
-        unusual=_unusual(file, found.index, harm),
+        unusual=refusals.unusual(
+            path, header, found.index, harm, looked_at=file.raw is None and frames is None
+        ),
         index=found.index if frames is None else None,
     )
 
@@ -331,109 +327,8 @@ def reread(source: Source, tool: Tool, intake: Intake | None = None) -> Source:
     return probe(source.path, tool, raw=source.raw, group=source.group, intake=careful)
 
 
-def _refuse(path: Path, header: Header) -> None:
-    if header.hdr:
-        raise MediaError(
-            f"is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
-            path=path,
-            hint=f"map it to SDR first: ffmpeg -i FILE -vf {to_sdr(header)} {LOSSLESS}",
-        )
-    if header.alpha:
-        raise MediaError(
-            f"has an alpha channel ({header.pix_fmt}), which no encode here keeps",
-            path=path,
-            hint=f"drop it first: ffmpeg -i FILE -vf format=yuv420p {LOSSLESS}",
-        )
-
-
-def _fits(width: int, height: int) -> bool:
-    return min(width, height) >= MIN_SIDE and width % 2 == 0 and height % 2 == 0
-
-
-def _refuse_size(path: Path, size: tuple[int, int] | None, header: Header) -> None:
-    width, height = size or (header.width, header.height)
-    if _fits(width, height):
-        return
-    if min(width, height) < MIN_SIDE:
-        raise MediaError(
-            f"{width}x{height} can't be scored: no side may be shorter than {MIN_SIDE}",
-            path=path,
-            hint=f"scale it up first: ffmpeg -i FILE -vf scale=-2:{4 * MIN_SIDE} {LOSSLESS}",
-        )
-    raise MediaError(
-        f"{width}x{height} can't be encoded as 4:2:0, which needs even sides",
-        path=path,
-        hint="crop it first: ffmpeg -i FILE "
-        f"-vf crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p {LOSSLESS}",
-    )
-
-
-def _refuse_interlaced(file: _File, index: FrameIndex) -> None:
-    """Raise MediaError unless the pictures show that the flag is wrong."""
-    path = file.path
-    if file.raw is not None or not is_interlaced(path, file.header.stream):
-        return
-    first = int(index.interlaced.argmax()) if index.interlaced.any() else 0
-    raise MediaError(
-        f"is interlaced from frame {first} on, and its pictures are combed; "
-        "VMAF is defined on progressive frames",
-        path=path,
-        hint=f"deinterlace it first: ffmpeg -i FILE -vf bwdif {LOSSLESS}; "
-        "or say --progressive where the pictures are not interlaced",
-    )
-
-
-def _notes(header: Header, size: tuple[int, int], *, flagged: bool) -> tuple[str, ...]:
-    notes = []
-    if size != (header.width, header.height):
-        notes.append(
-            f"the container crops {header.width}x{header.height} to {size[0]}x{size[1]}, "
-            "and that is what is encoded, scored and written"
-        )
-    if flagged:
-        notes.append("flagged as interlaced, but its pictures are progressive: encoded as that")
-    if header.one_view:
-        notes.append("a 3D video: the view that a plain decoder gives is encoded, as 2D")
-    if header.bits > 10:
-        notes.append(f"{header.bits} bits a sample are scored as 10")
-    return tuple(notes)
-
-
-def _unusual(file: _File, index: FrameIndex, harm: Damage | None) -> tuple[str, ...]:
-    told, count = [], len(index.times_us)
-    if harm is not None:
-        told.append("is damaged")
-    if count < _FEW:
-        told.append(f"has {count} frame{'' if count == 1 else 's'}")
-    elif file.raw is None and file.frames is None:
-        share = repeated(file.path, file.header.stream)
-        if share >= _REPEATS:
-            told.append(f"repeats {share:.0%} of its frames")
-    if file.header.full_range:
-        told.append("is in full range")
-    return tuple(told)
-
-
 def _is_steady(index: FrameIndex, rate: Fraction | None) -> bool:
     if not rate:
         return False
     grid = np.arange(len(index.times_us)) * (1e6 / float(rate))
     return bool(np.abs(index.times_us - index.times_us[0] - grid).max() <= _STEADY_US)
-
-
-def _check_raw_length(path: Path, raw: RawFormat) -> None:
-    if min(raw.width, raw.height) < 1 or raw.fps <= 0:
-        raise InputError(
-            f"{raw.width}x{raw.height} at {raw.fps} frames a second is not a video",
-            path=path,
-            hint="check --width, --height and --raw-fps",
-        )
-    frame_bytes = argv.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
-    size = path.stat().st_size
-    if size % frame_bytes:
-        raise MediaError(
-            f"{size} bytes are not whole frames of {raw.width}x{raw.height} {raw.pix_fmt}"
-            f" ({frame_bytes} bytes each)",
-            path=path,
-            hint="check --width, --height and --raw-pix-fmt",
-        )

@@ -1,0 +1,130 @@
+"""What a source is refused for, and what is told of one that is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vqcast.documents.source import Damage
+from vqcast.errors import InputError, MediaError
+from vqcast.media import argv
+from vqcast.media.decode import FrameIndex
+from vqcast.media.fields import is_interlaced, repeated
+from vqcast.media.header import LOSSLESS, Header, RawFormat, to_sdr
+
+MIN_SIDE = 18
+"""libvmaf crashes where a side is shorter."""
+_FEW = 24
+"""Frames that are too few to forecast from."""
+_REPEATS = 0.25
+"""Share of frames like the one before, from which on a rate is not that of the pictures."""
+
+
+def refuse(path: Path, header: Header) -> None:
+    """Raise MediaError for pictures that no encode here keeps."""
+    if header.hdr:
+        raise MediaError(
+            f"is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
+            path=path,
+            hint=f"map it to SDR first: ffmpeg -i FILE -vf {to_sdr(header)} {LOSSLESS}",
+        )
+    if header.alpha:
+        raise MediaError(
+            f"has an alpha channel ({header.pix_fmt}), which no encode here keeps",
+            path=path,
+            hint=f"drop it first: ffmpeg -i FILE -vf format=yuv420p {LOSSLESS}",
+        )
+
+
+def fits(width: int, height: int) -> bool:
+    """Whether pictures of this size can be encoded as 4:2:0, and scored."""
+    return min(width, height) >= MIN_SIDE and width % 2 == 0 and height % 2 == 0
+
+
+def refuse_size(path: Path, size: tuple[int, int] | None, header: Header) -> None:
+    """Raise MediaError for a size that does not fit; None: the header's."""
+    width, height = size or (header.width, header.height)
+    if fits(width, height):
+        return
+    if min(width, height) < MIN_SIDE:
+        raise MediaError(
+            f"{width}x{height} can't be scored: no side may be shorter than {MIN_SIDE}",
+            path=path,
+            hint=f"scale it up first: ffmpeg -i FILE -vf scale=-2:{4 * MIN_SIDE} {LOSSLESS}",
+        )
+    raise MediaError(
+        f"{width}x{height} can't be encoded as 4:2:0, which needs even sides",
+        path=path,
+        hint="crop it first: ffmpeg -i FILE "
+        f"-vf crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p {LOSSLESS}",
+    )
+
+
+def refuse_interlaced(path: Path, header: Header, index: FrameIndex) -> None:
+    """Raise MediaError unless the pictures show that the flag is wrong."""
+    if not is_interlaced(path, header.stream):
+        return
+    first = int(index.interlaced.argmax()) if index.interlaced.any() else 0
+    raise MediaError(
+        f"is interlaced from frame {first} on, and its pictures are combed; "
+        "VMAF is defined on progressive frames",
+        path=path,
+        hint=f"deinterlace it first: ffmpeg -i FILE -vf bwdif {LOSSLESS}; "
+        "or say --progressive where the pictures are not interlaced",
+    )
+
+
+def notes(header: Header, size: tuple[int, int], *, flagged: bool) -> tuple[str, ...]:
+    """What encoding and scoring change in the pictures, in words."""
+    told = []
+    if size != (header.width, header.height):
+        told.append(
+            f"the container crops {header.width}x{header.height} to {size[0]}x{size[1]}, "
+            "and that is what is encoded, scored and written"
+        )
+    if flagged:
+        told.append("flagged as interlaced, but its pictures are progressive: encoded as that")
+    if header.one_view:
+        told.append("a 3D video: the view that a plain decoder gives is encoded, as 2D")
+    if header.bits > 10:
+        told.append(f"{header.bits} bits a sample are scored as 10")
+    return tuple(told)
+
+
+def unusual(
+    path: Path, header: Header, index: FrameIndex, harm: Damage | None, *, looked_at: bool
+) -> tuple[str, ...]:
+    """Why no forecast was calibrated on the like of it, in words that follow "the source".
+
+    ``looked_at``: whether its pictures are looked at for frames that repeat.
+    """
+    told, count = [], len(index.times_us)
+    if harm is not None:
+        told.append("is damaged")
+    if count < _FEW:
+        told.append(f"has {count} frame{'' if count == 1 else 's'}")
+    elif looked_at:
+        share = repeated(path, header.stream)
+        if share >= _REPEATS:
+            told.append(f"repeats {share:.0%} of its frames")
+    if header.full_range:
+        told.append("is in full range")
+    return tuple(told)
+
+
+def check_raw_length(path: Path, raw: RawFormat) -> None:
+    """Raise InputError for numbers that are no video's, MediaError for a file that is cut."""
+    if min(raw.width, raw.height) < 1 or raw.fps <= 0:
+        raise InputError(
+            f"{raw.width}x{raw.height} at {raw.fps} frames a second is not a video",
+            path=path,
+            hint="check --width, --height and --raw-fps",
+        )
+    frame_bytes = argv.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
+    size = path.stat().st_size
+    if size % frame_bytes:
+        raise MediaError(
+            f"{size} bytes are not whole frames of {raw.width}x{raw.height} {raw.pix_fmt}"
+            f" ({frame_bytes} bytes each)",
+            path=path,
+            hint="check --width, --height and --raw-pix-fmt",
+        )

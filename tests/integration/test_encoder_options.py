@@ -51,6 +51,8 @@ def test_grain_and_key_frames_are_in_the_delivered_file(
         first = next(container.decode(stream))
     assert stream.codec_context.name == "libdav1d"
     assert any("grain" in note for note in made["notes"]), "found by reading the file's header"
+    assert start["film_grain"] and result["film_grain"] and made["film_grain"]
+    assert any("scored without it" in note for note in start["notes"])
     assert (first.width, first.height) == (160, 120)
 
 

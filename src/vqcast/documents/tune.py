@@ -102,6 +102,8 @@ class TuneQuestion(Document, frozen=True, kw_only=True):
     forecaster: ForecasterInfo
     options: str | None = None
     """What was added to the encoder's words, as a command line says it; null: nothing."""
+    film_grain: bool = False
+    """Whether film grain that decoders draw is asked for; encodes are scored without it."""
 
 
 class TuneStart(TuneQuestion, frozen=True, kw_only=True):
@@ -181,6 +183,8 @@ class EncodeResult(Document, frozen=True, kw_only=True):
     """The score of all frames lies this near to ``score`` with 95 %; points, 0 where all were."""
     sha256: str = ""
     """Of the output file."""
+    film_grain: bool = False
+    """Whether decoders draw film grain on it; it was scored without."""
 
 
 class NotWritten(Document, frozen=True, kw_only=True):

@@ -100,6 +100,7 @@ class Cell:
                 sides=("0:v:0", f"1:{source.video}"),
             ),
             "ffmpeg": ffmpeg_sha256,
+            **({"grain": "not drawn"} if self.options.grain else {}),
         }
 
     def key(self, ffmpeg_sha256: str) -> str:

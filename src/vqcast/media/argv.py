@@ -40,6 +40,9 @@ ffmpeg holds back what is ahead of its slowest output. A score that comes later 
 that clock, as one of 60 frames a second by a clock of 25, stops one run in five for ever.
 """
 
+WITHOUT_GRAIN = ("-export_side_data", "film_grain")
+"""A decoder's options by which it hands the recipe of film grain on, and draws none."""
+
 THUMBNAIL = (32, 18)
 """Width and height of the pictures by which two files are aligned."""
 
@@ -104,17 +107,20 @@ def read(
     threads: int = 1,
     *,
     steady: bool = True,
+    grain: bool = True,
 ) -> list[str]:
     """Open one input: ``threads`` decoder threads, no rotation, no other file, no end at damage.
 
     A ``span`` is entered at its seek point and left at its end; what lies before
     its start is dropped by `span_start`. ``steady`` filters are not made again where a
-    frame has other tags than the one before.
+    frame has other tags than the one before. Without ``grain`` the decoder draws none.
     """
     options = ["-threads", str(threads), "-noautorotate", "-protocol_whitelist", "file"]
     options += ["-max_error_rate", "1"]
     if steady:
         options += ["-reinit_filter", "0"]
+    if not grain:
+        options += WITHOUT_GRAIN
     options += ["-format_whitelist", FORMATS]
     if raw is not None:
         options += ["-f", "rawvideo", "-video_size", f"{raw.width}x{raw.height}"]
@@ -274,7 +280,7 @@ def watch(graph: str) -> list[str]:
     Digests of all decoded frames go to DIGEST_LOG, as `decode` gives those of a file.
     """
     return [
-        *("-dec", "0:0", "-filter_complex_threads", "1", "-filter_complex", graph),
+        *(*WITHOUT_GRAIN, "-dec", "0:0", "-filter_complex_threads", "1", "-filter_complex", graph),
         *("-map", "[s]", *_DISCARD),
         *("-map", "[dn]", "-fps_mode", "passthrough", "-enc_time_base", "filter"),
         *("-f", "framehash", "-hash", "murmur3", DIGEST_LOG),
@@ -407,7 +413,7 @@ def encode_and_score(
         *options,
         *("-flags:v", "+global_header"),
         *("-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size} {pts}"),
-        *("-f", "null", "-", "-dec", "0:0"),
+        *("-f", "null", "-", *WITHOUT_GRAIN, "-dec", "0:0"),
         *("-filter_complex_threads", "1", "-filter_complex", graph),
         *("-map", "[s]", *_DISCARD),
         *_null("[dn]", DISTORTED_COUNT_LOG),

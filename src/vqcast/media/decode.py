@@ -73,17 +73,19 @@ def decode(
     span: Span | None = None,
     video: str = argv.VIDEO,
     threads: int = 1,
+    grain: bool = True,
     cancel: threading.Event | None = None,
 ) -> Decoded:
     """Decode ``path``, at most ``frames`` frames or those of ``span``, and note what each is.
 
+    Without ``grain`` the decoder draws no film grain.
     Raises MediaError for pictures that change their size or format on the way.
     """
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         folder = Path(name)
 
         def once(*, steady: bool) -> tuple[int, int, str]:
-            read = argv.read(path, raw, span, threads, steady=steady)
+            read = argv.read(path, raw, span, threads, steady=steady, grain=grain)
             finished = run(
                 argv.decode(tool.path, read, frames, span, video=video),
                 cwd=folder, deadline_s=deadline_s(path), cancel=cancel,
@@ -103,8 +105,11 @@ def decode(
 def decode_made(
     path: Path, tool: Tool, *, threads: int = 1, cancel: threading.Event | None = None
 ) -> FrameIndex:
-    """Every frame of a file that was made here. Raises MediaError at any complaint."""
-    found = decode(path, tool, threads=threads, cancel=cancel)
+    """Every frame of a file that was made here, film grain left out.
+
+    Raises MediaError at any complaint.
+    """
+    found = decode(path, tool, threads=threads, grain=False, cancel=cancel)
     if found.said:
         raise MediaError(f"damaged: {cause(found.said)}", path=path, hint=DAMAGE_HINT)
     return found.index

@@ -160,6 +160,8 @@ def encoder_options(
         options = _filtered(options, "setfield=prog")
     if source.one_view:
         options = _filtered(options, "sidedata=mode=delete:type=STEREO3D")
+    if entry.given.grain:  # libaom takes noise out of the frame it is lent, a score's reference
+        options = _filtered(options, "copy")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
         _refuse_rate(source, entry)
         options = _filtered(options, "setpts=PTS")  # which forgets the rate that was guessed
@@ -296,6 +298,7 @@ def score(
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
 
+    Film grain that the decoder of ``distorted`` would draw is left out.
     ``depth`` is the deeper bit depth of the two. With a ``segment``, ``distorted`` holds the
     frames of that part of ``reference`` alone. ``size`` (width, height) is what both sides are
     scaled to for scoring; None: both are of one size and stay so. ``every`` scores frames 0,
@@ -317,7 +320,8 @@ def score(
         depth, frames, v1=v1, size=size, span=segment, starts=starts, every=every, threads=threads,
         sides=(f"0:{own}", f"1:{reference.video}"),
     )  # fmt: skip
-    pictures = argv.read(distorted.absolute(), reference.raw if itself else distorted_raw)
+    raw = reference.raw if itself else distorted_raw
+    pictures = argv.read(distorted.absolute(), raw, grain=itself)
     pristine = argv.read(reference.path, reference.raw, segment)
     with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
         folder = Path(name)

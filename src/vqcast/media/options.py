@@ -75,6 +75,9 @@ _FILE_NAMES = re.compile(
 _USEFUL = frozenset({"cgop", "loop", "mv4", "qpel", "low_delay", "aic", "bitexact"})
 
 
+_GRAIN = frozenset({"filmgrain", "filmgraintest", "denoisenoiselevel", "photonnoise"})
+"""Parameters of AV1 encoders that leave a recipe of grain in the stream; 0 and -1: none."""
+
 _FLAGS = {"knob_range": "range"}
 """Field -> its option, where that is not its name."""
 
@@ -173,6 +176,15 @@ class EncoderOptions:
     def named(self) -> list[tuple[str, str]]:
         """The pairs of ``enc``."""
         return [_pair(word) for word in self.enc]
+
+    @property
+    def grain(self) -> bool:
+        """Whether it asks for film grain that the decoder draws."""
+        given = [*self.named, *(pair for field in self.lists for pair in self.private(field))]
+        for name, value in self.named:
+            if name.endswith("params"):
+                given += _pairs(value, name)
+        return any(plain_name(name) in _GRAIN and value not in ("0", "-1") for name, value in given)
 
     @property
     def lists(self) -> list[str]:

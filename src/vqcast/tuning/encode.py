@@ -137,7 +137,8 @@ def encode_found(
     )  # fmt: skip
     score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)
     notes = planned.carriage.notes()
-    if grain.has_grain(made.path, made.entry.codec.name, tool):
+    grainy = made.entry.given.grain or grain.has_grain(made.path, made.entry.codec.name, tool)
+    if grainy:
         notes.append(f"{made.path.name} {grain.NOTE}")
     return EncodeResult(
         output=str(planned.output), crf=found.crf, score=round(score, 4), target=found.target,
@@ -147,7 +148,7 @@ def encode_found(
         size_percent=round(100 * made.bytes / found.source.bytes, 2),
         left_out=[_name(each) for each in made.fates if each.fate == "left out"],
         streams=made.fates, source_video_bytes=source.video_bytes, notes=tuple(notes),
-        frames=made.frames, sha256=sha256_file(made.path),
+        frames=made.frames, sha256=sha256_file(made.path), film_grain=grainy,
         wall_s=round(time.monotonic() - start, 3),
     )  # fmt: skip
 

@@ -34,6 +34,7 @@ from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
 from vqcast.forecast.latent import METRICS, pool
 from vqcast.forecast.table import FOLDER, load_table
 from vqcast.measured.probe import Prober
+from vqcast.media import grain
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.measure import check_size, converted, encoder_options, score
 from vqcast.media.option_check import require_options
@@ -183,6 +184,8 @@ class Session:
             notes.append(
                 "the forecaster was measured without your encoder options: the answer is measured"
             )
+        if self.request.options.grain:
+            notes.append(grain.ASKED)
         if self.other_version is not None:
             notes.append(self.other_version)
         if self.title.sampled:
@@ -259,7 +262,7 @@ class Session:
         request = self.request
         return {
             "source": self._describe(), "encoder": request.encoder, "preset": self.preset,
-            "options": str(request.options) or None,
+            "options": str(request.options) or None, "film_grain": request.options.grain,
             "metric": request.metric, "pool": request.pool, "target": request.target,
             "confidence": request.confidence, "forecaster": self.info,
         }  # fmt: skip

@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Found:
     """Of the frames that plain ffmpeg decodes, microseconds."""
     kinds: Counter[str]
     chapters: tuple[str, ...]
+    early: int
+    """How many of them end before the film begins."""
     languages: tuple[str, ...]
     turned: int
     late_s: tuple[float, ...]
@@ -60,7 +62,9 @@ def found(path: Path) -> Found | None:
         return None
     times = tuple(int(row[2]) for row in rows)
     with av.open(str(path)) as opened:
-        chapters = tuple(each["metadata"].get("title", "") for each in opened.chapters())
+        marks = opened.chapters()
+        chapters = tuple(each["metadata"].get("title", "") for each in marks)
+        early = sum(each["end"] * each["time_base"] * 10**6 < opened.start_time for each in marks)
         streams = list(opened.streams)
         spans = {s.index: [10.0**9, -(10.0**9)] for s in streams if s.type in ("audio", "video")}
         for packet in opened.demux([s for s in streams if s.index in spans]):
@@ -73,7 +77,7 @@ def found(path: Path) -> Found | None:
         turned = next(opened.decode(first)).rotation if not opened.seek(0) else 0
         start = spans[first.index][0]
         return Found(
-            times, Counter(_kind(s) for s in streams), chapters,
+            times, Counter(_kind(s) for s in streams), chapters, early,
             tuple(s.metadata.get("language", "und") for s in streams if s.type == "audio"),
             turned, tuple(each[0] - start for each in sounds),
             tuple(each[1] - each[0] for each in sounds),
@@ -109,19 +113,24 @@ def _lost(source: Found, output: Path, told: dict[str, Any], said: str) -> str:
             return f"the loss of stream {fate['index']} is not on the terminal"
     if missing := source.kinds - named - got.kinds:
         return f"streams are missing unsaid: {dict(missing)}"
-    if got.chapters != source.chapters:
-        return f"chapters {got.chapters} of {source.chapters}"
+    if got.chapters != source.chapters[source.early :]:
+        return f"chapters {got.chapters} of {source.chapters}, {source.early} before the film"
+    if source.early and f"{source.early} chapter" not in said:
+        return f"the loss of {source.early} chapters is not on the terminal"
     if got.turned % 360 != source.turned % 360:
         return f"turned by {got.turned}, the source by {source.turned}"
-    return _lost_of_sound(source, got) if not named["audio"] else ""
+    return _lost_of_sound(source, got, said) if not named["audio"] else ""
 
 
 _ELSEWHERE = ("timecode", "chapters")
+_SAME_LANGUAGE = {"fre": "fra", "ces": "cze"}
 
 
-def _lost_of_sound(source: Found, got: Found) -> str:
-    if got.languages != source.languages:
-        return f"languages {got.languages} of {source.languages}"
+def _lost_of_sound(source: Found, got: Found, said: str) -> str:
+    for ours, theirs in zip(got.languages, source.languages, strict=True):
+        told = ours == "und" and f", {theirs}, is left out" in said
+        if _SAME_LANGUAGE.get(theirs, theirs) != _SAME_LANGUAGE.get(ours, ours) and not told:
+            return f"languages {got.languages} of {source.languages}"
     for name in ("late_s", "sound_s"):
         for ours, theirs in zip(getattr(got, name), getattr(source, name), strict=True):
             if abs(ours - theirs) > _SOUND_S:
@@ -129,25 +138,86 @@ def _lost_of_sound(source: Found, got: Found) -> str:
     return ""
 
 
-def _encode(film: Path, output: Path, encoder: tuple[str, str], *words: str) -> Said:
-    asked = ("--encoder", encoder[0], "--preset", encoder[1], "--target", 80, "--tolerance", 90)
-    cached = ("--cache", output.parent / "cache", "--json")
-    return vqcast("encode", film, "-o", output, *asked, *cached, *words)
+@dataclass(frozen=True)
+class Attempt:
+    """One encode of one film, and what stands behind it."""
 
+    film: Path
+    source: Found
+    output: Path
+    encoder: tuple[str, str]
+    words: tuple[str, ...] = ()
+    """Options that earlier refusals named."""
+    refusals: tuple[str, ...] = ()
 
-def _judged(film: Path, source: Found, output: Path, encoder: tuple[str, str], *words: str) -> str:
-    """What is wrong with one encode; ``refused: `` and its ways where that is all."""
-    said = _encode(film, output, encoder, *words)
-    if said.code in (0, 3):
-        return _lost(source, output, json.loads(said.out.splitlines()[-1]), said.err)
-    lines = said.err.splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
-    hints = [line for line in lines if line.startswith("next: ")]
-    if said.code not in (2, 4) or len(errors) != 1 or "Traceback" in said.err or output.exists():
-        return f"exit {said.code}: {said.err.strip()[-300:]!r}"
-    if len(hints) != 1:
-        return f"no way round: {errors[0]!r}"
-    return f"refused: {errors[0]} {hints[0]}"
+    def encode(self) -> Said:
+        """Ask vqcast for it."""
+        name, preset = self.encoder
+        asked = ("--encoder", name, "--preset", preset, "--target", 80, "--tolerance", 90)
+        cached = ("--cache", self.output.parent / "cache", "--json")
+        return vqcast("encode", self.film, "-o", self.output, *asked, *cached, *self.words)
+
+    def fault(self) -> str:
+        """What is wrong with it; ``refused: `` and its ways where that is all."""
+        self.output.unlink(missing_ok=True)
+        said = self.encode()
+        if said.code in (0, 3):
+            told = json.loads(said.out.splitlines()[-1])
+            return _lost(self.source, self.output, told, said.err)
+        lines = said.err.splitlines()
+        errors = [line for line in lines if line.startswith("error: ")]
+        hints = [line for line in lines if line.startswith("next: ")]
+        one = len(errors) == 1 and "Traceback" not in said.err and not self.output.exists()
+        if said.code not in (2, 4) or not one:
+            return f"exit {said.code}: {said.err.strip()[-300:]!r}"
+        if len(hints) != 1:
+            return f"no way round: {errors[0]!r}"
+        return f"refused: {errors[0]} {hints[0]}"
+
+    def ways_fail(self, what: str) -> str:
+        """What is wrong with the ways round that a refusal names; empty: each delivers it."""
+        if what in self.refusals:
+            return f"does not help: {what}"
+        ways = _ways(what)
+        if not ways:
+            return f"no way round that can be tried: {what}"
+        for way in ways:
+            following = self.after(way, what)
+            wrong = following if isinstance(following, str) else following.fault()
+            if wrong.startswith("refused: ") and not isinstance(following, str):
+                wrong = following.ways_fail(wrong)  # what stood behind the first
+            if wrong:
+                return f"{' '.join(way)}: {wrong}; after {what}"
+        return ""
+
+    def after(self, way: tuple[str, ...], what: str) -> Attempt | str:
+        """The attempt that a way round leads to, or why it leads nowhere.
+
+        A source that is larger than its encode is no fault of it.
+        """
+        words = tuple(dict.fromkeys((*self.words, "--allow-larger")))
+        following = replace(self, words=words, refusals=(*self.refusals, what))
+        if way[:2] == ("option", "--map") and "--map" in words:  # specifiers are one list
+            at = words.index("--map") + 1
+            both = (*words[:at], f"{words[at]},{way[2]}", *words[at + 1 :])
+            return replace(following, words=both)
+        if way[0] == "option":
+            return replace(following, words=(*words, *way[1:]))
+        if way[0] == "container":
+            return replace(following, output=self.output.with_suffix(".mkv"))
+        made = self.film.with_name(f"{self.film.stem}_OUT.mkv")
+        command = way[1].replace("FILE", shlex.quote(str(self.film)))
+        command = command.replace("OUT.mkv", str(made))
+        asked = [str(tool().path), "-v", "error", "-nostdin", "-y", *shlex.split(command)[1:]]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False)
+        remade = found(made) if done.returncode == 0 else None
+        if remade is None:
+            return f"the command fails: {done.stderr[-200:]!r}"
+        if lost := self.source.kinds - remade.kinds - Counter(data=9):
+            return f"the command loses {dict(lost)}"
+        if remade.chapters != self.source.chapters[self.source.early :]:
+            return f"the command leaves chapters {remade.chapters} of {self.source.chapters}"
+        return replace(following, film=made, source=remade)
 
 
 def _ways(said: str) -> list[tuple[str, ...]]:
@@ -160,52 +230,19 @@ def _ways(said: str) -> list[tuple[str, ...]]:
     return commands + options + ([("container",)] if "output .mkv" in hint else [])
 
 
-def _way_fails(
-    way: tuple[str, ...], film: Path, source: Found, output: Path, encoder: tuple[str, str]
-) -> str:
-    """What is wrong with one way round; a source larger than its encode is no fault of it."""
-    words: tuple[str, ...] = ("--allow-larger",)
-    if way[0] == "command":
-        made = film.with_name(f"{film.stem}_OUT.mkv")
-        command = way[1].replace("FILE", shlex.quote(str(film))).replace("OUT.mkv", str(made))
-        asked = [str(tool().path), "-v", "error", "-nostdin", "-y", *shlex.split(command)[1:]]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False)
-        remade = found(made) if done.returncode == 0 else None
-        if remade is None or remade.kinds["audio"] != source.kinds["audio"]:
-            return f"the command fails or loses sound: {done.stderr[-200:]!r}"
-        film, source = made, remade
-    elif way[0] == "option":
-        words = (*words, *way[1:])
-    else:
-        output = output.with_suffix(".mkv")
-    output = output.with_name(f"way_{output.name}")
-    output.unlink(missing_ok=True)
-    what = _judged(film, source, output, encoder, *words)
-    if way[0] == "command" and what.startswith("refused: "):  # what stood behind the first
-        following = _ways(what)
-        again = [_way_fails(each, film, source, output, encoder) for each in following]
-        return next(filter(None, again), "") if following else what
-    return what
-
-
 def _attempt(film: films.Film, output: str, encoder: tuple[str, str], folder: Path) -> str:
     """What became of one film; begins with ``wrong`` where it should not have."""
     path = films.made(film, folder)
     source = found(path)
     if source is None:
         return "not transcoded by plain ffmpeg either"
-    target = folder / f"output.{output}"
-    what = _judged(path, source, target, encoder)
+    first = Attempt(path, source, folder / f"output.{output}", encoder)
+    what = first.fault()
     if not what:
         return "delivered whole"
-    if not what.startswith("refused: "):
-        return f"wrong: {what}"
-    ways = _ways(what)
-    if not ways:
-        return f"wrong: no way round that can be tried: {what}"
-    for way in ways:
-        if fault := _way_fails(way, path, source, target, encoder):
-            return f"wrong: {' '.join(way)} does not help: {fault}; after {what}"
+    wrong = first.ways_fail(what) if what.startswith("refused: ") else what
+    if wrong:
+        return f"wrong: {wrong}"
     return "refused, and every way round that is named delivers it"
 
 

@@ -41,8 +41,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "webm": ("webvtt",), "ts": (), "avi": (),
 }  # fmt: skip
 TITLES = ("A film; part #1 = \\ 'quoted'", "Über 映画 🎬", " ", "two\nlines", "x" * 120)
-LANGUAGES = ("eng", "ger", "jpn", "und", "ita")
-"""Not ``fre``: FFmpeg's QuickTime muxer knows it as ``fra`` alone, and writes ``und``."""
+LANGUAGES = ("eng", "ger", "jpn", "und", "ita", "fre", "ces", "hrv", "de")
 _SUBTITLE = "1\n00:00:00,100 --> 00:00:00,600\nOne\n\n2\n00:00:00,700 --> 00:00:01,100\nTwo\n"
 _PICTURES: dict[str, tuple[str, tuple[object, ...]]] = {
     "of odd sides": ("crop=127:95,format=yuv444p", ("-c:v", "ffv1")),
@@ -208,6 +207,8 @@ def _draw_times(film: Film, rng: random.Random) -> None:
         film.about.append("late start")
     if film.suffix in ("mp4", "mov"):
         layout = rng.choice(("", "+faststart", "+frag_keyframe+empty_moov", "+use_metadata_tags"))
+        if "empty_moov" in layout and "ac3" in film.about:
+            layout += "+delay_moov"  # of AC-3 it is not known before its packets are
         film.options += ["-movflags", layout] if layout else []
         film.about += [layout] if layout else []
     if film.suffix in ("mkv", "webm") and rng.random() < 0.2:

@@ -14,6 +14,7 @@ from pathlib import Path
 from vqcast.documents.source import Fate, StreamFate
 from vqcast.errors import InputError
 from vqcast.media.encoders import Codec
+from vqcast.media.language import written
 from vqcast.media.streams import Stream, StreamChoice, pictures
 
 _MKV_HINT = "name the output .mkv, which holds it"
@@ -52,6 +53,8 @@ class Container:
 
 _ISO = ("-movflags", "+faststart")
 _PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"})
+_NO_GAPS = "aresample=async=1"
+"""Silence where QuickTime, which gives no sample of PCM a time, would play on at once."""
 _MKV_SUBTITLES = frozenset(
     {"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
 )
@@ -156,9 +159,25 @@ def carry(
         else:
             said = (refused or {}).get(stream.index)
             _add(plan, stream, target, choice, timecode=timecode, said=said)
+    _name_languages(plan, main, name)
     _attach(plan)
     plan.words += target.options
     return plan
+
+
+def _name_languages(plan: Carriage, main: Stream | None, muxer: str) -> None:
+    """Have each language written by a code that the muxer keeps, or tell that it is lost."""
+    for number, stream in enumerate([main, *plan.carried]):
+        if stream is None or not stream.language:
+            continue
+        kept = written(stream.language, muxer)
+        if kept is None:
+            plan.told.append(
+                f"the language of stream {stream.index}, {stream.language}, is left out: "
+                f"{muxer} has no code for it"
+            )
+        elif kept != stream.language:
+            plan.words += [f"-metadata:s:{number}", f"language={kept}"]
 
 
 def _fate(
@@ -206,11 +225,14 @@ def _add(
     plan.words += ["-map", f"0:{stream.index}", f"-c:{number}", how]
     if stream.cover:
         plan.words += [f"-disposition:{number}", "attached_pic"]
-    if stream.kind == "audio" and how != "copy":
+    same = how == "copy" or how in _PCM
+    if how in _PCM:
+        plan.words += [f"-filter:{number}", _NO_GAPS]
+    elif stream.kind == "audio" and not same:
         plan.words += _sound(number, how, choice)
     plan.carried.append(stream)
-    written = stream.codec if how == "copy" else how.removeprefix("lib")
-    plan.fates.append(_fate(stream, "copied" if how == "copy" else "converted", written, reason))
+    form = stream.codec if same else how.removeprefix("lib")
+    plan.fates.append(_fate(stream, "copied" if same else "converted", form, reason))
 
 
 def _sound(number: int, encoder: str, choice: StreamChoice) -> list[str]:
@@ -272,7 +294,7 @@ def _audio(
             hint="name the output .mkv, or use the other of --audio aac and opus",
         )
     if stream.codec and (target.audio is None or stream.codec in target.audio):
-        return "copy", None
+        return (stream.codec if target.muxer == "mov" and stream.codec in _PCM else "copy"), None
     form = "opus" if target.muxer == "webm" else "aac"
     return _refuse(stream, target, choice, f"convert it with --audio {form}")
 

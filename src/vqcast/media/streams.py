@@ -37,6 +37,8 @@ class Stream:
     """Of an attachment."""
     chapter_track: bool = False
     """Whether it is the titles of the chapters, which go with the chapters."""
+    language: str = ""
+    """As its metadata names it; empty where they do not."""
 
     @property
     def what(self) -> str:
@@ -134,6 +136,7 @@ def inventory(path: Path) -> list[Stream]:
                 tags=tuple(stream.metadata),
                 file_name=stream.metadata.get("filename", ""),
                 chapter_track=titled and stream.type == "data" and _is_skipped(stream),
+                language=stream.metadata.get("language", "").replace("und", ""),
             )
             for stream in container.streams
         ]

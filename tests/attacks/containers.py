@@ -32,7 +32,7 @@ _TIMES_US = 2100
 _SOUND_S = 0.07
 """How far sound may lie off: a packet and an encoder's delay."""
 _OPTION = re.compile(r"--(?:allow-larger|progressive|(?:audio|subtitles|drop|map) [-:\w]+)")
-_COMMAND = re.compile(r"ffmpeg -i FILE .*? OUT\.mkv")
+_COMMAND = re.compile(r"ffmpeg -noautorotate -i FILE .*? OUT\.mkv")
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,9 @@ class Attempt:
         remade = found(made) if done.returncode == 0 else None
         if remade is None:
             return f"the command fails: {done.stderr[-200:]!r}"
-        if lost := self.source.kinds - remade.kinds - Counter(data=9):
+        if len(remade.times) < len(self.source.times):
+            return f"the command keeps {len(remade.times)} of {len(self.source.times)} frames"
+        if lost := self.source.kinds - remade.kinds - Counter(data=9, cover=9):
             return f"the command loses {dict(lost)}"
         if remade.chapters != self.source.chapters[self.source.early :]:
             return f"the command leaves chapters {remade.chapters} of {self.source.chapters}"

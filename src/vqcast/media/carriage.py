@@ -21,7 +21,7 @@ _MKV_HINT = "name the output .mkv, which holds it"
 _STATISTICS = re.compile(r"(BPS|DURATION|NUMBER_OF_(FRAMES|BYTES)|_STATISTICS_\w+)(-\w+)?", re.I)
 """Tags that Matroska writers put on a stream, true of the bytes that they wrote."""
 
-_TEXT = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
+TEXT = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
 _AUDIO_ISO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac"})
 _AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus"}
 _OPUS_LAYOUTS = "aformat=channel_layouts=7.1|6.1|5.1|5.0|quad|3.0|stereo|mono"
@@ -151,6 +151,8 @@ def carry(
     if codec.iso_tag and name in ("mp4", "mov"):
         plan.pictures += ["-tag:v:0", codec.iso_tag]
     timecode = main is not None and "timecode" in {tag.lower() for tag in main.tags}
+    if timecode and name in ("mp4", "mov"):
+        plan.pictures += ["-metadata", "timecode="]  # it would be every cover's, too
     for stream in streams:
         if stream is main:
             plan.fates.append(_fate(stream, "encoded", codec.name))
@@ -306,9 +308,9 @@ def _subtitle(
         return None, "--subtitles none"
     if stream.codec in target.subtitles:
         return "copy", None
-    if stream.codec in _TEXT and choice.subtitles == "convert":
+    if stream.codec in TEXT and choice.subtitles == "convert":
         return target.subtitle, f"{target.muxer} holds text as {target.subtitle}"
-    if stream.codec in _TEXT:
+    if stream.codec in TEXT:
         return _refuse(stream, target, choice, "convert it with --subtitles convert")
     return _refuse(stream, target, choice, "leave it out with --subtitles none")
 

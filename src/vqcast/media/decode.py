@@ -19,7 +19,8 @@ from vqcast.errors import MediaError
 from vqcast.media import argv
 from vqcast.media.argv import Span
 from vqcast.media.complaint import cause, complaints
-from vqcast.media.header import DAMAGE_HINT, LOSSLESS, RawFormat, opened
+from vqcast.media.header import DAMAGE_HINT, RawFormat, opened
+from vqcast.media.remake import remake
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
 
@@ -171,6 +172,5 @@ def _refuse_change(path: Path, raw: RawFormat | None) -> None:
             f"its pictures change size or format on the way "
             f"({other[0]}x{other[1]} {other[2]}, {width}x{height} {form})",
             path=path,
-            hint="make them one first: ffmpeg -i FILE "
-            f"-vf scale={width}:{height},format=yuv420p {LOSSLESS}",
+            hint=f"make them one first: {remake(path, f'scale={width}:{height},format=yuv420p')}",
         )

@@ -16,8 +16,6 @@ from vqcast.media import argv
 DAMAGE_HINT = (
     "get the file again; ffmpeg -v error -i FILE -f null - shows all that is wrong with it"
 )
-LOSSLESS = '-map 0:V:0 -map "0:a?" -c:v ffv1 -c:a copy OUT.mkv'
-"""The end of a command that writes a film anew, all its sound with it."""
 _FIRST_FIELD_ORDER = 2
 """AVFieldOrder: 0 is unknown, 1 progressive, what follows is interlaced."""
 MULTI_VIEW = "3D reference displays"

@@ -28,8 +28,8 @@ from vqcast.media import argv
 from vqcast.media.complaint import cause, complaints, ending
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
-from vqcast.media.header import LOSSLESS
 from vqcast.media.options import PLAIN, EncoderOptions
+from vqcast.media.remake import remake
 from vqcast.media.run import Finished, run
 from vqcast.media.segment import Segment
 from vqcast.media.source import MIN_SIDE, Source
@@ -172,7 +172,7 @@ def encoder_options(
             f"has a variable frame rate, whose times {entry.name} loses",
             path=source.path,
             hint="use another encoder, or make the rate constant first: "
-            f"ffmpeg -i FILE -vf fps={round(source.mean_fps or 25)} {LOSSLESS}",
+            + remake(source.path, f"fps={round(source.mean_fps or 25)}"),
         )
     # Else times are rounded to the rate that ffmpeg takes the file for.
     return ["-enc_time_base", "demux", *options]
@@ -191,7 +191,7 @@ def _refuse_rate(source: Source, entry: Encoder) -> None:
         f"{entry.name} takes at most {entry.max_fps:g}",
         path=source.path,
         hint="use another encoder, such as libx264 or libaom-av1, or write fewer frames a "
-        f"second first: ffmpeg -i FILE -vf fps={entry.max_fps:g} {LOSSLESS}",
+        f"second first: {remake(source.path, f'fps={entry.max_fps:g}')}",
     )
 
 

@@ -9,7 +9,8 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media import argv
 from vqcast.media.decode import FrameIndex
 from vqcast.media.fields import is_interlaced, repeated
-from vqcast.media.header import LOSSLESS, Header, RawFormat, to_sdr
+from vqcast.media.header import Header, RawFormat, to_sdr
+from vqcast.media.remake import remake
 
 MIN_SIDE = 18
 """libvmaf crashes where a side is shorter."""
@@ -17,6 +18,10 @@ _FEW = 24
 """Frames that are too few to forecast from."""
 _REPEATS = 0.25
 """Share of frames like the one before, from which on a rate is not that of the pictures."""
+_LARGER = (
+    f"scale={4 * MIN_SIDE}:{4 * MIN_SIDE}:force_original_aspect_ratio=increase"
+    ":force_divisible_by=2,format=yuv420p"
+)
 
 
 def refuse(path: Path, header: Header) -> None:
@@ -25,13 +30,13 @@ def refuse(path: Path, header: Header) -> None:
         raise MediaError(
             f"is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
             path=path,
-            hint=f"map it to SDR first: ffmpeg -i FILE -vf {to_sdr(header)} {LOSSLESS}",
+            hint=f"map it to SDR first: {remake(path, to_sdr(header))}",
         )
     if header.alpha:
         raise MediaError(
             f"has an alpha channel ({header.pix_fmt}), which no encode here keeps",
             path=path,
-            hint=f"drop it first: ffmpeg -i FILE -vf format=yuv420p {LOSSLESS}",
+            hint=f"drop it first: {remake(path, 'format=yuv420p')}",
         )
 
 
@@ -49,13 +54,13 @@ def refuse_size(path: Path, size: tuple[int, int] | None, header: Header) -> Non
         raise MediaError(
             f"{width}x{height} can't be scored: no side may be shorter than {MIN_SIDE}",
             path=path,
-            hint=f"scale it up first: ffmpeg -i FILE -vf scale=-2:{4 * MIN_SIDE} {LOSSLESS}",
+            hint=f"scale it up first: {remake(path, _LARGER)}",
         )
+    even = f"crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p"
     raise MediaError(
         f"{width}x{height} can't be encoded as 4:2:0, which needs even sides",
         path=path,
-        hint="crop it first: ffmpeg -i FILE "
-        f"-vf crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p {LOSSLESS}",
+        hint=f"crop it first: {remake(path, even)}",
     )
 
 
@@ -68,7 +73,7 @@ def refuse_interlaced(path: Path, header: Header, index: FrameIndex) -> None:
         f"is interlaced from frame {first} on, and its pictures are combed; "
         "VMAF is defined on progressive frames",
         path=path,
-        hint=f"deinterlace it first: ffmpeg -i FILE -vf bwdif {LOSSLESS}; "
+        hint=f"deinterlace it first: {remake(path, 'bwdif')}; "
         "or say --progressive where the pictures are not interlaced",
     )
 

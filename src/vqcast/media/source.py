@@ -19,10 +19,11 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media import argv, damage, refusals
 from vqcast.media.complaint import cause
 from vqcast.media.decode import Decoded, FrameIndex, decode
-from vqcast.media.header import DAMAGE_HINT, LOSSLESS, Header, RawFormat, read_header
+from vqcast.media.header import DAMAGE_HINT, Header, RawFormat, read_header
 from vqcast.media.identity import identify
 from vqcast.media.packets import PacketTable, read_packets
 from vqcast.media.refusals import MIN_SIDE
+from vqcast.media.remake import remake
 from vqcast.media.tool import Tool
 
 Times = NDArray[np.int64]
@@ -307,7 +308,7 @@ def _judge_damage(file: _File, found: Decoded) -> Damage:
         raise MediaError(
             f"damaged, and two decodes of it differ, so no score of it holds: {said}",
             path=path,
-            hint="write what decodes to a new file first: ffmpeg -i FILE " + LOSSLESS,
+            hint=f"write what decodes to a new file first: {remake(path, 'null')}",
         )
     harm = Damage(frames=0, lost=0, spans=[], said=said)
     if file.raw is None:

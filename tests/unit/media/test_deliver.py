@@ -105,6 +105,36 @@ def test_everything_beside_the_pictures_goes_with_them(
     assert measure_delivered(source, made, tool, v1=False).frames == 30
 
 
+def test_quicktime_keeps_what_it_has_another_word_for(
+    ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    """Languages by their other code, silence in PCM, which it gives no times; the rest is told."""
+    sine = f"sine=d={SECONDS}:r=48000,aselect='not(between(t,0.4,0.7))'"
+    film = ffmpeg(
+        *("-f", "lavfi", "-i", f"testsrc2=s=64x48:r=25:d={SECONDS},format=yuv420p"),
+        *("-f", "lavfi", "-i", sine, "-map", "0", "-map", "1", "-map", "1"),
+        *("-c:v", "libx264", "-crf", "15", "-c:a", "pcm_s24le"),
+        *("-metadata:s:a:0", "language=fre", "-metadata:s:a:1", "language=hrv"),
+        tmp_path / "film.mkv",
+    )
+    source = probe(film, tool)
+    planned = plan(source, ENCODERS["libx264"], tmp_path / "made.mov", tool)
+    assert planned.carriage.notes() == [
+        "the language of stream 2, hrv, is left out: mov has no code for it"
+    ]
+    made = deliver(source, planned, "ultrafast", 30, tool)
+    assert [each.written_as for each in made.fates[1:]] == ["pcm_s24le"] * 2
+    with av.open(str(film)) as before, av.open(str(made.path)) as after:
+        assert [stream.metadata.get("language") for stream in after.streams.audio] == ["fra", None]
+        ends = [
+            max(float((packet.pts + packet.duration) * packet.time_base) for packet in packets)
+            for packets in ([p for p in f.demux(audio=0) if p.size] for f in (before, after))
+        ]
+    assert abs(ends[0] - ends[1]) < 0.01 and ends[1] > SECONDS - 0.1
+    start = b"".join(_sound(film, 0))[: 3 * 19_000]
+    assert b"".join(_sound(made.path, 0)).startswith(start)
+
+
 @pytest.mark.parametrize(
     ("encoder", "preset", "suffix"),
     [

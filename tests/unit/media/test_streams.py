@@ -189,6 +189,24 @@ def test_a_second_video_is_copied_where_the_container_holds_it() -> None:
     assert "--map" in str(refused.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "language", "kept"),
+    [
+        (".mkv", "pt-BR", "pt-BR"), (".mp4", "fre", "fre"), (".mp4", "de", None),
+        (".mov", "fre", "fra"), (".mov", "cze", "ces"), (".mov", "deu", "ger"),
+        (".mov", "jpn", "jpn"), (".mov", "hrv", None), (".webm", "hrv", "hrv"),
+    ],
+)  # fmt: skip
+def test_a_language_is_kept_or_told(suffix: str, language: str, kept: str | None) -> None:
+    sound = Stream(1, "audio", "opus" if suffix == ".webm" else "aac", language=language)
+    made = _chosen(suffix, StreamChoice(), sound)
+    written = f"language={kept}"
+    assert (written in made.words) == (kept is not None and kept != language)
+    assert (f"the language of stream 1, {language}, is left out" in " ".join(made.notes())) == (
+        kept is None
+    )
+
+
 def test_a_timecode_track_is_written_again_from_its_tag() -> None:
     film = Stream(0, "video", "h264", tags=("timecode",))
     track = Stream(1, "data", "", tags=("timecode",))

@@ -16,7 +16,7 @@ from typing import Any
 
 from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
-from vqcast.media import argv, measure
+from vqcast.media import argv, beside, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.segment import Segment
@@ -47,6 +47,8 @@ class Cell:
     """None: one of each kind, as for a corpus."""
     options: EncoderOptions = PLAIN
     """What a user adds to the encoder's words."""
+    also: tuple[str, ...] = ()
+    """Metrics that are scored beside v0.6.1 and v1."""
 
     def __str__(self) -> str:
         words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
@@ -74,9 +76,9 @@ class Cell:
         return None if self.size == own else self.size
 
     @property
-    def metrics(self) -> dict[str, str]:
-        """The columns that it is measured in -> libvmaf's names of them."""
-        return measure.V06_METRICS | (measure.V1_METRICS if self.v1 else {})
+    def columns(self) -> list[str]:
+        """The columns that it is measured in."""
+        return beside.columns(["vmaf", *(["vmaf-v1"] if self.v1 else []), *self.also])
 
     def identity(self, ffmpeg_sha256: str) -> dict[str, Any]:
         """Everything that its numbers depend on, as plain values."""
@@ -98,6 +100,8 @@ class Cell:
                 size=self.scaled_to,
                 every=self.every,
                 sides=("0:v:0", f"1:{source.video}"),
+                also=self.also,
+                rate=source.fps,
             ),
             "ffmpeg": ffmpeg_sha256,
             **({"grain": "not drawn"} if self.options.grain else {}),

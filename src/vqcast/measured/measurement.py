@@ -70,7 +70,7 @@ def measure(
         trial = encode_and_score(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, v1=cell.v1, size=cell.scaled_to,
             segment=cell.segment, spliced=cell.spliced, every=cell.every, threads=cell.threads,
-            given=cell.options, cancel=cancel, on_progress=on_progress,
+            given=cell.options, also=cell.also, cancel=cancel, on_progress=on_progress,
         )  # fmt: skip
         sizes, scores, time_ms = trial.sizes, trial.scores, None
     else:
@@ -100,7 +100,7 @@ def _apart(
         scores = media.score(
             cell.source, encoded.path, tool, depth=cell.depth, v1=cell.v1,
             segment=cell.segment, size=cell.scaled_to, every=cell.every,
-            threads=threads.score if threads else 1, cancel=cancel,
+            threads=threads.score if threads else 1, also=cell.also, cancel=cancel,
         )  # fmt: skip
     return encoded.sizes, scores, round(encoded.wall_ms, 1)
 
@@ -116,7 +116,7 @@ def read(data: bytes | None, cell: Cell, *, where: str, timed: bool = True) -> M
         found = codec.from_bytes(Measurement, data, where=where)
     except DocumentError:
         return None
-    whole = found.columns.keys() == cell.metrics.keys() and all(
+    whole = found.columns.keys() == set(cell.columns) and all(
         len(values) == cell.scored and all(map(math.isfinite, values))
         for values in found.columns.values()
     )

@@ -57,13 +57,15 @@ class Prober:
     """None: one of each kind, as for a corpus."""
     options: EncoderOptions = PLAIN
     """What a user adds to the encoder's words."""
+    also: tuple[str, ...] = ()
+    """Metrics that are scored beside v0.6.1 and v1."""
     cancel: threading.Event | None = None
 
     def cell(self, crf: float, segment: Segment | None = None) -> Cell:
         """What a probe at ``crf`` measures."""
         return Cell(
             self.source, self.encoder, self.preset, crf, self.v1, segment, self.size,
-            threads=self.threads, options=self.options,
+            threads=self.threads, options=self.options, also=self.also,
         )  # fmt: skip
 
     def measure(

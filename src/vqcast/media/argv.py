@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from vqcast.errors import InputError
+from vqcast.media import beside
+from vqcast.metric import TEACHER as TEACHER
+from vqcast.metric import TEACHER_V1 as TEACHER_V1
 
 FORMATS = (
     "matroska,webm,mov,mp4,m4a,3gp,avi,yuv4mpegpipe,rawvideo,ivf,h264,hevc,vvc,obu,"
@@ -24,12 +27,10 @@ FRAMES_LOG = "frames.txt"
 PACKET_LOG = "packets.txt"
 REFERENCE_COUNT_LOG = "reference_frames.txt"
 DISTORTED_COUNT_LOG = "distorted_frames.txt"
-VMAF_LOG = "vmaf.json"
+VMAF_LOG = beside.VMAF_LOG
 DIGEST_LOG = "digests.txt"
 VIDEO = "v:0"
 """The first video stream."""
-TEACHER = "vmaf_v0.6.1"
-TEACHER_V1 = "vmaf_v1.0.16_3d0h"
 
 LOOPBACK = "dec:0"
 """What its encoder made, inside the process that encodes."""
@@ -327,6 +328,8 @@ def score_filter(
     sides: tuple[str, str] = ("0:v:0", "1:v:0"),
     starts: tuple[int, int] | None = None,
     hertz: int = 25,
+    also: Sequence[str] = (),
+    rate: float | None = None,
 ) -> str:
     """Pair frame n with frame n, the reference's of ``span``, and score each pair.
 
@@ -335,15 +338,17 @@ def score_filter(
     ``size`` (width, height; None: as they are). ``every`` scores frames 0, every, 2 every, ...
     with the values that they have among all; ``sides`` are the distorted stream and the reference,
     ``starts`` the first frames of either that are paired, ``hertz`` the rate of the clock.
+    ``also`` names further metrics, ``rate`` is the pictures' frames a second, where known.
     """
     clock = f"settb=expr=1/{hertz},setpts=N,{_compared(depth, size)}"
     ours, theirs = "", f"{_drop(span)}trim=end_frame={frames},"
     if starts is not None:
         ours, theirs = (f"trim=start_frame={at}:end_frame={at + frames}," for at in starts)
+    made, pristine = beside.pads(also)
     return (
-        f"[{sides[0]}]{ours}{clock},split[d][dn];"
-        f"[{sides[1]}]{theirs}{clock},split[r][rn];"
-        f"[d][r]{_libvmaf(v1, threads, every)}[s]"
+        f"[{sides[0]}]{ours}{clock},{made};"
+        f"[{sides[1]}]{theirs}{clock},{pristine};"
+        f"[d][r]{beside.libvmaf(v1, threads, every, also)}[s]{beside.chains(also, rate)}"
     )
 
 
@@ -355,6 +360,8 @@ def watch_filter(
     size: tuple[int, int] | None = None,
     every: int = 1,
     threads: int = 1,
+    also: Sequence[str] = (),
+    rate: float | None = None,
 ) -> str:
     """Score LOOPBACK against the ``video`` stream, frames 0, every, 2 every, ... alone.
 
@@ -364,27 +371,19 @@ def watch_filter(
     clock = f"settb=expr=1/{LOOPBACK_HERTZ},setpts=N"
     chosen = f"select='lt(mod(n+1,{every}),3)',setpts=N," if every > 3 else ""
     apart = "" if size else "scale=flags=bicubic,"  # else what is digested would be converted, too
+    made, pristine = (split.replace("]", "0]", 1) for split in beside.pads(also))
+    ready = f"{apart}{_compared(depth, size)}"
     return (
-        f"[{LOOPBACK}]{clock},split[d0][dn];[d0]{chosen}{apart}{_compared(depth, size)}[d];"
-        f"[0:{video}]{clock},split[r0][rn];[r0]{chosen}{apart}{_compared(depth, size)}[r];"
-        f"[d][r]{_libvmaf(v1, threads, min(every, 3))}[s]"
+        f"[{LOOPBACK}]{clock},{made};[d0]{chosen}{ready}[d];"
+        f"[0:{video}]{clock},{pristine};[r0]{chosen}{ready}[r];"
+        f"[d][r]{beside.libvmaf(v1, threads, min(every, 3), also)}[s]"
+        f"{beside.chains(also, rate, f'{ready},')}"
     )
 
 
 def _compared(depth: int, size: tuple[int, int] | None) -> str:
     scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
     return f"{scale}format={'yuv420p' if depth == 8 else 'yuv420p10le'}"
-
-
-def _libvmaf(v1: bool, threads: int, every: int) -> str:
-    models = [f"version={TEACHER}\\:name=vmaf"]
-    if v1:
-        models.append(f"version={TEACHER_V1}\\:name=vmaf_v1")
-    return (
-        f"libvmaf=model='{'|'.join(models)}':log_fmt=json:log_path={VMAF_LOG}"
-        f":n_threads={threads}{f':n_subsample={every}' if every > 1 else ''}"
-        ":eof_action=pass:repeatlast=0"
-    )
 
 
 def encode_and_score(

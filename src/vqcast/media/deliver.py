@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.documents.source import StreamFate
-from vqcast.durable.files import TEMPORARY_PREFIX, adopt, read_regular, remove
+from vqcast.durable.files import TEMPORARY_PREFIX, adopt, remove
 from vqcast.errors import InputError, LargerThanSource, MediaError, ToolFailure
 from vqcast.media import argv
 from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
@@ -37,14 +37,12 @@ from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
 from vqcast.media.encoders import Encoder
 from vqcast.media.measure import (
-    V06_METRICS,
-    V1_METRICS,
     Scores,
     check,
     check_size,
     deadline_s,
     encoder_options,
-    parse_log,
+    read_logs,
     require_packets,
     score,
 )
@@ -69,6 +67,8 @@ class Scoring:
     """Width and height at which pictures are compared; None: the source's own."""
     every: int = 1
     """Frames 0, every, 2 every, ... are scored."""
+    also: tuple[str, ...] = ()
+    """Further metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ def _command(
     check_size(source, scoring.size, v1=scoring.v1)
     graph = argv.watch_filter(
         entry.scoring_depth(source.depth), source.video, v1=scoring.v1, size=scoring.size,
-        every=scoring.every, threads=threads.score,
+        every=scoring.every, threads=threads.score, also=scoring.also, rate=source.fps,
     )  # fmt: skip
     return [*words, *argv.watch(graph)]
 
@@ -275,19 +275,19 @@ def _scores(
 
     Raises ToolFailure where other pictures were scored than are in the file.
     """
-    seen, log = folder / argv.DIGEST_LOG, folder / argv.VMAF_LOG
+    seen = folder / argv.DIGEST_LOG
     counted = argv.count_lines(folder / argv.REFERENCE_COUNT_LOG)
     if counted != source.frames:
         source.judge(f"{counted} frames for {source.frames} packets")
         raise ToolFailure(f"{what}: {counted} of {source.frames} frames were compared")
     if not seen.is_file() or not np.array_equal(digests(seen), made):
         raise ToolFailure(f"{what}: the file does not decode to the pictures that were scored")
-    if not log.is_file():
-        raise ToolFailure(f"{what}: libvmaf wrote no log")
-    metrics = V06_METRICS | (V1_METRICS if scoring.v1 else {})
     width, height = scoring.size or (source.width, source.height)
-    frames, every = scored_frames(source.frames, scoring.every), min(scoring.every, 3)
-    columns = parse_log(read_regular(log), frames, metrics, what=what, every=every)
+    given = (scored_frames(source.frames, scoring.every), min(scoring.every, 3))
+    columns = read_logs(
+        folder, source.frames, what, v1=scoring.v1, every=scoring.every, also=scoring.also,
+        seen=given,
+    )  # fmt: skip
     return Scores(columns, width, height)
 
 
@@ -341,13 +341,14 @@ def measure_delivered(
     size: tuple[int, int] | None = None,
     every: int = 1,
     threads: int = 1,
+    also: Sequence[str] = (),
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Score the delivered file's pictures against the source's, each frame, or every nth."""
     depth = delivered.entry.scoring_depth(source.depth)
     return score(
         source, delivered.path, tool, depth=depth, v1=v1, size=size, known=True, every=every,
-        threads=threads, cancel=cancel,
+        threads=threads, also=also, cancel=cancel,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import math
 import re
 import tempfile
 import threading
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
-from vqcast.media import argv
+from vqcast.media import argv, beside
 from vqcast.media.complaint import cause, complaints, ending
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
@@ -34,18 +34,14 @@ from vqcast.media.run import Finished, run
 from vqcast.media.segment import Segment
 from vqcast.media.source import MIN_SIDE, Source
 from vqcast.media.tool import Tool
+from vqcast.metric import VMAF, VMAF_V1
+from vqcast.metric import metrics as named
 from vqcast.vocab import FEATURES
 
-V1_METRICS: dict[str, str] = {
-    "vmaf_v1": "vmaf_v1",
-    "v1_adm3": "integer_adm3_csf_2_dlmw_0.7_egl_1_min_0.5_nw_0.02",
-    "v1_motion3": "integer_motion3_mmxv_18",
-    "v1_cambi": "cambi_hrs_1080_cmxv_17_vlt_0.06",
-    "v1_speed_chroma_uv": "speed_chroma_uv_mxv_45_nnf_0.1_snn_0.19_wvm_5",
-}
+V1_METRICS: dict[str, str] = dict(VMAF_V1.logged)
 """Corpus column -> libvmaf's name, for VMAF v1 and the four features it reads."""
 
-V06_METRICS: dict[str, str] = {"vmaf": "vmaf", **{name: f"integer_{name}" for name in FEATURES}}
+V06_METRICS: dict[str, str] = dict(VMAF.logged)
 
 _V1_LONG, _V1_SHORT = 216, 160
 """Sides below which libvmaf 3.2's VMAF v1 gives no cambi, or crashes in SpEED."""
@@ -294,6 +290,7 @@ def score(
     threads: int = 1,
     itself: bool = False,
     overlap: Paired | None = None,
+    also: Sequence[str] = (),
     cancel: threading.Event | None = None,
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
@@ -304,7 +301,8 @@ def score(
     scaled to for scoring; None: both are of one size and stay so. ``every`` scores frames 0,
     every, 2 every, ..., with the values that they have among all. ``known``: the distorted side
     was probed, too, and may be as damaged as was found; ``itself``: it is the reference. Of an
-    ``overlap`` only the frames that both have are paired. Raises ToolFailure unless every planned
+    ``overlap`` only the frames that both have are paired. ``also`` names metrics beside VMAF v0.6.1
+    and, with ``v1``, VMAF v1. Raises ToolFailure unless every planned
     frame was decoded on both sides and scored, InputError for a size that can't be.
     """
     what = f"{distorted.name} against {reference.name}"
@@ -318,7 +316,7 @@ def score(
     own = reference.video if itself else distorted_video
     graph = argv.score_filter(
         depth, frames, v1=v1, size=size, span=segment, starts=starts, every=every, threads=threads,
-        sides=(f"0:{own}", f"1:{reference.video}"),
+        sides=(f"0:{own}", f"1:{reference.video}"), also=also, rate=reference.fps,
     )  # fmt: skip
     raw = reference.raw if itself else distorted_raw
     pictures = argv.read(distorted.absolute(), raw, grain=itself)
@@ -333,7 +331,7 @@ def score(
         )
         if not (known and finished.returncode == 0):
             check(finished, what, reference)
-        columns = read_scores(folder, frames, what, reference, v1=v1, every=every)
+        columns = read_scores(folder, frames, what, reference, v1=v1, every=every, also=also)
     return Scores(columns=columns, width=width, height=height)
 
 
@@ -358,15 +356,44 @@ def check_size(
 
 
 def read_scores(
-    folder: Path, frames: int, what: str, source: Source, *, v1: bool, every: int
+    folder: Path,
+    frames: int,
+    what: str,
+    source: Source,
+    *,
+    v1: bool,
+    every: int,
+    also: Sequence[str] = (),
 ) -> dict[str, NDArray[np.float64]]:
-    """The columns that a score left in ``folder``. Raises as `check_counts` and `parse_log` do."""
+    """The columns that a score left in ``folder``. Raises as `check_counts` and `read_logs` do."""
     check_counts(folder, frames, what, source)
+    return read_logs(folder, frames, what, v1=v1, every=every, also=also)
+
+
+def read_logs(
+    folder: Path,
+    frames: int,
+    what: str,
+    *,
+    v1: bool,
+    every: int,
+    also: Sequence[str],
+    seen: tuple[int, int] | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """The columns of libvmaf's log, and of those that filters wrote beside it.
+
+    ``seen``: how many frames libvmaf was given, and every which it scored; None: all, each
+    ``every``-th. Raises ToolFailure for a log that is not whole.
+    """
     log = folder / argv.VMAF_LOG
     if not log.is_file():
         raise ToolFailure(f"{what}: libvmaf wrote no log")
     metrics = V06_METRICS | (V1_METRICS if v1 else {})
-    return parse_log(read_regular(log), frames, metrics, what=what, every=every)
+    for metric in named(also):
+        metrics |= metric.logged if metric.model else {}
+    given, each = seen or (frames, every)
+    columns = parse_log(read_regular(log), given, metrics, what=what, every=each)
+    return columns | beside.read_logs(folder, frames, also, what=what, every=every)
 
 
 def check_counts(folder: Path, frames: int, what: str, source: Source) -> None:

@@ -124,6 +124,11 @@ class Source:
         span = float(self.index.times_us.max() - self.index.times_us.min())
         return 1e6 * (self.frames - 1) / span if span > 0 else None
 
+    @property
+    def fps(self) -> float | None:
+        """Frames a second by their times, else as declared; None: neither is known."""
+        return self.mean_fps or (float(self.rate) if self.rate else None)
+
     def judge(self, said: str) -> None:
         """Raise Doubted for a complaint in work on a source that was read by its packets."""
         if said and not self.decoded:

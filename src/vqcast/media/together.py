@@ -58,6 +58,7 @@ def encode_and_score(
     every: int = 1,
     threads: Threads | None = None,
     given: EncoderOptions = PLAIN,
+    also: Sequence[str] = (),
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Trial:
@@ -66,9 +67,9 @@ def encode_and_score(
     ``spliced``: how long the stretches are that ``source`` was joined from; 0: it was not.
     ``every`` scores frames 0, every, 2 every, ..., with the values that they have among all.
     ``threads``: None: one of each kind, as for a corpus. ``size`` is what both sides are scaled to
-    for scoring. ``on_progress`` is told the frames that are encoded so far. Raises ToolFailure or
-    MediaError as `measure.encode` and `measure.score` do, InputError for what the encoder can't
-    take.
+    for scoring, ``also`` names further metrics. ``on_progress`` is told the frames that are encoded
+    so far. Raises ToolFailure or MediaError as `measure.encode` and `measure.score` do, InputError
+    for what the encoder can't take.
     """
     each = threads or Threads()
     words = (source.name, encoder_name, preset, f"{cq:g}")
@@ -79,7 +80,7 @@ def encode_and_score(
     graph = argv.score_filter(
         entry.scoring_depth(source.depth), frames, v1=v1, size=size, span=segment, every=every,
         threads=each.score, sides=(argv.LOOPBACK, f"0:{source.video}"),
-        hertz=argv.LOOPBACK_HERTZ,
+        hertz=argv.LOOPBACK_HERTZ, also=also, rate=source.fps,
     )  # fmt: skip
     encoding = threads.encoder if threads else None
     options = measure.encoder_options(source, entry, cq, preset, threads=encoding, spliced=spliced)
@@ -100,7 +101,7 @@ def encode_and_score(
         wall_s = _run(command, packets, what, source, deadline, cancel, on_progress)
         sizes = measure.packet_sizes(packets)
         measure.require_packets(sizes, frames, what, source)
-        columns = measure.read_scores(folder, frames, what, source, v1=v1, every=every)
+        columns = measure.read_scores(folder, frames, what, source, v1=v1, every=every, also=also)
     width, height = size or (source.width, source.height)
     return Trial(sizes, Scores(columns, width, height), wall_s * 1000)
 

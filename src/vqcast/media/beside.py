@@ -1,0 +1,111 @@
+"""What is scored beside VMAF v0.6.1 and v1, in the same pass: more models, other filters.
+
+Filters of ffmpeg see every frame, since XPSNR weights a picture by what changed since the one
+before (Helmrich et al., ICASSP 2020); its first input is the reference. Each writes a line a value
+and frame to a log of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.errors import ToolFailure
+from vqcast.metric import CAP_DB, Metric, metrics
+
+VMAF_LOG = "vmaf.json"
+_SLOW, _FAST = 25, 50
+"""Frames a second that stand for all below 32, and all others: XPSNR looks back one, or two."""
+_LIMIT = 32
+_SYNC = "eof_action=pass:repeatlast=0"
+
+
+def log_name(metric: Metric) -> str:
+    """The file that a metric's filter writes, in the folder where ffmpeg runs."""
+    return f"{metric.filter}.txt"
+
+
+def libvmaf(v1: bool, threads: int, every: int, names: Sequence[str]) -> str:
+    """libvmaf's filter with v0.6.1, v1 where asked for, and the models among ``names``."""
+    wanted = metrics(["vmaf", *(["vmaf-v1"] if v1 else []), *names])
+    models = "|".join(each.model.replace(":", "\\:") for each in wanted if each.model)
+    return (
+        f"libvmaf=model='{models}':log_fmt=json:log_path={VMAF_LOG}"
+        f":n_threads={threads}{f':n_subsample={every}' if every > 1 else ''}:{_SYNC}"
+    )
+
+
+def pads(names: Sequence[str]) -> tuple[str, str]:
+    """How the distorted side and the reference are split into what counts, scores and `chains`."""
+    if not any(each.filter for each in metrics(names)):
+        return "split[d][dn]", "split[r][rn]"
+    return "split=3[d][dn][dx]", "split=3[r][rn][rx]"
+
+
+def chains(names: Sequence[str], rate: float | None, ready: str = "") -> str:
+    """The filters' part of a graph, from ``[rx]`` and ``[dx]`` on; empty: none has one.
+
+    ``rate``: frames a second of the pictures; None: not known. ``ready``: what brings both sides
+    to one format and size, where they are not yet.
+    """
+    each = [metric for metric in metrics(names) if metric.filter]
+    if not each:
+        return ""
+    hertz = _FAST if rate is not None and rate >= _LIMIT else _SLOW
+    clock = f"{ready}settb=expr=1/{hertz},setpts=N,fps={hertz}"  # which sets the rate, no frame
+    text = ""
+    for side in "rd":
+        out = "".join(f"[{side}x{number}]" for number in range(len(each)))
+        text += f";[{side}x]{clock},split={len(each)}{out}"
+    for number, metric in enumerate(each):
+        log = f"metadata=print:file={log_name(metric)}"
+        text += f";[rx{number}][dx{number}]{metric.filter}={_SYNC},{log},nullsink"
+    return text
+
+
+def columns(names: Sequence[str]) -> list[str]:
+    """The columns that are measured, in order."""
+    found: list[str] = []
+    for each in metrics(names):
+        found += each.logged
+        if len(each.columns) > 1:
+            found.append(each.name)
+    return found
+
+
+def read_logs(
+    folder: Path, frames: int, names: Sequence[str], *, what: str, every: int = 1
+) -> dict[str, NDArray[np.float64]]:
+    """The columns of the filters' logs, of frames 0, every, 2 every, ... of ``frames``.
+
+    What is infinite, a frame without error, is CAP_DB. Raises ToolFailure for a log that misses a
+    frame or a value.
+    """
+    found: dict[str, NDArray[np.float64]] = {}
+    for metric in metrics(names):
+        if not metric.filter:
+            continue
+        path = folder / log_name(metric)
+        text = path.read_text() if path.is_file() else ""
+        for column, key in metric.logged.items():
+            values = re.findall(rf"^{re.escape(key)}=(\S+)$", text, re.MULTILINE)
+            found[column] = _numbers(values, frames, metric, what)[::every]
+        if len(metric.columns) > 1:
+            planes = zip(metric.weights, metric.columns, strict=True)
+            found[metric.name] = np.asarray(sum(weight * found[name] for weight, name in planes))
+    return found
+
+
+def _numbers(values: Sequence[str], frames: int, metric: Metric, what: str) -> NDArray[np.float64]:
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        numbers = [math.nan]
+    if len(numbers) != frames or any(math.isnan(value) for value in numbers):
+        raise ToolFailure(f"{what}: {metric.filter} gave {len(numbers)} values for {frames} frames")
+    return np.minimum(np.array(numbers, dtype=np.float64), CAP_DB)

@@ -25,6 +25,7 @@ from vqcast.media.segment import Segment
 from vqcast.media.source import RawFormat, Source
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
+from vqcast.metric import METRICS
 
 SOURCE = Source(Path("/a.mkv"), "a", "a" * 64, 128, 96, 8, 10)
 CELL = Cell(SOURCE, "libx264", "medium", 30)
@@ -71,6 +72,7 @@ CELL_CHANGES: dict[str, Any] = {
     "every": 3,
     "threads": Threads(1, 2, 1, 1),
     "options": EncoderOptions(x264="aq-mode=3"),
+    "also": ("xpsnr",),
 }
 
 
@@ -86,6 +88,18 @@ def test_every_field_is_in_the_key_or_has_a_reason_not_to_be() -> None:
     ]
     assert len({cell.key(FFMPEG) for cell in (CELL, *changed)}) == 1 + len(changed)
     assert CELL.key("e" * 64) != CELL.key(FFMPEG)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in ("vmaf", "vmaf-v1")])
+def test_each_metric_is_part_of_the_identity(name: str) -> None:
+    with_it = replace(CELL, also=(name,))
+    assert with_it.key(FFMPEG) != CELL.key(FFMPEG)
+    assert set(with_it.columns) > set(CELL.columns)
+
+
+def test_the_order_in_which_metrics_are_named_is_not() -> None:
+    one, other = (replace(CELL, also=each) for each in (("xpsnr", "ssim"), ("ssim", "xpsnr")))
+    assert one.key(FFMPEG) == other.key(FFMPEG) and one.columns == other.columns
 
 
 def test_a_large_file_is_told_apart_by_what_was_read_of_it() -> None:

@@ -239,7 +239,7 @@ class Bench:
         source = probe(film, self.ffmpeg)
         graph = argv.score_filter(
             10 if deep else 8, source.frames, v1=False, every=TRUTH_EVERY,
-            threads=usable_cores(), sides=(argv.LOOPBACK, f"0:{source.video}"),
+            threads=usable_cores(), sides=(f"[{argv.LOOPBACK}]", source.video.of(0)),
             hertz=argv.LOOPBACK_HERTZ,
         )  # fmt: skip
         words = [*_encoder(name, crf), "-pix_fmt", "yuv420p10le" if deep else "yuv420p"]

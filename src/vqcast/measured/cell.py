@@ -99,7 +99,7 @@ class Cell:
                 v1=self.v1,
                 size=self.scaled_to,
                 every=self.every,
-                sides=("0:v:0", f"1:{source.video}"),
+                sides=("[0:v:0]", source.video.of(1)),
                 also=self.also,
                 rate=source.fps,
             ),

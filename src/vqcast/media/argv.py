@@ -1,26 +1,28 @@
 """ffmpeg's command lines as pure values.
 
 Every path is an absolute ``file:`` URL, protocols and formats are on a list,
-and nothing that a user typed reaches a filter string.
+and what a user typed reaches a filter string only as filters that are on a list.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
-from vqcast.errors import InputError
 from vqcast.media import beside
+from vqcast.media.inputs import FORMATS as FORMATS
+from vqcast.media.inputs import PLAIN as PLAIN
+from vqcast.media.inputs import VIDEO as VIDEO
+from vqcast.media.inputs import WITHOUT_GRAIN as WITHOUT_GRAIN
+from vqcast.media.inputs import RawLike as RawLike
+from vqcast.media.inputs import Span as Span
+from vqcast.media.inputs import Video as Video
+from vqcast.media.inputs import cut, drop
+from vqcast.media.inputs import filtered as filtered
+from vqcast.media.inputs import raw_frame_bytes as raw_frame_bytes
+from vqcast.media.inputs import read as read
 from vqcast.metric import TEACHER as TEACHER
 from vqcast.metric import TEACHER_V1 as TEACHER_V1
-
-FORMATS = (
-    "matroska,webm,mov,mp4,m4a,3gp,avi,yuv4mpegpipe,rawvideo,ivf,h264,hevc,vvc,obu,"
-    "mpegts,mpeg,flv,nut,ogg,asf,mxf,rm,dv,mpegvideo,m4v,vc1,mjpeg,h263,wtv,gxf,nsv"
-)
-"""Demuxers that open one file and no other; playlists are not among them."""
 
 TIMES_LOG = "times.txt"
 FRAMES_LOG = "frames.txt"
@@ -29,8 +31,6 @@ REFERENCE_COUNT_LOG = "reference_frames.txt"
 DISTORTED_COUNT_LOG = "distorted_frames.txt"
 VMAF_LOG = beside.VMAF_LOG
 DIGEST_LOG = "digests.txt"
-VIDEO = "v:0"
-"""The first video stream."""
 
 LOOPBACK = "dec:0"
 """What its encoder made, inside the process that encodes."""
@@ -41,108 +41,11 @@ ffmpeg holds back what is ahead of its slowest output. A score that comes later 
 that clock, as one of 60 frames a second by a clock of 25, stops one run in five for ever.
 """
 
-WITHOUT_GRAIN = ("-export_side_data", "film_grain")
-"""A decoder's options by which it hands the recipe of film grain on, and draws none."""
-
 THUMBNAIL = (32, 18)
 """Width and height of the pictures by which two files are aligned."""
 
 _DISCARD = ("-fps_mode", "passthrough", "-enc_time_base", "filter", "-f", "null", "-")
 """Every frame once, on the filter's own clock, to nowhere."""
-
-_RAW_SAMPLES_PER_PIXEL = {"yuv420p": 1.5, "yuv422p": 2.0, "yuv444p": 3.0, "gray": 1.0}
-
-
-class RawLike(Protocol):
-    """The four facts that a headerless file lacks."""
-
-    @property
-    def width(self) -> int:
-        """Pixels."""
-
-    @property
-    def height(self) -> int:
-        """Pixels."""
-
-    @property
-    def pix_fmt(self) -> str:
-        """By ffmpeg's name."""
-
-    @property
-    def fps(self) -> object:
-        """Frames a second, as a fraction ffmpeg reads."""
-
-
-class Span(Protocol):
-    """A stretch of a file on its own clock, in microseconds."""
-
-    @property
-    def seek_us(self) -> int:
-        """Where reading begins."""
-
-    @property
-    def start_us(self) -> int | None:
-        """The first frame's time; None keeps all after the seek."""
-
-    @property
-    def end_us(self) -> int | None:
-        """The time behind the last frame; None reads to the end."""
-
-
-def raw_frame_bytes(width: int, height: int, pix_fmt: str) -> int:
-    """Bytes of one frame of planar YUV. Raises InputError for other formats."""
-    match = re.fullmatch(r"(yuv4(?:20|22|44)p|gray)(10le|12le|16le)?", pix_fmt)
-    if match is None:
-        raise InputError(
-            f"pixel format {pix_fmt!r} is not one that raw files are read in",
-            hint="use yuv420p, yuv422p, yuv444p or gray, with 10le, 12le or 16le for more bits",
-        )
-    samples = _RAW_SAMPLES_PER_PIXEL[match[1]] * width * height
-    return int(samples) * (2 if match[2] else 1)
-
-
-def read(
-    path: Path,
-    raw: RawLike | None = None,
-    span: Span | None = None,
-    threads: int = 1,
-    *,
-    steady: bool = True,
-    grain: bool = True,
-) -> list[str]:
-    """Open one input: ``threads`` decoder threads, no rotation, no other file, no end at damage.
-
-    A ``span`` is entered at its seek point and left at its end; what lies before
-    its start is dropped by `span_start`. ``steady`` filters are not made again where a
-    frame has other tags than the one before. Without ``grain`` the decoder draws none.
-    """
-    options = ["-threads", str(threads), "-noautorotate", "-protocol_whitelist", "file"]
-    options += ["-max_error_rate", "1"]
-    if steady:
-        options += ["-reinit_filter", "0"]
-    if not grain:
-        options += WITHOUT_GRAIN
-    options += ["-format_whitelist", FORMATS]
-    if raw is not None:
-        options += ["-f", "rawvideo", "-video_size", f"{raw.width}x{raw.height}"]
-        options += ["-pixel_format", raw.pix_fmt, "-framerate", str(raw.fps)]
-    if span is not None and span.seek_us:
-        options += ["-ss", f"{span.seek_us}us"]
-    if span is not None and span.end_us is not None:
-        options += ["-t", f"{span.end_us - span.seek_us}us"]
-    return [*options, "-i", f"file:{path}"]
-
-
-def span_start(span: Span | None) -> str | None:
-    """When a span's first frame comes, on the clock that a read of it starts; None: at once."""
-    if span is None or span.start_us is None:
-        return None
-    return f"{span.start_us - span.seek_us}us"
-
-
-def _drop(span: Span | None) -> str:
-    start = span_start(span)
-    return f"trim=start={start}," if start else ""
 
 
 def _start(ffmpeg: Path) -> list[str]:
@@ -159,7 +62,7 @@ def decode(
     frames: int | None,
     span: Span | None = None,
     *,
-    video: str = VIDEO,
+    video: Video = PLAIN,
 ) -> list[str]:
     """Decode the ``video`` stream, its frames' times to TIMES_LOG, digests to FRAMES_LOG.
 
@@ -171,7 +74,8 @@ def decode(
     times = "settb=expr=1/1000000,metadata=add:key=t:value=0,metadata=print:file=" + TIMES_LOG
     clock = "settb=expr=1/25,setpts=2*N+INTERLACED"
     words = [*_start(ffmpeg), *source, *limit]
-    words += ["-vf", f"{_drop(span)}{times},{clock}", "-map", f"0:{video}", "-noautoscale"]
+    words += ["-vf", f"{video.first}{drop(span)}{times},{clock}"]
+    words += ["-map", f"0:{video}", "-noautoscale"]
     words += ["-fps_mode", "passthrough", "-enc_time_base", "filter"]
     return [*words, "-f", "framehash", "-hash", "murmur3", FRAMES_LOG]
 
@@ -183,7 +87,7 @@ def gather(
     pix_fmt: str,
     span: Span | None = None,
     *,
-    video: str = VIDEO,
+    video: Video = PLAIN,
 ) -> list[str]:
     """Decode ``source`` once, and write frames of it to raw files, each a reel.
 
@@ -201,7 +105,7 @@ def gather(
         f"metadata=print:file={number}.txt[q{number}]"
         for number, pad in enumerate(pads)
     ]
-    graph = f"[0:{video}]{_drop(span)}select=e='{wanted}':n={len(reels)}{''.join(pads)}"
+    graph = f"{video.of(0)}{drop(span)}select=e='{wanted}':n={len(reels)}{''.join(pads)}"
     words = [*_start(ffmpeg), *source]
     words += ["-filter_complex_threads", "1", "-filter_complex", ";".join([graph, *chains])]
     for number, (path, _) in enumerate(reels):
@@ -239,7 +143,7 @@ def encode(
     output: Path,
     span: Span | None = None,
     *,
-    video: str = VIDEO,
+    video: Video = PLAIN,
 ) -> list[str]:
     """Encode the first ``frames`` frames (None: all) to MP4.
 
@@ -249,12 +153,11 @@ def encode(
     drops all that libvvenc still holds (48-frame clips at high QPs: status 0, no packet).
     """
     limit = [] if frames is None else ["-frames:v", str(frames)]
-    if (start := span_start(span)) is not None:
-        limit += ["-ss", start]
+    limit += cut(span)
     words = [*_start(ffmpeg), *source, "-map", f"0:{video}", *limit]
     # Reading back chapters whose track is not there would look like damage.
     words += ["-map_metadata", "-1", "-map_chapters", "-1"]
-    words += ["-fps_mode", "passthrough", *options]
+    words += ["-fps_mode", "passthrough", *filtered(options, video.chain)]
     words += ["-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size} {pts}"]
     return [*words, "-fflags", "+bitexact", "-f", "mp4", f"file:{output}"]
 
@@ -267,10 +170,11 @@ def deliver(
     muxer: str,
     output: Path,
     *,
-    video: str = VIDEO,
+    video: Video = PLAIN,
 ) -> list[str]:
     """Encode the ``video`` stream as `encode` does, with ``streams`` beside it."""
-    words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-fps_mode", "passthrough", *options]
+    words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-fps_mode", "passthrough"]
+    words += filtered(options, video.chain)
     words += ["-stats_mux_pre:v:0", PACKET_LOG, "-stats_mux_pre_fmt:v:0", "{size}"]
     return [*words, *streams, "-fflags", "+bitexact", "-f", muxer, f"file:{output}"]
 
@@ -290,12 +194,12 @@ def watch(graph: str) -> list[str]:
 
 
 def thumbnails(
-    ffmpeg: Path, source: Sequence[str], frames: int, output: Path, *, video: str = VIDEO
+    ffmpeg: Path, source: Sequence[str], frames: int, output: Path, *, video: Video = PLAIN
 ) -> list[str]:
     """Write the first ``frames`` frames, small and in grey, one byte a sample."""
     width, height = THUMBNAIL
     words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-frames:v", str(frames)]
-    words += ["-vf", f"scale={width}:{height}:flags=area,format=gray"]
+    words += ["-vf", f"{video.first}scale={width}:{height}:flags=area,format=gray"]
     return [*words, "-fps_mode", "passthrough", "-f", "rawvideo", f"file:{output}"]
 
 
@@ -325,7 +229,7 @@ def score_filter(
     span: Span | None = None,
     every: int = 1,
     threads: int = 1,
-    sides: tuple[str, str] = ("0:v:0", "1:v:0"),
+    sides: tuple[str, str] = ("[0:v:0]", "[1:v:0]"),
     starts: tuple[int, int] | None = None,
     hertz: int = 25,
     also: Sequence[str] = (),
@@ -336,25 +240,25 @@ def score_filter(
     Both clocks are rebuilt from frame numbers, a side that ends early is not
     repeated, and both are brought to one format, the deeper of the two, and to
     ``size`` (width, height; None: as they are). ``every`` scores frames 0, every, 2 every, ...
-    with the values that they have among all; ``sides`` are the distorted stream and the reference,
-    ``starts`` the first frames of either that are paired, ``hertz`` the rate of the clock.
+    with the values that they have among all; ``sides`` begin the distorted side and the
+    reference, ``starts`` the first frames of either that are paired, ``hertz`` the clock's rate.
     ``also`` names further metrics, ``rate`` is the pictures' frames a second, where known.
     """
     clock = f"settb=expr=1/{hertz},setpts=N,{_compared(depth, size)}"
-    ours, theirs = "", f"{_drop(span)}trim=end_frame={frames},"
+    ours, theirs = "", f"{drop(span)}trim=end_frame={frames},"
     if starts is not None:
         ours, theirs = (f"trim=start_frame={at}:end_frame={at + frames}," for at in starts)
     made, pristine = beside.pads(also)
     return (
-        f"[{sides[0]}]{ours}{clock},{made};"
-        f"[{sides[1]}]{theirs}{clock},{pristine};"
+        f"{sides[0]}{ours}{clock},{made};"
+        f"{sides[1]}{theirs}{clock},{pristine};"
         f"[d][r]{beside.libvmaf(v1, threads, every, also)}[s]{beside.chains(also, rate)}"
     )
 
 
 def watch_filter(
     depth: int,
-    video: str,
+    video: Video,
     *,
     v1: bool,
     size: tuple[int, int] | None = None,
@@ -375,7 +279,7 @@ def watch_filter(
     ready = f"{apart}{_compared(depth, size)}"
     return (
         f"[{LOOPBACK}]{clock},{made};[d0]{chosen}{ready}[d];"
-        f"[0:{video}]{clock},{pristine};[r0]{chosen}{ready}[r];"
+        f"{video.of(0)}{clock},{pristine};[r0]{chosen}{ready}[r];"
         f"[d][r]{beside.libvmaf(v1, threads, min(every, 3), also)}[s]"
         f"{beside.chains(also, rate, f'{ready},')}"
     )
@@ -394,7 +298,7 @@ def encode_and_score(
     graph: str,
     span: Span | None = None,
     *,
-    video: str = VIDEO,
+    video: Video = PLAIN,
 ) -> list[str]:
     """Encode, decode what was encoded and score it, with one decode of the source.
 
@@ -403,13 +307,12 @@ def encode_and_score(
     `encode`, whose MP4 asks for global headers.
     """
     limit = [] if frames is None else ["-frames:v", str(frames)]
-    if (start := span_start(span)) is not None:
-        limit += ["-ss", start]
+    limit += cut(span)
     return [
         *_start(ffmpeg),
         *source,
         *("-map", f"0:{video}", *limit, "-fps_mode", "passthrough"),
-        *options,
+        *filtered(options, video.chain),
         *("-flags:v", "+global_header"),
         *("-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size} {pts}"),
         *("-f", "null", "-", *WITHOUT_GRAIN, "-dec", "0:0"),

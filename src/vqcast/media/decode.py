@@ -72,7 +72,7 @@ def decode(
     raw: RawFormat | None = None,
     frames: int | None = None,
     span: Span | None = None,
-    video: str = argv.VIDEO,
+    video: argv.Video = argv.PLAIN,
     threads: int = 1,
     grain: bool = True,
     cancel: threading.Event | None = None,

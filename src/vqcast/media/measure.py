@@ -153,14 +153,14 @@ def encoder_options(
     """
     options = entry.options(cq, preset, source.depth, threads, spliced=spliced, rate=source.rate)
     if source.flagged:
-        options = _filtered(options, "setfield=prog")
+        options = argv.filtered(options, "setfield=prog")
     if source.one_view:
-        options = _filtered(options, "sidedata=mode=delete:type=STEREO3D")
+        options = argv.filtered(options, "sidedata=mode=delete:type=STEREO3D")
     if entry.given.grain:  # libaom takes noise out of the frame it is lent, a score's reference
-        options = _filtered(options, "copy")
+        options = argv.filtered(options, "copy")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
         _refuse_rate(source, entry)
-        options = _filtered(options, "setpts=PTS")  # which forgets the rate that was guessed
+        options = argv.filtered(options, "setpts=PTS")  # which forgets the rate that was guessed
     if source.steady:
         return options
     if not entry.variable:
@@ -201,14 +201,6 @@ def converted(source: Source, entry: Encoder) -> list[str]:
     if source.depth > 8 and not re.search("1[02]", made):
         told.append(f"{source.depth} bits a sample are encoded as 8")
     return told
-
-
-def _filtered(options: list[str], graph: str) -> list[str]:
-    """``options`` with a filter before those that it has."""
-    if "-vf" not in options:
-        return ["-vf", graph, *options]
-    at = options.index("-vf") + 1
-    return [*options[:at], f"{graph},{options[at]}", *options[at + 1 :]]
 
 
 def encode(
@@ -282,7 +274,7 @@ def score(
     depth: int,
     v1: bool,
     distorted_raw: argv.RawLike | None = None,
-    distorted_video: str = argv.VIDEO,
+    distorted_video: argv.Video = argv.PLAIN,
     segment: Segment | None = None,
     size: tuple[int, int] | None = None,
     known: bool = False,
@@ -316,7 +308,7 @@ def score(
     own = reference.video if itself else distorted_video
     graph = argv.score_filter(
         depth, frames, v1=v1, size=size, span=segment, starts=starts, every=every, threads=threads,
-        sides=(f"0:{own}", f"1:{reference.video}"), also=also, rate=reference.fps,
+        sides=(own.of(0), reference.video.of(1)), also=also, rate=reference.fps,
     )  # fmt: skip
     raw = reference.raw if itself else distorted_raw
     pictures = argv.read(distorted.absolute(), raw, grain=itself)

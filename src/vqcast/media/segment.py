@@ -41,6 +41,13 @@ class Segment:
     """Between the frame before and the first; None: the first frame is the file's."""
     end_us: int | None
     """Between the last frame and the next; None: the last frame is the file's."""
+    ahead_us: int = 0
+    """How much later reading ends, for filters that look ahead; -1: at the end of the file."""
+
+    @property
+    def until_us(self) -> int | None:
+        """Where reading ends; None: at the end of the file."""
+        return None if self.end_us is None or self.ahead_us < 0 else self.end_us + self.ahead_us
 
 
 def ways(source: Source, start: int, frames: int) -> Iterator[Segment]:

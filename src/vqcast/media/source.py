@@ -86,8 +86,8 @@ class Source:
     """What a large file is told apart by in place of its sha256; see `identity`."""
     rate: Fraction | None = None
     """Frames a second that ffmpeg takes it for."""
-    video: str = argv.VIDEO
-    """The video stream, as ffmpeg is told it."""
+    video: argv.Video = argv.PLAIN
+    """Its pictures, as ffmpeg is told them."""
     video_bytes: int | None = None
     """Of the video stream's packets; None where they were not counted."""
     flagged: bool = False
@@ -175,7 +175,7 @@ def probe(
         refusals.check_raw_length(path, raw)
     intake = intake or Intake()
     header = read_header(path, raw, intake.stream)
-    file = _File(path, tool, raw, frames, header, intake)
+    file = _File(path, tool, raw, frames, header, intake, argv.Video(header.video))
     refusals.refuse(path, header)
     if not refusals.fits(header.width, header.height):  # a container may crop to what fits
         refusals.refuse_size(path, file.decode(frames=1).size, header)
@@ -197,10 +197,11 @@ class _File:
     frames: int | None
     header: Header
     intake: Intake
+    video: argv.Video
 
     def decode(self, *, frames: int | None = None, span: argv.Span | None = None) -> Decoded:
         return decode(
-            self.path, self.tool, raw=self.raw, frames=frames, span=span, video=self.header.video
+            self.path, self.tool, raw=self.raw, frames=frames, span=span, video=self.video
         )
 
     def packets(self) -> PacketTable | None:
@@ -244,7 +245,7 @@ def _source(
         notes=notes if harm is None else (*notes, damage.in_words(harm)),
         sampled="" if sha256 else identity,
         rate=header.rate,
-        video=header.video,
+        video=file.video,
         video_bytes=packets.bytes if packets else None,
         flagged=flagged,
         one_view=header.one_view,
@@ -291,6 +292,7 @@ class _Tail:
     seek_us: int
     start_us: int | None = None
     end_us: int | None = None
+    until_us: int | None = None
 
 
 def _tail(file: _File, times: Times) -> FrameIndex | None:

@@ -79,7 +79,7 @@ def encode_and_score(
     frames = segment.frames if segment else source.frames
     graph = argv.score_filter(
         entry.scoring_depth(source.depth), frames, v1=v1, size=size, span=segment, every=every,
-        threads=each.score, sides=(argv.LOOPBACK, f"0:{source.video}"),
+        threads=each.score, sides=(f"[{argv.LOOPBACK}]", source.video.of(0)),
         hertz=argv.LOOPBACK_HERTZ, also=also, rate=source.fps,
     )  # fmt: skip
     encoding = threads.encoder if threads else None

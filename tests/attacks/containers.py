@@ -46,6 +46,10 @@ class Found:
     early: int
     """How many of them end before the film begins."""
     languages: tuple[str, ...]
+    tags: tuple[str, ...]
+    """Title, timecode, and the width that a picture is shown at."""
+    flags: tuple[tuple[str, bool, bool], ...]
+    """Of sounds and subtitles: whether default, whether forced."""
     turned: int
     late_s: tuple[float, ...]
     """How much later than the pictures each sound begins."""
@@ -79,9 +83,23 @@ def found(path: Path) -> Found | None:
         return Found(
             times, Counter(_kind(s) for s in streams), chapters, early,
             tuple(s.metadata.get("language", "und") for s in streams if s.type == "audio"),
+            _tags(opened, first),
+            tuple(
+                (s.type, bool(s.disposition & _DEFAULT), bool(s.disposition & _FORCED))
+                for s in streams if s.type in ("audio", "subtitle")
+            ),
             turned, tuple(each[0] - start for each in sounds),
             tuple(each[1] - each[0] for each in sounds),
         )  # fmt: skip
+
+
+_DEFAULT, _FORCED = av.stream.Disposition.default, av.stream.Disposition.forced
+
+
+def _tags(opened: Any, video: Any) -> tuple[str, ...]:
+    tags = {key.lower(): word for key, word in (*opened.metadata.items(), *video.metadata.items())}
+    shown = round(video.width * (video.sample_aspect_ratio or 1))
+    return (opened.metadata.get("title", ""), tags.get("timecode", ""), f"{shown}")
 
 
 def _is_cover(stream: Any) -> bool:
@@ -117,9 +135,25 @@ def _lost(source: Found, output: Path, told: dict[str, Any], said: str) -> str:
         return f"chapters {got.chapters} of {source.chapters}, {source.early} before the film"
     if source.early and f"{source.early} chapter" not in said:
         return f"the loss of {source.early} chapters is not on the terminal"
+    if got.tags != source.tags:
+        return f"tags {got.tags} of {source.tags}"
     if got.turned % 360 != source.turned % 360:
         return f"turned by {got.turned}, the source by {source.turned}"
+    if not named["audio"] and not named["subtitle"] and not _same_flags(source, got, output, said):
+        return f"flags {got.flags} of {source.flags}"
     return _lost_of_sound(source, got, said) if not named["audio"] else ""
+
+
+def _same_flags(source: Found, got: Found, output: Path, said: str) -> bool:
+    """Whether players choose the same; MP4 and QuickTime mark the first where none is marked."""
+    flags = list(source.flags)
+    for kind in ("audio", "subtitle") if output.suffix in (".mp4", ".mov") else ():
+        of_kind = [at for at, (what, _, _) in enumerate(flags) if what == kind]
+        if of_kind and not any(flags[at][1] for at in of_kind):
+            flags[of_kind[0]] = (kind, True, flags[of_kind[0]][2])
+    if output.suffix == ".mov" and said.count(" is forced is left out") == sum(f[2] for f in flags):
+        flags = [(kind, default, False) for kind, default, _ in flags]
+    return got.flags == tuple(flags)
 
 
 _ELSEWHERE = ("timecode", "chapters")

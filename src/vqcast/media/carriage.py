@@ -53,7 +53,7 @@ class Container:
 
 _ISO = ("-movflags", "+faststart")
 _PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"})
-_NO_GAPS = "aresample=async=1"
+_NO_GAPS = "aresample=async=1:min_hard_comp=0.01"
 """Silence where QuickTime, which gives no sample of PCM a time, would play on at once."""
 _MKV_SUBTITLES = frozenset(
     {"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
@@ -148,6 +148,8 @@ def carry(
     for tag in main.tags if main else ():
         if _STATISTICS.fullmatch(tag):
             plan.pictures += ["-metadata:s:v:0", f"{tag}="]
+    if main is not None:  # as it is; untold, ffmpeg makes the first sound and subtitle default
+        plan.pictures += ["-disposition:v:0", f"{'+' if main.default else '-'}default"]
     if codec.iso_tag and name in ("mp4", "mov"):
         plan.pictures += ["-tag:v:0", codec.iso_tag]
     timecode = main is not None and "timecode" in {tag.lower() for tag in main.tags}
@@ -168,9 +170,15 @@ def carry(
 
 
 def _name_languages(plan: Carriage, main: Stream | None, muxer: str) -> None:
-    """Have each language written by a code that the muxer keeps, or tell that it is lost."""
+    """Have each language written by a code that the muxer keeps; tell what it does not keep."""
     for number, stream in enumerate([main, *plan.carried]):
-        if stream is None or not stream.language:
+        if stream is None:
+            continue
+        if stream.forced and muxer == "mov":
+            plan.told.append(
+                f"that stream {stream.index} is forced is left out: mov has no flag for it"
+            )
+        if not stream.language:
             continue
         kept = written(stream.language, muxer)
         if kept is None:

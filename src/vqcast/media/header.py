@@ -87,11 +87,16 @@ def opened(path: Path, raw: RawFormat | None = None) -> Iterator[Any]:
         ) from error
 
 
-def is_cover(stream: Any) -> bool:
-    """Whether a stream of PyAV is a still picture beside the film."""
+def has(stream: Any, flag: str) -> bool:
+    """Whether a stream of PyAV has one of FFmpeg's dispositions, such as ``attached_pic``."""
     import av
 
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+    return bool(stream.disposition & av.stream.Disposition[flag])
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a stream of PyAV is a still picture beside the film."""
+    return has(stream, "attached_pic")
 
 
 def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = None) -> Header:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from annotated_doc import Doc
 
 from vqcast.errors import InputError
-from vqcast.media.header import is_cover, opened
+from vqcast.media.header import has, is_cover, opened
 
 Audio = Literal["copy", "aac", "opus", "none"]
 Subtitles = Literal["convert", "copy", "none"]
@@ -37,6 +37,10 @@ class Stream:
     """Of an attachment."""
     chapter_track: bool = False
     """Whether it is the titles of the chapters, which go with the chapters."""
+    default: bool = False
+    """Whether players choose it by themselves."""
+    forced: bool = False
+    """Whether players show it where no subtitles are asked for."""
     language: str = ""
     """As its metadata names it; empty where they do not."""
 
@@ -135,6 +139,8 @@ def inventory(path: Path) -> list[Stream]:
                 cover=is_cover(stream),
                 tags=tuple(stream.metadata),
                 file_name=stream.metadata.get("filename", ""),
+                default=has(stream, "default"),
+                forced=has(stream, "forced"),
                 chapter_track=titled and stream.type == "data" and _is_skipped(stream),
                 language=stream.metadata.get("language", "").replace("und", ""),
             )

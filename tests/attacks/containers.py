@@ -12,7 +12,9 @@ import re
 import shlex
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ ENCODERS = {
 _TIMES_US = 2100
 _SOUND_S = 0.07
 """How far sound may lie off: a packet and an encoder's delay."""
+_LINES_S = 0.02
 _OPTION = re.compile(r"--(?:allow-larger|progressive|(?:audio|subtitles|drop|map) [-:\w]+)")
 _COMMAND = re.compile(r"ffmpeg -noautorotate -i FILE .*? OUT\.mkv")
 
@@ -54,6 +57,8 @@ class Found:
     late_s: tuple[float, ...]
     """How much later than the pictures each sound begins."""
     sound_s: tuple[float, ...]
+    lines_s: tuple[tuple[float, ...], ...]
+    """When each line of each subtitle is shown, after the first picture."""
 
 
 def found(path: Path) -> Found | None:
@@ -70,16 +75,20 @@ def found(path: Path) -> Found | None:
         chapters = tuple(each["metadata"].get("title", "") for each in marks)
         early = sum(each["end"] * each["time_base"] * 10**6 < opened.start_time for each in marks)
         streams = list(opened.streams)
-        spans = {s.index: [10.0**9, -(10.0**9)] for s in streams if s.type in ("audio", "video")}
-        for packet in opened.demux([s for s in streams if s.index in spans]):
+        timed = [s for s in streams if s.type in ("audio", "video", "subtitle")]
+        spans = {s.index: [10.0**9, -(10.0**9)] for s in timed}
+        lines: dict[int, list[float]] = {s.index: [] for s in timed if s.type == "subtitle"}
+        for packet in opened.demux(timed):
             if packet.pts is not None and packet.size and not packet.is_discard:
                 start, span = float(packet.pts * packet.time_base), spans[packet.stream_index]
+                if packet.stream_index in lines and packet.size > _EMPTY_LINE:
+                    lines[packet.stream_index].append(start)
                 end = start + float((packet.duration or 0) * packet.time_base)
                 spans[packet.stream_index] = [min(span[0], start), max(span[1], end)]
         sounds = [spans[s.index] for s in streams if s.type == "audio"]
         first = next(s for s in streams if s.type == "video" and not _is_cover(s))
         turned = next(opened.decode(first)).rotation if not opened.seek(0) else 0
-        start = spans[first.index][0]
+        start = (times[0] + (opened.start_time or 0)) / 1e6  # as ffmpeg shows it: AVI has no times
         return Found(
             times, Counter(_kind(s) for s in streams), chapters, early,
             tuple(s.metadata.get("language", "und") for s in streams if s.type == "audio"),
@@ -90,9 +99,12 @@ def found(path: Path) -> Found | None:
             ),
             turned, tuple(each[0] - start for each in sounds),
             tuple(each[1] - each[0] for each in sounds),
+            tuple(tuple(at - start for at in each) for each in lines.values()),
         )  # fmt: skip
 
 
+_EMPTY_LINE = 2
+"""Bytes of a mov_text that clears the line before."""
 _DEFAULT, _FORCED = av.stream.Disposition.default, av.stream.Disposition.forced
 
 
@@ -141,6 +153,8 @@ def _lost(source: Found, output: Path, told: dict[str, Any], said: str) -> str:
         return f"turned by {got.turned}, the source by {source.turned}"
     if not named["audio"] and not named["subtitle"] and not _same_flags(source, got, output, said):
         return f"flags {got.flags} of {source.flags}"
+    if not named["subtitle"] and _apart(got.lines_s, source.lines_s) > _LINES_S:
+        return f"subtitles' lines at {got.lines_s}, in the source {source.lines_s}"
     return _lost_of_sound(source, got, said) if not named["audio"] else ""
 
 
@@ -158,6 +172,14 @@ def _same_flags(source: Found, got: Found, output: Path, said: str) -> bool:
 
 _ELSEWHERE = ("timecode", "chapters")
 _SAME_LANGUAGE = {"fre": "fra", "ces": "cze"}
+
+
+def _apart(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:
+    """How far lines lie apart at most, in seconds; infinity where one of them is missing."""
+    if [len(each) for each in ours] != [len(each) for each in theirs]:
+        return float("inf")
+    pairs = zip(chain(*ours), chain(*theirs), strict=True)
+    return max((abs(one - other) for one, other in pairs), default=0)
 
 
 def _lost_of_sound(source: Found, got: Found, said: str) -> str:

@@ -203,6 +203,8 @@ def _draw_tags(film: Film, rng: random.Random) -> None:
 def _draw_times(film: Film, rng: random.Random) -> None:
     if film.suffix != "avi" and rng.random() < 0.3:
         film.late_s = rng.choice((0.04, 5, 3600))
+        if film.suffix in ("mp4", "mov") and {"mov_text", "chapters"} & set(film.about):
+            film.late_s = min(film.late_s, 5)  # ffmpeg's ticks of text tracks overflow at an hour
         film.options += ["-output_ts_offset", film.late_s]
         film.about.append("late start")
     if film.suffix in ("mp4", "mov"):

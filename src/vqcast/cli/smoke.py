@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import vqcast
 from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.corpus import synthetic
+from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError, RegistryError
 from vqcast.families import FAMILIES, Corpora, Training, family
 from vqcast.workflow import steps
@@ -39,7 +39,7 @@ def smoke(
     if out_dir is not None:
         _chain(model, out_dir)
         return
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
+    with scratch() as folder:
         _chain(model, Path(folder))
 
 

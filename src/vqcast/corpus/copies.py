@@ -12,6 +12,7 @@ from typing import NamedTuple
 from vqcast.corpus import remote
 from vqcast.corpus.lent import Lent
 from vqcast.durable.files import remove, sha256_file
+from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError
 
 _KEPT = 8
@@ -53,7 +54,7 @@ class Copies:
 
     @cached_property
     def _folder(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="vqcast-sources-")
+        return scratch()
 
     def _copy(self, url: str) -> _Copy:
         path = remote.local_path(url)

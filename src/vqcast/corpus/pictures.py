@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from vqcast.corpus.lent import Lent
 from vqcast.durable.files import remove
+from vqcast.durable.scratch import scratch
 from vqcast.errors import VqcastError
 from vqcast.media import argv
 from vqcast.media.run import run
@@ -44,7 +44,7 @@ class Pictures:
 
     def __init__(self) -> None:
         self._lent = Lent[Path | None](lambda path: remove(path) if path else None, _KEPT)
-        self._folder = tempfile.TemporaryDirectory(prefix="vqcast-decoded-")
+        self._folder = scratch()
         self._names = count()
 
     def close(self) -> None:

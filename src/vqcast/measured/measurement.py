@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from vqcast.documents import codec
 from vqcast.documents.base import Document
+from vqcast.durable.scratch import scratch
 from vqcast.errors import DocumentError
 from vqcast.measured.cell import Cell
 from vqcast.media import measure as media
@@ -91,7 +91,7 @@ def _apart(
 ) -> tuple[NDArray[np.int64], media.Scores, float]:
     """Encode into a private folder that is gone afterwards, then score."""
     threads = cell.threads
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
+    with scratch() as folder:
         encoded = media.encode(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, Path(folder) / "encoded.mp4",
             segment=cell.segment, threads=threads.encoder if threads else None,

@@ -6,13 +6,13 @@ the pictures fit it clearly better than none, so that a still title has none.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.durable.scratch import scratch
 from vqcast.media import argv
 from vqcast.media.decode import deadline_s
 from vqcast.media.run import run
@@ -74,7 +74,7 @@ def overlap(reference: Source, distorted: Source, offset: int) -> Overlap:
 
 
 def _thumbnails(source: Source, tool: Tool) -> Pictures:
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         output = Path(name) / "thumbnails.gray"
         read = argv.read(source.path, source.raw)
         run(

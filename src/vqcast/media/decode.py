@@ -7,7 +7,6 @@ here every complaint counts.
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.durable.scratch import scratch
 from vqcast.errors import MediaError
 from vqcast.media import argv
 from vqcast.media.argv import Span
@@ -82,7 +82,7 @@ def decode(
     Without ``grain`` the decoder draws no film grain.
     Raises MediaError for pictures that change their size or format on the way.
     """
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         folder = Path(name)
 
         def once(*, steady: bool) -> tuple[int, int, str]:

@@ -13,11 +13,7 @@ is then shown to be what was scored, by a digest of every picture.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import platform
 import secrets
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -30,6 +26,7 @@ from numpy.typing import NDArray
 
 from vqcast.documents.source import StreamFate
 from vqcast.durable.files import TEMPORARY_PREFIX, adopt, remove
+from vqcast.durable.scratch import mine, scratch
 from vqcast.errors import InputError, LargerThanSource, MediaError, ToolFailure
 from vqcast.media import argv
 from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
@@ -159,7 +156,7 @@ def _refusal(source: Source, target: Container, carriage: Carriage, tool: Tool) 
     """Why the muxer does not take what goes with the pictures; empty: it does."""
     if not carriage.carried and not carriage.covers:
         return ""
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         folder = Path(name)
         _write_covers(source, carriage, folder)
         try:
@@ -207,12 +204,12 @@ def deliver(
         source, planned.entry, cq, preset, threads=threads.encoder if threads else None
     )
     path = planned.output.absolute()
-    made = path.parent / f"{_mine()}{secrets.token_hex(4)}{path.suffix}"
+    made = path.parent / f"{mine(TEMPORARY_PREFIX)}{secrets.token_hex(4)}{path.suffix}"
     what = f"{source.name} to {path.name}"
     command = _command(source, options, tool, planned, made, each, scoring)
     scores = None
     try:
-        with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+        with scratch() as name:
             folder = Path(name)
             _write_covers(source, carriage, folder)
             log = folder / argv.PACKET_LOG
@@ -294,32 +291,6 @@ def _scores(
 def scored_frames(frames: int, every: int) -> int:
     """How many of ``frames`` libvmaf is given: those that it scores, and their neighbours."""
     return frames if every <= 3 else sum((n + 1) % every < 3 for n in range(frames))
-
-
-def _mine() -> str:
-    """How the unfinished outputs of this process are called: they tell its machine and number."""
-    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
-    return f"{TEMPORARY_PREFIX}{machine}-{os.getpid()}-"
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove unfinished outputs whose process on this machine is gone."""
-    machine = _mine().rpartition("-")[0].rpartition("-")[0]
-    for path in folder.glob(f"{machine}-*"):
-        number = path.name.removeprefix(f"{machine}-").partition("-")[0]
-        if number.isdecimal() and not _runs(int(number)):
-            with contextlib.suppress(InputError):
-                remove(path)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def grown(path: Path, made: int, source: int, crf: float) -> LargerThanSource:

@@ -6,13 +6,13 @@ hardware that a build asks for, before the build encodes any of its sources.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
+from vqcast.durable.scratch import scratch
 from vqcast.errors import ToolUnavailable, VqcastError
 from vqcast.media import argv, measure
 from vqcast.media.complaint import cause
@@ -94,7 +94,7 @@ def _try_models(clip: Source, tool: Tool) -> Iterator[Finding]:
 
 def libvmaf_version(tool: Tool) -> str:
     """The version that libvmaf writes into its own log."""
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         folder = Path(name)
         clip = _tiny_clip(tool, folder)
         pair = argv.read(clip.path)
@@ -106,7 +106,7 @@ def libvmaf_version(tool: Tool) -> str:
 
 def examine(tool: Tool) -> tuple[list[Finding], list[Finding]]:
     """Findings on every encoder of the adapter table, and on both VMAF models."""
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         folder = Path(name)
         clip = _tiny_clip(tool, folder)
         encoders = [_try_encoder(entry, clip, tool, folder) for entry in ENCODERS.values()]
@@ -123,7 +123,7 @@ def require_devices(names: Iterable[str], tool: Tool) -> None:
     asked = [entry for entry in entries if entry.device is not None]
     if not asked:
         return
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         folder = Path(name)
         clip = _tiny_clip(tool, folder)
         absent = [(entry, why) for entry in asked if (why := _why_not(entry, clip, tool, folder))]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
+from vqcast.durable.scratch import scratch
 from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
 from vqcast.media import argv, beside
 from vqcast.media.complaint import cause, complaints, ending
@@ -313,7 +314,7 @@ def score(
     raw = reference.raw if itself else distorted_raw
     pictures = argv.read(distorted.absolute(), raw, grain=itself)
     pristine = argv.read(reference.path, reference.raw, segment)
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         folder = Path(name)
         finished = run(
             argv.score(tool.path, pictures, pristine, graph),

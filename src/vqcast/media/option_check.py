@@ -10,13 +10,13 @@ failure for some libraries, so five drawn frames are encoded, and what is said o
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable
 from difflib import get_close_matches
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError
 from vqcast.media import argv
 from vqcast.media.complaint import told
@@ -116,7 +116,7 @@ def help_of(tool: Tool, topic: str | None) -> str:
 def _tried(entry: Encoder, preset: str | None, depth: int, tool: Tool) -> list[str]:
     """What ffmpeg and the library say against the options; empty: they take them."""
     words = entry.options(entry.middle, preset, depth, rate=_RATE)
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
+    with scratch() as folder:
         finished = run(
             argv.trial_encode(tool.path, entry.before_input, words),
             cwd=Path(folder),

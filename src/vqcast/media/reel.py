@@ -8,7 +8,6 @@ encode_and_score(reel.video, "libx264", "medium", 28.0, tool, spliced=17)
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
+from vqcast.durable.scratch import scratch
 from vqcast.errors import MediaError
 from vqcast.media import argv
 from vqcast.media.complaint import complaints
@@ -152,7 +152,7 @@ def _decode(
     cancel: threading.Event | None,
 ) -> tuple[str, list[NDArray[np.int64]]]:
     """What ffmpeg complained of, and the times of the frames of each reel."""
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         finished = run(
             argv.gather(tool.path, read, looks, pix_fmt, way, video=source.video),
             cwd=Path(name),

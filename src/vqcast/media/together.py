@@ -10,7 +10,6 @@ last digit::
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.durable.scratch import scratch
 from vqcast.media import argv, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import Scores
@@ -95,7 +95,7 @@ def encode_and_score(
     )
     reach = segment.start + frames if segment else frames
     deadline = 2 * measure.deadline_s(source.width * source.height, reach)
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as name:
+    with scratch() as name:
         folder = Path(name)
         packets = folder / argv.PACKET_LOG
         wall_s = _run(command, packets, what, source, deadline, cancel, on_progress)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from functools import cache
 from pathlib import Path
 
+from vqcast.durable.scratch import scratch
 from vqcast.media import argv
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
@@ -23,7 +23,7 @@ _WRITTEN = re.compile(rb"x264 - (core \d+(?: r\d+\S*)?)")
 @cache
 def encoder_version(name: str, tool: Tool) -> str | None:
     """What the library behind an encoder calls itself; None: it doesn't say, or isn't there."""
-    with tempfile.TemporaryDirectory(prefix="vqcast-") as folder:
+    with scratch() as folder:
         made = Path(folder) / "made"
         finished = run(
             argv.version(tool.path, name, made), cwd=Path(folder), deadline_s=_DEADLINE_S,

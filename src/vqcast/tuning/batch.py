@@ -21,9 +21,9 @@ from vqcast.corpus.cluster import DaskCluster
 from vqcast.documents.batch import BatchResult, FilmResult
 from vqcast.documents.tune import EncodeResult, Measure
 from vqcast.durable import disk
-from vqcast.durable.files import adopt, make_folders, sha256_file, write_atomic
+from vqcast.durable.files import TEMPORARY_PREFIX, adopt, make_folders, sha256_file, write_atomic
+from vqcast.durable.scratch import remove_leftovers
 from vqcast.errors import InputError, LargerThanSource, VqcastError
-from vqcast.media.deliver import remove_leftovers
 from vqcast.media.source import Intake
 from vqcast.media.streams import StreamChoice
 from vqcast.serve.trust import Trust
@@ -69,7 +69,7 @@ def plan(films: Sequence[Film], asked: Asked) -> list[tuple[Film, Path]]:
             make_folders(folder)
         except OSError as error:
             raise InputError(f"can't be made: {error.strerror}", path=folder) from error
-        remove_leftovers(folder)
+        remove_leftovers(folder, TEMPORARY_PREFIX)
     return paired
 
 

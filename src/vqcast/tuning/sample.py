@@ -24,6 +24,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.durable.scratch import mine, remove_leftovers
 from vqcast.errors import InputError
 from vqcast.forecast.latent import METRICS
 from vqcast.measured.cell import Cell
@@ -302,7 +303,8 @@ class Sample:
     def _make_folder(self) -> None:
         if self._folder is None:
             where = self.machine.temp_dir
-            self._folder = Path(tempfile.mkdtemp(prefix="vqcast-looks-", dir=where))
+            remove_leftovers(Path(where or tempfile.gettempdir()))
+            self._folder = Path(tempfile.mkdtemp(prefix=mine(), dir=where))
 
     def _gather(self, part: int, parts: Sequence[int]) -> None:
         """Have the pictures of ``part`` on disk; those of all ``parts`` where that is cheaper."""

@@ -30,6 +30,8 @@ ENCODERS = {
     **dict.fromkeys(("mkv", "mp4", "mov"), (("libx264", "ultrafast"), ("libsvtav1", "13"))),
     "webm": (("libsvtav1", "13"),),
 }
+_HDR = (16, 18)
+"""Transfers of H.273 that are PQ and HLG."""
 _TIMES_US = 2100
 _SOUND_S = 0.07
 """How far sound may lie off: a packet and an encoder's delay."""
@@ -59,6 +61,8 @@ class Found:
     sound_s: tuple[float, ...]
     lines_s: tuple[tuple[float, ...], ...]
     """When each line of each subtitle is shown, after the first picture."""
+    colours: tuple[int, ...]
+    """Primaries, transfer and matrix of the first frame (H.273)."""
 
 
 def found(path: Path) -> Found | None:
@@ -87,7 +91,8 @@ def found(path: Path) -> Found | None:
                 spans[packet.stream_index] = [min(span[0], start), max(span[1], end)]
         sounds = [spans[s.index] for s in streams if s.type == "audio"]
         first = next(s for s in streams if s.type == "video" and not _is_cover(s))
-        turned = next(opened.decode(first)).rotation if not opened.seek(0) else 0
+        opened.seek(0)
+        frame = next(opened.decode(first))
         start = (times[0] + (opened.start_time or 0)) / 1e6  # as ffmpeg shows it: AVI has no times
         return Found(
             times, Counter(_kind(s) for s in streams), chapters, early,
@@ -97,9 +102,10 @@ def found(path: Path) -> Found | None:
                 (s.type, bool(s.disposition & _DEFAULT), bool(s.disposition & _FORCED))
                 for s in streams if s.type in ("audio", "subtitle")
             ),
-            turned, tuple(each[0] - start for each in sounds),
+            frame.rotation, tuple(each[0] - start for each in sounds),
             tuple(each[1] - each[0] for each in sounds),
             tuple(tuple(at - start for at in each) for each in lines.values()),
+            tuple(map(int, (frame.color_primaries, frame.color_trc, frame.colorspace))),
         )  # fmt: skip
 
 
@@ -135,6 +141,8 @@ def _lost(source: Found, output: Path, told: dict[str, Any], said: str) -> str:
     middle = sorted(moved)[len(moved) // 2]
     if max(abs(each - middle) for each in moved) > _TIMES_US:
         return f"frames lie up to {max(abs(each - middle) for each in moved)} us off"
+    if source.colours[1] in _HDR and got.colours != source.colours:
+        return f"colours {got.colours} are not the source's {source.colours}"
     fates = told["streams"]
     named = Counter(fate["kind"] for fate in fates if fate["fate"] == "left out")
     named += Counter(fate["kind"] for fate in fates if fate["written_as"] in _ELSEWHERE)

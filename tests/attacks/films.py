@@ -46,7 +46,11 @@ _SUBTITLE = "1\n00:00:00,100 --> 00:00:00,600\nOne\n\n2\n00:00:00,700 --> 00:00:
 _PICTURES: dict[str, tuple[str, tuple[object, ...]]] = {
     "of odd sides": ("crop=127:95,format=yuv444p", ("-c:v", "ffv1")),
     "with alpha": ("format=rgba", ("-c:v", "ffv1")),
-    "HDR": ("format=yuv420p10le,setparams=color_trc=smpte2084", ("-c:v", "ffv1")),
+    "HDR": (
+        "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084"
+        ":colorspace=bt2020nc",
+        ("-c:v", "ffv1"),
+    ),
     "interlaced": (
         "tinterlace=interleave_top,setfield=tff", (*_X264, "-x264-params", "tff=1")
     ),

@@ -189,18 +189,6 @@ def test_what_is_converted_is_said(tmp_path: Path, ffmpeg: Ffmpeg, tool: Tool) -
     assert "12 bits a sample" in notes["12 bit"][0]
 
 
-def _hdr(folder: Path, ffmpeg: Ffmpeg) -> Path:
-    tags = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
-    return ffmpeg(
-        *(*PICTURE, "-vf", f"{tags},format=yuv420p10le", "-c:v", "libx265"),
-        *("-x265-params", "log-level=error", folder / "a.mkv"),
-    )
-
-
-def _hlg(folder: Path, ffmpeg: Ffmpeg) -> Path:
-    return ffmpeg(*PICTURE, "-vf", "setparams=color_trc=arib-std-b67", *X264, folder / "a.mp4")
-
-
 def _interlaced_later(folder: Path, ffmpeg: Ffmpeg) -> Path:
     """Progressive for 8 frames, then interlaced: the header and the first frame say nothing."""
     parts = b""
@@ -255,8 +243,6 @@ def _odd(folder: Path, ffmpeg: Ffmpeg) -> Path:
 
 
 REFUSED = {
-    "PQ": (_hdr, r"HDR \(PQ\)"),
-    "HLG": (_hlg, r"HDR \(HLG\)"),
     "interlaced later": (_interlaced_later, "interlaced"),
     "interlaced by its container": (_interlaced_by_its_container, "interlaced"),
     "size changes": (_size_change, "change"),

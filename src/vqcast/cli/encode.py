@@ -13,9 +13,15 @@ from vqcast.cli import options, render, tune
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.batch import BatchResult, FilmResult
-from vqcast.documents.tune import EncodeResult, Measure, NotWritten, TuneProbed, TuneResult
+from vqcast.documents.tune import (
+    EncodeResult,
+    Measure,
+    NotWritten,
+    TuneProbed,
+    TuneResult,
+    TuneStart,
+)
 from vqcast.errors import InputError, LargerThanSource
-from vqcast.media import grain
 from vqcast.media.streams import StreamChoice
 from vqcast.serve.trust import Trust
 from vqcast.tuning.films import Film, Names, films
@@ -94,11 +100,14 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
     if output is None:
         ((_, output),) = plan([Film(input)], given)
     found: list[TuneResult] = []
+    told: list[str] = []
     with render.spinner("reading the video") as update:
         tell = tune.teller(update, json=json)
 
         def on_event(event: Any) -> None:
             tell(event)
+            if isinstance(event, TuneStart):
+                told.extend(event.notes)
             if isinstance(event, TuneResult):
                 found.append(event)
                 if not json:
@@ -119,7 +128,7 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
     if json:
         render.print_json_line(to_dict(made))
     else:
-        _show(made, found[0].metric)
+        _show(made, found[0].metric, told)
     status = tune.EXIT_STATUS[found[0].status]
     status = status or (0 if made.met else tune.EXIT_STATUS["best_effort"])
     if status:
@@ -156,6 +165,8 @@ def _several(inputs: list[Path], given: Asked, scheduler: str | None, *, json: b
 def _tell(result: FilmResult) -> None:
     for words in result.notes:
         render.note(f"note: {Path(result.source).name}: {words}")
+    if result.indicative:
+        render.note(f"note: {Path(result.source).name}: its score is {tune.INDICATIVE}")
     if result.reason:
         render.note(f"{result.status}: {result.source}: {result.reason}")
     if result.hint:
@@ -191,14 +202,15 @@ def _not_written(output: Path, error: LargerThanSource) -> NotWritten:
     )  # fmt: skip
 
 
-def _show(made: EncodeResult, metric: str) -> None:
+def _show(made: EncodeResult, metric: str, told: list[str]) -> None:
     for words in made.notes:
-        if grain.NOTE in words:
+        if words not in told:
             render.note(f"note: {words}")
     word = "reaches" if made.met else "misses"
     how = "measured"
     if made.measured == "sample":
         how += f" (±{made.score_half_width:.2f}, {made.scored:,} of {made.frames:,} frames)"
+    how += f" ({tune.INDICATIVE})" * made.indicative
     render.say(
         f"{made.output}: {metric} {made.score:.2f} {how}, {word} {made.target:g}; "
         f"{tune.size_text(made.bytes)}, {made.size_percent:.1f} % of the source"

@@ -68,6 +68,10 @@ def tune(
         raise typer.Exit(EXIT_STATUS[result.status])
 
 
+INDICATIVE = "indicative: HDR pictures, a model made for SDR"
+"""What is said of a score that no model was made to give."""
+
+
 def teller(update: Callable[[str], None], *, json: bool) -> Callable[[Any], None]:
     """What is said of each event: JSON lines, or a line a probe; ``update`` says what runs."""
     done: list[float] = []
@@ -121,7 +125,7 @@ def show(result: TuneResult, *, curve: bool) -> None:
         else f"{result.confidence:.0%} interval {result.lower:.2f}..{result.upper:.2f}"
     )
     render.say(
-        f"  {result.metric} {result.score:.2f} ({interval})"
+        f"  {result.metric} {result.score:.2f} ({interval}{f'; {INDICATIVE}' * result.indicative})"
         + (
             f", {min(result.probability, 0.99):.0%} sure of {result.target:g}"
             if result.basis == "forecast"

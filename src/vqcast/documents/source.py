@@ -44,3 +44,26 @@ class StreamFate(Document, frozen=True, kw_only=True):
     """Its codec in the output; null: it is not there."""
     reason: str | None = None
     """Why it was left out or converted."""
+
+
+class HdrFact(Document, frozen=True, kw_only=True):
+    """One thing that is said of the light of HDR pictures, before and after."""
+
+    name: str
+    """Such as transfer, mastering display or HDR10+."""
+    source: str
+    stream: str | None
+    """What the output's video stream says; null: nothing."""
+    container: str | None
+    """What the output's container says; null: nothing."""
+    kept: Literal["both", "stream", "container", "no"]
+    """Where the output says what the source does."""
+
+
+class Hdr(Document, frozen=True, kw_only=True):
+    """What of a source's HDR the output was seen to say, read back from the file."""
+
+    transfer: str
+    """PQ, HLG or SDR."""
+    facts: tuple[HdrFact, ...]
+    """Everything that the source says."""

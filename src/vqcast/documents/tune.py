@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from vqcast.documents.base import Document
-from vqcast.documents.source import Damage, StreamFate
+from vqcast.documents.source import Damage, Hdr, StreamFate
 
 Metric = Literal["vmaf", "vmaf-v1"]
 """``vmaf`` is vmaf_v0.6.1."""
@@ -104,6 +104,8 @@ class TuneQuestion(Document, frozen=True, kw_only=True):
     """What was added to the encoder's words, as a command line says it; null: nothing."""
     film_grain: bool = False
     """Whether film grain that decoders draw is asked for; encodes are scored without it."""
+    indicative: bool = False
+    """Whether scores are of HDR pictures, by a model that was made for SDR."""
 
 
 class TuneStart(TuneQuestion, frozen=True, kw_only=True):
@@ -185,6 +187,10 @@ class EncodeResult(Document, frozen=True, kw_only=True):
     """Of the output file."""
     film_grain: bool = False
     """Whether decoders draw film grain on it; it was scored without."""
+    indicative: bool = False
+    """Whether the score is of HDR pictures, by a model that was made for SDR."""
+    hdr: Hdr | None = None
+    """What of the source's HDR is in the output, read back from it; null: it is SDR."""
 
 
 class NotWritten(Document, frozen=True, kw_only=True):

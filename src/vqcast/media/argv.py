@@ -172,9 +172,13 @@ def deliver(
     *,
     video: Video = PLAIN,
 ) -> list[str]:
-    """Encode the ``video`` stream as `encode` does, with ``streams`` beside it."""
-    words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-fps_mode", "passthrough"]
-    words += filtered(options, video.chain)
+    """Encode the ``video`` stream as `encode` does, with ``streams`` beside it.
+
+    Its filters are for it alone: a cover among ``streams`` is a video, too, and copied.
+    """
+    options = filtered(options, video.chain)
+    options = ["-filter:v:0" if word == "-vf" else word for word in options]
+    words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-fps_mode", "passthrough", *options]
     words += ["-stats_mux_pre:v:0", PACKET_LOG, "-stats_mux_pre_fmt:v:0", "{size}"]
     return [*words, *streams, "-fflags", "+bitexact", "-f", muxer, f"file:{output}"]
 

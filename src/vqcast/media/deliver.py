@@ -24,15 +24,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.documents.source import StreamFate
+from vqcast.documents.source import Hdr, StreamFate
 from vqcast.durable.files import TEMPORARY_PREFIX, adopt, remove
 from vqcast.durable.scratch import mine, scratch
 from vqcast.errors import InputError, LargerThanSource, MediaError, ToolFailure
-from vqcast.media import argv
+from vqcast.media import argv, keep_hdr
 from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
 from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
 from vqcast.media.encoders import Encoder
+from vqcast.media.hdr_readback import container_light, stream_light
 from vqcast.media.measure import (
     Scores,
     check,
@@ -82,6 +83,8 @@ class Delivered:
     wall_s: float
     fates: tuple[StreamFate, ...] = ()
     """What became of each stream of the source."""
+    hdr: Hdr | None = None
+    """What of the source's HDR the file was seen to say; None: there was none."""
     scores: Scores | None = None
     """Of the frames that were scored meanwhile; None: none were."""
 
@@ -144,6 +147,8 @@ def plan(
             if said := _refusal(source, target, alone, tool):
                 refused[stream.index] = said
         made = carriage(refused)
+    if source.light is not None:
+        made.told += keep_hdr.left_out(source.light)
     if source.raw is None and (early := chapters(source.path)[1]):
         made.told.append(
             f"{early} chapter{'' if early == 1 else 's'} before the first picture and sound "
@@ -226,6 +231,7 @@ def deliver(
             if most_bytes is not None and sum(sizes) > most_bytes:
                 raise grown(path, sum(sizes), most_bytes, cq)
             pictures_made = _compare(source, made, carriage, tool, what, each.score, cancel)
+            hdr = _hdr(source, made)
             if scoring is not None:
                 scores = _scores(folder, source, scoring, pictures_made, what)
         _refuse_existing(path, overwrite=planned.overwrite)
@@ -235,7 +241,7 @@ def deliver(
             remove(made)
     return Delivered(
         path, planned.entry, source.frames, path.stat().st_size, sum(sizes),
-        time.monotonic() - start, tuple(carriage.fates), scores,
+        time.monotonic() - start, tuple(carriage.fates), hdr, scores,
     )  # fmt: skip
 
 
@@ -263,6 +269,13 @@ def _command(
         every=scoring.every, threads=threads.score, also=scoring.also, rate=source.fps,
     )  # fmt: skip
     return [*words, *argv.watch(graph)]
+
+
+def _hdr(source: Source, made: Path) -> Hdr | None:
+    """What of the source's HDR ``made`` says, read back."""
+    if source.light is None:
+        return None
+    return keep_hdr.compared(source.light, stream_light(made), container_light(made))
 
 
 def _scores(

@@ -24,6 +24,7 @@ from fractions import Fraction
 
 from vqcast.errors import InputError
 from vqcast.media.complaint import told
+from vqcast.media.inputs import is_deep
 from vqcast.media.options import PLAIN, EncoderFacts, EncoderOptions, joined, names_in, plain_name
 from vqcast.vocab import PRESETS
 
@@ -140,7 +141,7 @@ class Encoder:
 
     def scoring_depth(self, depth: int) -> int:
         """Bits at which its encode of a ``depth`` bit source is scored: the deeper of the two."""
-        return 10 if re.search("1[02]", self.pix_fmt(depth)) else depth
+        return 10 if is_deep(self.pix_fmt(depth)) else depth
 
     def pix_fmt(self, depth: int) -> str:
         """The format it encodes for a source of ``depth`` bits: 4:2:0 unless another is asked for.

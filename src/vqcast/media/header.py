@@ -12,6 +12,7 @@ from typing import Any
 from vqcast.errors import InputError, MediaError
 from vqcast.extras import needed
 from vqcast.media import argv
+from vqcast.media.hdr import Light, frame_light
 
 DAMAGE_HINT = (
     "get the file again; ffmpeg -v error -i FILE -f null - shows all that is wrong with it"
@@ -21,8 +22,6 @@ _FIRST_FIELD_ORDER = 2
 MULTI_VIEW = "3D reference displays"
 _FULL_RANGE = 2
 """AVColorRange."""
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-"""Transfer characteristics of ITU-T H.273."""
 _TO_SDR = (
     "setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc,"
     "zscale=t=linear:npl=100,format=gbrpf32le,"
@@ -57,13 +56,18 @@ class Header:
     full_range: bool
     one_view: bool
     """Whether it holds several views, of which a plain decoder gives one."""
-    hdr: str | None
-    """Why its pictures are HDR."""
+    light: Light
+    """What is said of the light of its pictures."""
     rate: Fraction | None
     """Frames a second that ffmpeg takes it for."""
     codec: str
     container: str
     """FFmpeg's names of the demuxer, such as ``matroska,webm``."""
+
+    @property
+    def hdr(self) -> str | None:
+        """The transfer that makes its pictures HDR, PQ or HLG; None: they are SDR."""
+        return self.light.transfer
 
 
 @contextmanager
@@ -112,7 +116,7 @@ def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = N
         if frame is None:
             raise MediaError("holds no frame that can be decoded", path=path, hint=DAMAGE_HINT)
         components = frame.format.components
-        beside = _beside(frame)
+        codec = video.codec_context.codec.canonical_name if video.codec_context else ""
         return Header(
             stream=video.index,
             video=argv.VIDEO if video.index == first else str(video.index),
@@ -123,10 +127,10 @@ def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = N
             alpha=any(component.is_alpha for component in components),
             interlaced=bool(frame.interlaced_frame) or order >= _FIRST_FIELD_ORDER,
             full_range=int(frame.color_range or 0) == _FULL_RANGE,
-            one_view=MULTI_VIEW in beside,
-            hdr=_hdr(int(frame.color_trc or 0), beside),
+            one_view=MULTI_VIEW in _beside(frame),
+            light=frame_light(frame, codec),
             rate=video.guessed_rate,
-            codec=video.codec_context.codec.canonical_name if video.codec_context else "",
+            codec=codec,
             container=container.format.name,
         )
 
@@ -173,12 +177,3 @@ def _video(path: Path, container: Any, wanted: int | None) -> Any:
 def to_sdr(header: Header) -> str:
     """The filters of ffmpeg that make SDR of HDR, whatever of its colours is not tagged."""
     return _TO_SDR.format(transfer="arib-std-b67" if header.hdr == "HLG" else "smpte2084")
-
-
-def _hdr(trc: int, side_data: list[str]) -> str | None:
-    """What makes a picture HDR: its transfer characteristics (H.273), or metadata beside it."""
-    if trc in _HDR_TRANSFERS:
-        return _HDR_TRANSFERS[trc]
-    return next(
-        (kind for kind in sorted(side_data) if kind.startswith(("DOVI", "DYNAMIC_HDR"))), None
-    )

@@ -108,6 +108,11 @@ def raw_frame_bytes(width: int, height: int, pix_fmt: str) -> int:
     return int(samples) * (2 if match[2] else 1)
 
 
+def is_deep(pix_fmt: str) -> bool:
+    """Whether a pixel format of ffmpeg has more than 8 bits a sample."""
+    return re.search("1[0-6](le|be)", pix_fmt) is not None
+
+
 def read(
     path: Path,
     raw: RawLike | None = None,

@@ -20,6 +20,8 @@ Samples = tuple[NDArray[np.int64], Fraction, NDArray[np.int64], NDArray[np.bool_
 
 _MOST_BYTES = 1 << 29
 """Of a movie box: a day of video has 50 MB."""
+_VISUAL_BYTES = 78
+"""Of a visual sample entry, before the boxes in it."""
 
 
 def read_samples(path: Path, stream: int) -> Samples | None:
@@ -33,6 +35,19 @@ def read_samples(path: Path, stream: int) -> Samples | None:
         return _samples(tracks[stream], _scale(_inside(movie, b"mvhd")))
     except (IndexError, KeyError, struct.error, ValueError, OSError):
         return None
+
+
+def sample_entry(path: Path, stream: int) -> dict[bytes, bytes]:
+    """The boxes that say how the video of track number ``stream`` is coded and shown."""
+    try:
+        with path.open("rb") as file:
+            movie = _movie(file, path.stat().st_size)
+        tracks = [body for name, body in _boxes(movie or memoryview(b"")) if name == b"trak"]
+        described = _inside(tracks[stream], b"mdia", b"minf", b"stbl", b"stsd")
+        entry = next(body for _, body in _boxes(described[8:]))
+        return {name: bytes(body) for name, body in _boxes(entry[_VISUAL_BYTES:])}
+    except (IndexError, KeyError, StopIteration, struct.error, OSError):
+        return {}
 
 
 def _movie(file: BinaryIO, end: int) -> memoryview | None:

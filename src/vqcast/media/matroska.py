@@ -18,6 +18,8 @@ _SEGMENT, _CLUSTER, _TIMESTAMP = 0x18538067, 0x1F43B675, 0xE7
 _SIMPLE_BLOCK, _GROUP, _BLOCK, _REFERENCE = 0xA3, 0xA0, 0xA1, 0xFB
 _INFO, _SCALE = 0x1549A966, 0x2AD7B1
 _TRACKS, _TRACK, _NUMBER = 0x1654AE6B, 0xAE, 0xD7
+_MASTERS = frozenset({0xE0, 0x55B0, 0x55D0, 0x41E4})
+"""Video, its Colour and MasteringMetadata, and BlockAdditionMapping."""
 _LACING, _KEY = 0x06, 0x80
 _DEFAULT_SCALE = 1_000_000
 """Nanoseconds of a tick."""
@@ -115,6 +117,40 @@ def read_blocks(path: Path, stream: int) -> Samples | None:
             return _read(_Reader(data), stream)
     except (_Unsure, IndexError, OSError, ValueError):
         return None
+
+
+def track_elements(path: Path, stream: int) -> list[tuple[int, bytes]]:
+    """Identifier and body of what is said of track number ``stream``, in order, masters opened."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            reader = _Reader(data)
+            at, end = reader.head(reader.head(0)[2])[1:]
+            for wanted, number in ((_TRACKS, 0), (_TRACK, stream)):
+                at, end = _nth(reader, at, end, wanted, number)
+            return _opened(reader, at, end)
+    except (_Unsure, IndexError, OSError, ValueError):
+        return []
+
+
+def _nth(reader: _Reader, at: int, end: int, wanted: int, number: int) -> tuple[int, int]:
+    """Start and end of the body of element ``number`` of those that are called so."""
+    while at < end:
+        name, start, at = reader.head(at)
+        if name == wanted and not number:
+            return start, at
+        number -= name == wanted
+    raise _Unsure
+
+
+def _opened(reader: _Reader, at: int, end: int) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    while at < end:
+        name, start, at = reader.head(at)
+        if name in _MASTERS:
+            found += _opened(reader, start, at)
+        else:
+            found.append((name, bytes(reader.data[start:at])))
+    return found
 
 
 def _read(reader: _Reader, stream: int) -> Samples | None:

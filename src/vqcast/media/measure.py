@@ -25,7 +25,7 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.durable.scratch import scratch
 from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
-from vqcast.media import argv, beside
+from vqcast.media import argv, beside, inputs, keep_hdr
 from vqcast.media.complaint import cause, complaints, ending
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
@@ -153,6 +153,9 @@ def encoder_options(
     Raises InputError for a quality, preset or source that ``entry`` can't take.
     """
     options = entry.options(cq, preset, source.depth, threads, spliced=spliced, rate=source.rate)
+    if source.light is not None and source.is_hdr:
+        options = keep_hdr.told(options, entry, source.light, source.depth)
+        options = argv.filtered(options, keep_hdr.tags(source.light))
     if source.flagged:
         options = argv.filtered(options, "setfield=prog")
     if source.one_view:
@@ -199,7 +202,7 @@ def converted(source: Source, entry: Encoder) -> list[str]:
     if not has_420:
         kept = any(chroma in source.pix_fmt and chroma in made for chroma in ("422", "444"))
         told.append(f"{source.pix_fmt} is {'' if kept else 'encoded and '}scored as 4:2:0")
-    if source.depth > 8 and not re.search("1[02]", made):
+    if source.depth > 8 and not inputs.is_deep(made):
         told.append(f"{source.depth} bits a sample are encoded as 8")
     return told
 

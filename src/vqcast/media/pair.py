@@ -47,7 +47,7 @@ def score_pair(
     """
     if align_by not in ("off", "auto"):
         raise InputError(f"{align_by!r} is not known", field="align", hint="use off or auto")
-    careful = Intake(decode_all=True)
+    careful = Intake(decode_all=True, sdr_only=True)
     ref = probe(reference, tool, intake=careful)
     dist = probe(distorted, tool, intake=careful)
     _refuse_sizes(ref, dist, size)

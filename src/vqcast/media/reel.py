@@ -73,7 +73,7 @@ class Reel:
         return Source(
             path=self.path, name=source.name, sha256=digest, width=source.width,
             height=source.height, depth=source.depth, frames=self.frames, rate=rate,
-            raw=RawFormat(source.width, source.height, self.pix_fmt, rate),
+            raw=RawFormat(source.width, source.height, self.pix_fmt, rate), light=source.light,
         )  # fmt: skip
 
 

@@ -22,15 +22,30 @@ _LARGER = (
     f"scale={4 * MIN_SIDE}:{4 * MIN_SIDE}:force_original_aspect_ratio=increase"
     ":force_divisible_by=2,format=yuv420p"
 )
+_PQ_TAGS = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
 
 
-def refuse(path: Path, header: Header) -> None:
-    """Raise MediaError for pictures that no encode here keeps."""
-    if header.hdr:
+def refuse(path: Path, header: Header, *, sdr_only: bool = False) -> None:
+    """Raise MediaError for pictures that no encode here keeps, and HDR where it can't be used."""
+    if header.hdr and sdr_only:
         raise MediaError(
-            f"is HDR ({header.hdr}), and VMAF is defined on SDR pictures",
+            f"is HDR ({header.hdr}), and the networks are defined on SDR pictures",
             path=path,
             hint=f"map it to SDR first: {remake(path, to_sdr(header))}",
+        )
+    vision = header.light.dolby_vision
+    if vision is not None and not vision.compatible:
+        raise MediaError(
+            f"is Dolby Vision {vision}, whose pictures no other display shows right: it has no "
+            "HDR10, HLG or SDR base layer",
+            path=path,
+            hint="get the film with an HDR10 base layer, such as Dolby Vision profile 8",
+        )
+    if header.light.hdr10_plus and not header.hdr:
+        raise MediaError(
+            "comes with HDR10+ metadata, but is not tagged as PQ",
+            path=path,
+            hint=f"tag it first: {remake(path, _PQ_TAGS)}",
         )
     if header.alpha:
         raise MediaError(
@@ -111,6 +126,8 @@ def unusual(
         share = repeated(path, header.stream)
         if share >= _REPEATS:
             told.append(f"repeats {share:.0%} of its frames")
+    if header.hdr:
+        told.append(f"is HDR ({header.hdr})")
     if header.full_range:
         told.append("is in full range")
     return tuple(told)

@@ -19,6 +19,7 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media import argv, damage, refusals
 from vqcast.media.complaint import cause
 from vqcast.media.decode import Decoded, FrameIndex, decode
+from vqcast.media.hdr import Light
 from vqcast.media.header import DAMAGE_HINT, Header, RawFormat, read_header
 from vqcast.media.identity import identify
 from vqcast.media.packets import PacketTable, read_packets
@@ -58,6 +59,8 @@ class Intake:
     """Whether all of it is decoded first; None: where that takes a second or two."""
     digest_all: bool = False
     """Whether its sha256 is needed however large it is."""
+    sdr_only: bool = False
+    """Whether HDR is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Source:
     width: int
     height: int
     depth: int
-    """Bits per sample that scoring uses: 8, or 10 for anything deeper."""
+    """Bits per sample that scoring uses: 8, or 10 for anything deeper and for HDR."""
     frames: int
     """Frames that are used: all, or as many as were asked for."""
     whole: bool = True
@@ -101,6 +104,8 @@ class Source:
     """FFmpeg's name of its pixel format."""
     packets: PacketTable | None = field(default=None, compare=False, repr=False)
     """One a frame; None where frames and packets were not seen to be the same."""
+    light: Light | None = None
+    """What is said of the light of its HDR or Dolby Vision; None: it has neither."""
     unusual: tuple[str, ...] = ()
     """Why no forecast was calibrated on the like of it, in words that follow "the source"."""
     index: FrameIndex | None = field(default=None, compare=False, repr=False)
@@ -110,6 +115,11 @@ class Source:
     def identity(self) -> str:
         """64 hex digits that two different files do not share; see `vqcast.media.identity`."""
         return self.sha256 or self.sampled
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether its transfer is PQ or HLG."""
+        return self.light is not None and self.light.transfer is not None
 
     @property
     def decoded(self) -> bool:
@@ -176,7 +186,7 @@ def probe(
     intake = intake or Intake()
     header = read_header(path, raw, intake.stream)
     file = _File(path, tool, raw, frames, header, intake, argv.Video(header.video))
-    refusals.refuse(path, header)
+    refusals.refuse(path, header, sdr_only=intake.sdr_only)
     if not refusals.fits(header.width, header.height):  # a container may crop to what fits
         refusals.refuse_size(path, file.decode(frames=1).size, header)
     packets = file.packets() if frames is None else None
@@ -236,7 +246,7 @@ def _source(
         sha256=sha256,
         width=found.size[0],
         height=found.size[1],
-        depth=8 if header.bits <= 8 else 10,
+        depth=8 if header.bits <= 8 and not header.hdr else 10,
         frames=counted,
         whole=frames is None,
         raw=file.raw,
@@ -253,6 +263,7 @@ def _source(
         packets=packets if packets and len(packets.times_us) == counted else None,
         codec=header.codec,
         pix_fmt=header.pix_fmt,
+        light=header.light if header.hdr or header.light.dolby_vision else None,
         unusual=refusals.unusual(
             path, header, found.index, harm, looked_at=file.raw is None and frames is None
         ),

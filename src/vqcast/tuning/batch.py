@@ -148,7 +148,7 @@ def film_result(
         return told("failed", reason=f"{error.filename or output}: {error.strerror or error}")
     facts: dict[str, Any] = {
         "crf": made.crf, "score": made.score, "bytes": made.bytes, "source_bytes": source_bytes,
-        "notes": made.notes,
+        "notes": made.notes, "indicative": made.indicative,
     }  # fmt: skip
     if asked.names.replace:
         if why := _why_not(made, source_bytes or 0):
@@ -191,6 +191,9 @@ def _why_not(made: EncodeResult, source_bytes: int) -> str:
         each for each in made.streams
         if each.fate == "left out" and not (each.reason or "").startswith("--")
     ]  # fmt: skip
+    gone = [fact.name for fact in (made.hdr.facts if made.hdr else ()) if fact.kept == "no"]
+    if gone:
+        return f"{' and '.join(gone)} would be lost; write it beside the source instead"
     if lost:
         names = ", ".join(f"stream {each.index} ({each.kind})" for each in lost)
         return f"{names} would be lost; leave it out with --map to replace the source all the same"

@@ -17,7 +17,7 @@ from vqcast.documents.tune import EncodeResult, Measure, TuneResult
 from vqcast.durable.files import sha256_file
 from vqcast.errors import InputError
 from vqcast.forecast.latent import METRICS, pool
-from vqcast.media import grain
+from vqcast.media import grain, keep_hdr
 from vqcast.media.deliver import Delivered, Plan, Scoring, deliver, grown, measure_delivered, plan
 from vqcast.media.encoders import encoder as encoder_entry
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
@@ -137,6 +137,8 @@ def encode_found(
     )  # fmt: skip
     score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)
     notes = planned.carriage.notes()
+    if made.hdr is not None:
+        notes += keep_hdr.notes(made.hdr, planned.entry.name)
     grainy = made.entry.given.grain or grain.has_grain(made.path, made.entry.codec.name, tool)
     if grainy:
         notes.append(f"{made.path.name} {grain.NOTE}")
@@ -149,6 +151,7 @@ def encode_found(
         left_out=[_name(each) for each in made.fates if each.fate == "left out"],
         streams=made.fates, source_video_bytes=source.video_bytes, notes=tuple(notes),
         frames=made.frames, sha256=sha256_file(made.path), film_grain=grainy,
+        indicative=found.indicative, hdr=made.hdr,
         wall_s=round(time.monotonic() - start, 3),
     )  # fmt: skip
 

@@ -217,6 +217,7 @@ class Session:
         """Whether no look was taken near the answer, on a curve that may be like no other."""
         score = float(forecast.score[answer])
         near = any(abs(each.score - score) <= NEAR for each in self.probes)
+        near = near and not self.source.unusual
         return self.title.sampled and answer not in self.probed and not near
 
     @property
@@ -263,6 +264,7 @@ class Session:
         return {
             "source": self._describe(), "encoder": request.encoder, "preset": self.preset,
             "options": str(request.options) or None, "film_grain": request.options.grain,
+            "indicative": self.source.is_hdr,
             "metric": request.metric, "pool": request.pool, "target": request.target,
             "confidence": request.confidence, "forecaster": self.info,
         }  # fmt: skip

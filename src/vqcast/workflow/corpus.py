@@ -162,7 +162,7 @@ def _source(
     with _local_copy(text, copies) as path:
         source = probe(
             path, tool, raw=grid.raws.get(text), frames=grid.frames, group=manifest.group(path),
-            intake=Intake(decode_all=True, digest_all=True),
+            intake=Intake(decode_all=True, digest_all=True, sdr_only=True),
         )  # fmt: skip
     manifest.check(path, source.identity)
     if grid.manifest is not None and source.group is None:

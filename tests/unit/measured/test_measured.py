@@ -58,6 +58,7 @@ SOURCE_SAYS_NOTHING = {
     "damage": "is in the bytes",
     "codec": "is in the bytes",
     "pix_fmt": "is in the bytes",
+    "light": "is in the bytes, and in the encoder's options",
     "unusual": "is in the bytes",
 }
 CELL_SAYS_NOTHING = {"spliced": "is in the encoder's options, where it needs one"}

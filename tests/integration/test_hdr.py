@@ -1,0 +1,232 @@
+"""HDR films come out as HDR: what was there is in the file, read by other readers than vqcast's.
+
+PyAV gives what a player's decoder sees, ffmpeg's own words what the container says.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+from command_kit import Vqcast
+from hdr_kit import COLOURS, hdr10_plus, hdr_words, rpu, with_units
+
+from vqcast.documents.source import Hdr
+from vqcast.errors import InputError, MediaError
+from vqcast.media.deliver import Delivered, deliver, plan
+from vqcast.media.encoders import encoder
+from vqcast.media.hdr_readback import stream_light
+from vqcast.media.keep_hdr import notes
+from vqcast.media.measure import encode, encoder_options
+from vqcast.media.options import EncoderOptions
+from vqcast.media.reel import Reel, gather_by_seeking
+from vqcast.media.source import Intake, Source, probe
+from vqcast.media.tool import Tool
+
+pytestmark = pytest.mark.usefixtures("private_tmp")
+
+Ffmpeg = Callable[..., Path]
+FRAMES = 8
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=128x96:r=24", "-frames:v", FRAMES)
+ENCODERS = {
+    "libx264": ("ultrafast", 30), "libx265": ("ultrafast", 30), "libsvtav1": ("12", 40),
+    "libaom-av1": ("8", 40), "libvvenc": ("faster", 40), "libvpx-vp9": ("8", 40),
+}  # fmt: skip
+TELL_THE_STREAM = {"libx264", "libx265", "libsvtav1", "libvvenc"}
+"""What displays read besides is in the streams of these; AV1 of libaom and VP9 leave it to the
+container."""
+
+
+@pytest.fixture(scope="module")
+def film(ffmpeg: Ffmpeg, clips: Path) -> Path:
+    """HDR10, with its mastering display and content light level."""
+    return ffmpeg(*PICTURE, *hdr_words(), clips / "hdr10.mkv")
+
+
+def _deliver(source: Source, name: str, tool: Tool, output: Path) -> Delivered:
+    preset, cq = ENCODERS[name]
+    return deliver(source, plan(source, encoder(name), output, tool), preset, cq, tool)
+
+
+def _seen(path: Path) -> dict[str, object]:
+    """What a player's decoder gives with the first frame."""
+    with av.open(str(path)) as opened:
+        frame = next(opened.decode(video=0))
+        beside = {data.type.name: bytes(data) for data in frame.side_data}
+        seen: dict[str, object] = {
+            "colours": (frame.color_primaries, frame.color_trc, frame.colorspace),
+            "full": frame.color_range == 2,
+            "bits": frame.format.components[0].bits,
+            "beside": set(beside),
+        }
+        if "MASTERING_DISPLAY_METADATA" in beside:
+            numbers = struct.unpack("=22i", beside["MASTERING_DISPLAY_METADATA"])
+            values = [a / b for a, b in zip(numbers[:20:2], numbers[1:20:2], strict=True)]
+            seen["mastering"] = pytest.approx(values, abs=5e-5)
+            seen["values"] = values
+        if "CONTENT_LIGHT_LEVEL" in beside:
+            seen["level"] = struct.unpack("=2I", beside["CONTENT_LIGHT_LEVEL"])
+        return seen
+
+
+def _container(path: Path, tool: Tool) -> str:
+    """What ffmpeg says of a file before it decodes anything."""
+    words = [str(tool.path), "-hide_banner", "-nostdin", "-i", str(path)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60).stderr
+
+
+def _kept(found: Hdr | None) -> dict[str, str]:
+    assert found is not None
+    return {fact.name: fact.kept for fact in found.facts}
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_hdr10_is_in_the_stream_and_in_the_container(
+    name: str, suffix: str, film: Path, tmp_path: Path, tool: Tool
+) -> None:
+    source = probe(film, tool)
+    assert source.depth == 10
+    made = _deliver(source, name, tool, tmp_path / f"made{suffix}")
+    seen, before = _seen(made.path), _seen(film)
+    assert seen["colours"] == (9, 16, 9) and not seen["full"] and seen["bits"] == 10
+    assert seen["mastering"] == before["values"] and seen["level"] == (1000, 400)
+    said = _container(made.path, tool)
+    assert "yuv420p10le(tv, bt2020nc/bt2020/smpte2084" in said
+    assert "r(0.7080,0.2920) g(0.1700,0.7970) b(0.1310 0.0460) wp(0.3127, 0.3290)" in said
+    assert "max_luminance=1000" in said and "MaxCLL=1000, MaxFALL=400" in said
+
+    kept = _kept(made.hdr)
+    where = "both" if name in TELL_THE_STREAM else "container"
+    assert {kept["mastering display"], kept["content light level"]} == {where}
+    colours = "container" if name == "libvpx-vp9" else "both"
+    assert [kept[each] for each in ("primaries", "transfer")] == [colours, colours]
+    assert [kept[each] for each in ("matrix", "range")] == ["both", "both"]
+    assert made.hdr is not None
+    assert len(notes(made.hdr, name)) == (0 if name in TELL_THE_STREAM else 2)
+
+
+@pytest.mark.parametrize("name", ["libx265", "libsvtav1", "libaom-av1", "libvvenc"])
+@pytest.mark.parametrize("spread", ["limited", "full"])
+def test_hlg_stays_hlg_in_its_range(
+    name: str, spread: str, ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    words = hdr_words("HLG", spread=spread, light=False)
+    source = probe(ffmpeg(*PICTURE, *words, tmp_path / "hlg.mp4"), tool)
+    made = _deliver(source, name, tool, tmp_path / "made.mkv")
+    seen = _seen(made.path)
+    assert seen["colours"] == (9, COLOURS["HLG"][1], 9)
+    assert seen["full"] == (spread == "full")
+    assert made.hdr is not None and made.hdr.transfer == "HLG"
+    assert set(_kept(made.hdr).values()) == {"both"}
+
+
+def test_8_bit_hlg_is_encoded_in_10(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:
+    tags = "setparams=color_primaries=bt2020:color_trc=arib-std-b67:colorspace=bt2020nc"
+    words = ("-vf", f"{tags},format=yuv420p", "-c:v", "libx264")
+    source = probe(ffmpeg(*PICTURE, *words, tmp_path / "a.ts"), tool)
+    made = _deliver(source, "libx265", tool, tmp_path / "made.mkv")
+    assert _seen(made.path)["bits"] == 10
+
+
+@pytest.mark.parametrize("name", ["libx265", "libsvtav1", "libvvenc"])
+def test_a_probe_and_a_look_are_told_what_the_film_is_told(
+    name: str, film: Path, tmp_path: Path, tool: Tool
+) -> None:
+    source = probe(film, tool)
+    preset, cq = ENCODERS[name]
+    probed = encode(source, name, preset, cq, tool, tmp_path / "probe.mp4")
+    made = _deliver(source, name, tool, tmp_path / "made.mp4")
+    assert made.video_bytes == probed.video_bytes
+
+    reel = Reel(source, (0,), 4, tmp_path / "look.yuv")
+    gather_by_seeking(reel, tool)
+    look = reel.video
+    entry = encoder(name)
+    assert encoder_options(look, entry, cq, preset) == encoder_options(source, entry, cq, preset)
+    alone = encode(look, name, preset, cq, tool, tmp_path / "look.mp4")
+    light = stream_light(alone.path)
+    assert light.transfer == "PQ" and light.level == (1000, 400) and light.mastering is not None
+
+
+def test_8_bits_are_refused(film: Path, tool: Tool, tmp_path: Path) -> None:
+    source = probe(film, tool)
+    for options in (EncoderOptions(depth=8), EncoderOptions(pix_fmt="yuv420p")):
+        with pytest.raises(InputError, match=r"HDR \(PQ\) needs 10 bits"):
+            encoder_options(source, encoder("libx265", options), 30, "medium")
+    with pytest.raises(InputError, match="8 bits"):
+        encoder_options(source, encoder("h264_nvenc"), 30, "p4")
+
+
+def test_nvenc_is_given_10_bits_and_the_colours(film: Path, tool: Tool) -> None:
+    options = encoder_options(probe(film, tool), encoder("hevc_nvenc"), 30, "p4")
+    assert options[options.index("-pix_fmt") + 1] == "p010le"
+    tags = "color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=limited"
+    assert options[options.index("-vf") + 1] == f"setparams={tags}"
+
+
+def test_networks_take_sdr_alone(film: Path, tool: Tool) -> None:
+    with pytest.raises(MediaError, match=r"is HDR \(PQ\)") as refused:
+        probe(film, tool, intake=Intake(sdr_only=True))
+    assert refused.value.hint and "tonemap" in refused.value.hint
+
+
+def test_hdr10_plus_is_kept_or_its_loss_is_said(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:
+    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
+    source = probe(with_units(plain, before=hdr10_plus()), tool)
+    assert "DYNAMIC_HDR_PLUS" in _seen(source.path)["beside"]  # type: ignore[operator]
+    for name, keeps in (("libaom-av1", True), ("libx265", False), ("libsvtav1", False)):
+        made = _deliver(source, name, tool, tmp_path / f"{name}.mkv")
+        there = "DYNAMIC_HDR_PLUS" in _seen(made.path)["beside"]  # type: ignore[operator]
+        assert there == keeps
+        assert _kept(made.hdr)["HDR10+"] == ("stream" if keeps else "no")
+        assert made.hdr is not None
+        lost = [each for each in notes(made.hdr, name) if each.startswith("HDR10+")]
+        assert bool(lost) != keeps
+
+
+def test_dolby_vision_is_its_base_layer(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:
+    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
+    source = probe(with_units(plain, after=rpu(8)), tool)
+    planned = plan(source, encoder("libx265"), tmp_path / "made.mkv", tool)
+    assert planned.carriage.notes() == [
+        "Dolby Vision (profile 8) is left out: its HDR10 base layer is encoded"
+    ]
+    made = _deliver(source, "libx265", tool, tmp_path / "made.mkv")
+    kept = _kept(made.hdr)
+    assert kept.pop("Dolby Vision") == "no" and set(kept.values()) == {"both"}
+    assert not [each for each in _seen(made.path)["beside"] if "DOVI" in each]  # type: ignore[attr-defined]
+
+
+def test_dolby_vision_without_a_base_layer_is_refused(
+    ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
+    with pytest.raises(MediaError, match="Dolby Vision profile 5") as refused:
+        probe(with_units(plain, after=rpu(5)), tool)
+    assert refused.value.hint
+
+
+def test_the_score_is_called_indicative_and_is_measured(
+    ffmpeg: Ffmpeg, tmp_path: Path, vqcast: Vqcast
+) -> None:
+    long = ("-f", "lavfi", "-i", "testsrc2=s=128x96:r=24", "-frames:v", 30)
+    film = ffmpeg(*long, *hdr_words(), tmp_path / "film.mkv")
+    words = ("encode", film, "--encoder", "libx265", "--preset", "ultrafast", "--target", 60)
+    done = vqcast(*words, "-o", tmp_path / "a.mkv", "--no-cache", "--json")
+    start, *_, found, made = map(json.loads, done.stdout.splitlines())
+    assert start["indicative"] and found["indicative"] and made["indicative"]
+    assert found["basis"] == "verified"
+    assert made["hdr"]["transfer"] == "PQ"
+    assert "the source is HDR (PQ): the answer is measured" in start["notes"]
+
+    done = vqcast(*words, "-o", tmp_path / "b.mkv", "--no-cache")
+    assert done.stdout.count("indicative: HDR pictures, a model made for SDR") == 2
+    # What is HDR can't feed networks that were trained on SDR.
+    refused = vqcast("predict", film, tmp_path / "a.mkv", code=2)
+    assert "is HDR (PQ)" in refused.stderr

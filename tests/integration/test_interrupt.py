@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from registry_kit import House
 
 COMMAND = (sys.executable, "-m", "vqcast.cli.main")
@@ -111,3 +112,51 @@ def test_a_corpus_build_goes_on_where_it_was_stopped(
 
     assert timeless(cut) == timeless(whole)
     assert {p.name: p.read_bytes() for p in cells.glob("*.json")}.items() >= finished.items()
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
+def test_an_encode_of_a_long_title_goes_on_from_its_finished_parts(
+    way: signal.Signals,
+    vqcast: Any,
+    ffmpeg: Callable[..., Path],
+    tmp_path: Path,
+    python_environment: dict[str, str],
+    children: Callable[[int], list[int]],
+    ends: Callable[[int], bool],
+) -> None:
+    film, cache = tmp_path / "film.mkv", tmp_path / "cache"
+    drawn = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=104,format=yuv420p")
+    sound = ("-f", "lavfi", "-i", "sine=d=104")
+    ffmpeg(*drawn, *sound, "-c:v", "libx264", "-g", "25", "-crf", "8", "-c:a", "aac", film)
+
+    def words(name: str) -> tuple[object, ...]:
+        asked = ("--encoder", "libx264", "--preset", "veryslow", "--target", "60", "--threads", 2)
+        crf = ("--min-crf", 30, "--max-crf", 31, "--confidence", 0.5)
+        return ("encode", film, "-o", tmp_path / name, *asked, *crf, "--cache", cache)
+
+    def finished() -> list[Path]:
+        return list((cache / "parts").glob("*.json"))
+
+    if way == signal.SIGINT:
+        interrupted(words("cut.mkv"), lambda: len(finished()) >= 2,
+                    python_environment, children, ends)  # fmt: skip
+        assert not list(tmp_path.glob(".vqcast-*"))
+    else:
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, words("cut.mkv"))], env=python_environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while len(finished()) < 2:
+            assert process.poll() is None
+            time.sleep(0.005)
+        family = children(process.pid)
+        process.kill()
+        process.wait()
+        assert all(ends(pid) for pid in family)
+    assert not (tmp_path / "cut.mkv").exists()
+    kept = len(finished())
+    done = json.loads(vqcast(*words("cut.mkv"), "--json").stdout.splitlines()[-1])
+    assert 2 <= kept <= done["parts_reused"] < done["parts"]
+    assert not list((cache / "parts").iterdir())
+    vqcast(*words("whole.mkv"))
+    assert (tmp_path / "cut.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()

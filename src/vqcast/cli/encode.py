@@ -62,6 +62,14 @@ def encode(
         Measure | None,
         typer.Option(help="Score every frame of OUTPUT, or a sample of them. Default: by length."),
     ] = None,
+    parts: Annotated[
+        bool,
+        typer.Option(
+            "--parts/--no-parts",
+            help="Encode a long video in parts on all cores, and go on from those that an ended "
+            "run has finished; or in one.",
+        ),
+    ] = True,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler: one film a task.")
     ] = None,
@@ -83,7 +91,7 @@ def encode(
     given = Asked(
         asked, names, streams, reading.intake(), machine, overwrite=overwrite,
         allow_larger=allow_larger, registry=stores.registry, trust=trust, cache=stores.cache,
-        keep=not stores.no_cache, measure=measure,
+        keep=not stores.no_cache, measure=measure, parts=parts,
     )  # fmt: skip
     if len(inputs) > 1 or inputs[0].is_dir() or names.replace or scheduler is not None:
         if output is not None:
@@ -119,7 +127,7 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
                 trust=given.trust, cache=given.cache, keep=given.keep, machine=given.machine,
                 on_event=on_event, on_progress=render.remaining("encoding", update),
                 intake=given.intake, streams=given.streams, allow_larger=given.allow_larger,
-                measure=given.measure,
+                measure=given.measure, parts=given.parts,
             )  # fmt: skip
         except LargerThanSource as error:
             if json:

@@ -127,17 +127,18 @@ def spinner(label: str) -> Iterator[Callable[[str], None]]:
 def remaining(label: str, update: Callable[[str], None]) -> Callable[[int, int], None]:
     """Called with what is done and all of it, tells ``update`` the share and the time left.
 
-    Where less is done than before, something new has begun.
+    Where less is done than before, something new has begun. What is done at once, as an earlier run
+    did it, says nothing of the time.
     """
-    began, last = time.monotonic(), 0
+    began, first, last = time.monotonic(), 0, 0
 
     def tell(done: int, total: int) -> None:
-        nonlocal began, last
+        nonlocal began, first, last
         if done < last or last == 0:
-            began = time.monotonic()
+            began, first = time.monotonic(), done
         last = done
-        passed = time.monotonic() - began
-        left = f", about {passed * (total - done) / done:.0f} s left" if passed > 1 and done else ""
+        passed, new = time.monotonic() - began, done - first
+        left = f", about {passed * (total - done) / new:.0f} s left" if passed > 1 and new else ""
         update(f"{label}: {done / total:.0%}{left}")
 
     return tell

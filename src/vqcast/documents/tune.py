@@ -191,6 +191,10 @@ class EncodeResult(Document, frozen=True, kw_only=True):
     """Whether the score is of HDR pictures, by a model that was made for SDR."""
     hdr: Hdr | None = None
     """What of the source's HDR is in the output, read back from it; null: it is SDR."""
+    parts: int = 1
+    """In how many the pictures were encoded."""
+    parts_reused: int = 0
+    """How many of them an earlier run had finished."""
 
 
 class NotWritten(Document, frozen=True, kw_only=True):

@@ -248,7 +248,7 @@ def score_filter(
     reference, ``starts`` the first frames of either that are paired, ``hertz`` the clock's rate.
     ``also`` names further metrics, ``rate`` is the pictures' frames a second, where known.
     """
-    clock = f"settb=expr=1/{hertz},setpts=N,{_compared(depth, size)}"
+    clock = f"settb=expr=1/{hertz},setpts=N,{compared(depth, size)}"
     ours, theirs = "", f"{drop(span)}trim=end_frame={frames},"
     if starts is not None:
         ours, theirs = (f"trim=start_frame={at}:end_frame={at + frames}," for at in starts)
@@ -277,10 +277,10 @@ def watch_filter(
     neighbours, which their motion needs. Other arguments are those of `score_filter`.
     """
     clock = f"settb=expr=1/{LOOPBACK_HERTZ},setpts=N"
-    chosen = f"select='lt(mod(n+1,{every}),3)',setpts=N," if every > 3 else ""
+    chosen = with_neighbours(every)
     apart = "" if size else "scale=flags=bicubic,"  # else what is digested would be converted, too
     made, pristine = (split.replace("]", "0]", 1) for split in beside.pads(also))
-    ready = f"{apart}{_compared(depth, size)}"
+    ready = f"{apart}{compared(depth, size)}"
     return (
         f"[{LOOPBACK}]{clock},{made};[d0]{chosen}{ready}[d];"
         f"{video.of(0)}{clock},{pristine};[r0]{chosen}{ready}[r];"
@@ -289,7 +289,18 @@ def watch_filter(
     )
 
 
-def _compared(depth: int, size: tuple[int, int] | None) -> str:
+def with_neighbours(every: int) -> str:
+    """Frames 0, every, 2 every, ... and the one before and after each; of few apart all."""
+    return f"select='lt(mod(n+1,{every}),3)',setpts=N," if every > 3 else ""
+
+
+def chosen(frames: int, every: int) -> int:
+    """How many of ``frames`` that leaves."""
+    return frames if every <= 3 else sum((n + 1) % every < 3 for n in range(frames))
+
+
+def compared(depth: int, size: tuple[int, int] | None) -> str:
+    """The filters that bring a side to what is compared."""
     scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
     return f"{scale}format={'yuv420p' if depth == 8 else 'yuv420p10le'}"
 

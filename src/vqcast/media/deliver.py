@@ -34,6 +34,8 @@ from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
 from vqcast.media.encoders import Encoder
 from vqcast.media.hdr_readback import container_light, stream_light
+from vqcast.media.in_parts import Scoring, Work, make
+from vqcast.media.join import join
 from vqcast.media.measure import (
     Scores,
     check,
@@ -44,6 +46,7 @@ from vqcast.media.measure import (
     require_packets,
     score,
 )
+from vqcast.media.parts import Parts, TitlePart, cut, drop
 from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.streams import StreamChoice, chapters, inventory, picture_of
@@ -54,19 +57,6 @@ _TIMES_US = 2000
 """How far a frame's time may lie off the source's: containers count milliseconds."""
 _TRIAL_S = 2.0
 """How long a muxer is tried: it refuses a stream at once, or not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scoring:
-    """How an encode is scored while it is made."""
-
-    v1: bool = False
-    size: tuple[int, int] | None = None
-    """Width and height at which pictures are compared; None: the source's own."""
-    every: int = 1
-    """Frames 0, every, 2 every, ... are scored."""
-    also: tuple[str, ...] = ()
-    """Further metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +77,10 @@ class Delivered:
     """What of the source's HDR the file was seen to say; None: there was none."""
     scores: Scores | None = None
     """Of the frames that were scored meanwhile; None: none were."""
+    parts: int = 1
+    """In how many it was encoded."""
+    reused: int = 0
+    """How many of them an earlier run had finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,55 +187,145 @@ def deliver(
     most_bytes: int | None = None,
     threads: Threads | None = None,
     scoring: Scoring | None = None,
+    parts: Parts | None = None,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Delivered:
     """Encode all of ``source``, with what was ``planned`` to go with its pictures.
 
     Chapters, tags, frame times, sample aspect ratio, rotation and colours go with it.
-    ``threads``: None: one of each kind. ``scoring``: None: not scored. ``on_progress`` is told the
-    frames encoded so far. Raises LargerThanSource for more video than ``most_bytes``, ToolFailure
-    where ffmpeg fails or makes another film; nothing is written then.
+    ``threads``: None: one of each kind. ``scoring``: None: not scored. ``parts``: None: a long
+    title, too, is encoded in one. ``on_progress`` is told the frames encoded so far. Raises
+    LargerThanSource for more video than ``most_bytes``, ToolFailure where ffmpeg fails or makes
+    another film; nothing is written then.
     """
-    start = time.monotonic()
-    carriage, each = planned.carriage, threads or Threads()
-    options = encoder_options(
-        source, planned.entry, cq, preset, threads=threads.encoder if threads else None
-    )
-    path = planned.output.absolute()
+    start, path = time.monotonic(), planned.output.absolute()
     made = path.parent / f"{mine(TEMPORARY_PREFIX)}{secrets.token_hex(4)}{path.suffix}"
-    what = f"{source.name} to {path.name}"
-    command = _command(source, options, tool, planned, made, each, scoring)
-    scores = None
+    job = _Job(
+        source, planned, preset, cq, tool, made, threads, scoring, most_bytes, cancel,
+        on_progress or (lambda frames: None),
+    )  # fmt: skip
+    cuts = cut(source, planned.entry, parts.length_s) if parts else ()
     try:
         with scratch() as name:
-            folder = Path(name)
-            _write_covers(source, carriage, folder)
-            log = folder / argv.PACKET_LOG
-            finished = run(
-                command,
-                cwd=folder,
-                deadline_s=2 * deadline_s(source.width * source.height, source.frames),
-                cancel=cancel,
-                on_poll=None if on_progress is None else lambda: on_progress(argv.count_lines(log)),
-            )
-            check(finished, what, source, place=path.parent)
-            sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
-            require_packets(sizes, source.frames, what, source)
-            if most_bytes is not None and sum(sizes) > most_bytes:
-                raise grown(path, sum(sizes), most_bytes, cq)
-            pictures_made = _compare(source, made, carriage, tool, what, each.score, cancel)
-            hdr = _hdr(source, made)
-            if scoring is not None:
-                scores = _scores(folder, source, scoring, pictures_made, what)
+            _write_covers(source, planned.carriage, Path(name))
+            if parts is not None and len(cuts) > 1:
+                done = _in_parts(job, cuts, Path(name), parts)
+            else:
+                done = _in_one(job, Path(name))
+        hdr = _hdr(source, made)
         _refuse_existing(path, overwrite=planned.overwrite)
         adopt(made, path)
     finally:
         with contextlib.suppress(InputError):
             remove(made)
+    drop(done.files)
     return Delivered(
-        path, planned.entry, source.frames, path.stat().st_size, sum(sizes),
-        time.monotonic() - start, tuple(carriage.fates), hdr, scores,
+        path, planned.entry, source.frames, path.stat().st_size, done.video_bytes,
+        time.monotonic() - start, tuple(planned.carriage.fates), hdr, done.scores,
+        parts=max(len(cuts), 1), reused=done.reused,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What `deliver` was asked for."""
+
+    source: Source
+    planned: Plan
+    preset: str | None
+    cq: float
+    tool: Tool
+    made: Path
+    """The output, before it gets its name."""
+    threads: Threads | None
+    scoring: Scoring | None
+    most_bytes: int | None
+    cancel: threading.Event | None
+    on_progress: Callable[[int], None]
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        return f"{self.source.name} to {self.planned.output.name}"
+
+    def require_small(self, video_bytes: int) -> None:
+        """Raise LargerThanSource for more video than is allowed."""
+        if self.most_bytes is not None and video_bytes > self.most_bytes:
+            raise grown(self.planned.output.absolute(), video_bytes, self.most_bytes, self.cq)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was made and checked."""
+
+    video_bytes: int
+    scores: Scores | None
+    files: tuple[Path, ...] = ()
+    """Of its parts."""
+    reused: int = 0
+
+
+def _in_one(job: _Job, folder: Path) -> _Done:
+    """One continuous encode; where nothing goes with it, scored in the process that makes it."""
+    source, made, each = job.source, job.made, job.threads or Threads()
+    scoring = job.scoring if job.planned.is_alone else None
+    options = encoder_options(
+        source, job.planned.entry, job.cq, job.preset,
+        threads=each.encoder if job.threads else None,
+    )  # fmt: skip
+    log = folder / argv.PACKET_LOG
+    finished = run(
+        _command(source, options, job.tool, job.planned, made, each, scoring),
+        cwd=folder,
+        deadline_s=2 * deadline_s(source.width * source.height, source.frames),
+        cancel=job.cancel,
+        on_poll=lambda: job.on_progress(argv.count_lines(log)),
+    )
+    check(finished, job.what, source, place=made.parent)
+    sizes = [int(size) for size in log.read_text().split()] if log.is_file() else []
+    require_packets(sizes, source.frames, job.what, source)
+    job.require_small(sum(sizes))
+    try:
+        index = decode_made(made, job.tool, threads=each.score, cancel=job.cancel)
+    except MediaError as error:
+        raise ToolFailure(f"{job.what}: what was made can't be decoded: {error.message}") from error
+    _require_times(source, index.times_us, job.what)
+    _require_streams(source, made, job.planned.carriage, job.what)
+    assert index.digests is not None
+    scores = _scores(folder, source, scoring, index.digests, job.what) if scoring else None
+    return _Done(sum(sizes), scores)
+
+
+def _in_parts(job: _Job, cuts: Sequence[TitlePart], folder: Path, kept: Parts) -> _Done:
+    """Parts, those that an earlier run finished among them, each decoded and scored, and joined."""
+    source, scoring = job.source, job.scoring
+    sampled = scoring is not None and scoring.of_parts
+    work = Work(source, job.planned.entry, job.preset, job.cq, job.tool, kept,
+                scoring if sampled else None)  # fmt: skip
+    cores = job.threads.score if job.threads else 1
+    made = make(
+        work, cuts, cores, cancel=job.cancel, on_progress=job.on_progress,
+        on_part=lambda ready: job.require_small(sum(each.bytes for each in ready)),
+    )  # fmt: skip
+    carriage = job.planned.carriage
+    times = join(
+        source, made, [*carriage.pictures, *carriage.words], job.planned.target.muxer, job.made,
+        job.tool, folder, job.what, job.cancel,
+    )  # fmt: skip
+    _require_times(source, times, job.what)
+    _require_streams(source, job.made, carriage, job.what)
+    scores = None
+    if scoring is not None and sampled:
+        width, height = scoring.size or (source.width, source.height)
+        columns = {
+            name: np.concatenate([each.kept.scores[name] for each in made])
+            for name in made[0].kept.scores
+        }
+        scores = Scores(columns, width, height)
+    return _Done(
+        sum(each.bytes for each in made), scores, tuple(each.path for each in made),
+        sum(each.reused for each in made),
     )  # fmt: skip
 
 
@@ -293,17 +377,12 @@ def _scores(
     if not seen.is_file() or not np.array_equal(digests(seen), made):
         raise ToolFailure(f"{what}: the file does not decode to the pictures that were scored")
     width, height = scoring.size or (source.width, source.height)
-    given = (scored_frames(source.frames, scoring.every), min(scoring.every, 3))
+    given = (argv.chosen(source.frames, scoring.every), min(scoring.every, 3))
     columns = read_logs(
         folder, source.frames, what, v1=scoring.v1, every=scoring.every, also=scoring.also,
         seen=given,
     )  # fmt: skip
     return Scores(columns, width, height)
-
-
-def scored_frames(frames: int, every: int) -> int:
-    """How many of ``frames`` libvmaf is given: those that it scores, and their neighbours."""
-    return frames if every <= 3 else sum((n + 1) % every < 3 for n in range(frames))
 
 
 def grown(path: Path, made: int, source: int, crf: float) -> LargerThanSource:
@@ -345,30 +424,19 @@ def _refuse_existing(output: Path, *, overwrite: bool) -> None:
         )
 
 
-def _compare(
-    source: Source,
-    made: Path,
-    carriage: Carriage,
-    tool: Tool,
-    what: str,
-    threads: int,
-    cancel: threading.Event | None,
-) -> NDArray[np.bytes_]:
-    """Digests of the pictures of ``made``.
-
-    Raises ToolFailure unless it decodes, and its times and streams are the source's.
-    """
-    try:
-        index = decode_made(made, tool, threads=threads, cancel=cancel)
-    except MediaError as error:
-        raise ToolFailure(f"{what}: what was made can't be decoded: {error.message}") from error
-    if len(index.times_us) != source.frames or source.index is None:
-        raise ToolFailure(f"{what}: {len(index.times_us)} of {source.frames} frames decode")
-    moved = (index.times_us - source.index.times_us).astype(np.float64)
+def _require_times(source: Source, times_us: NDArray[np.int64], what: str) -> None:
+    """Raise ToolFailure unless a frame comes at each of the source's times, less a constant."""
+    if len(times_us) != source.frames or source.index is None:
+        raise ToolFailure(f"{what}: {len(times_us)} of {source.frames} frames decode")
+    moved = (times_us - source.index.times_us).astype(np.float64)
     moved -= np.median(moved)
     if np.abs(moved).max() > _TIMES_US:
         frame = int(np.abs(moved).argmax())
         raise ToolFailure(f"{what}: frame {frame} comes {moved[frame] / 1000:+.1f} ms off")
+
+
+def _require_streams(source: Source, made: Path, carriage: Carriage, what: str) -> None:
+    """Raise ToolFailure unless ``made`` holds what was carried."""
     planned = Counter(stream.what for stream in (*carriage.carried, *carriage.covers))
     planned["video"] += 1
     missing = planned - Counter(stream.what for stream in inventory(made))
@@ -376,5 +444,3 @@ def _compare(
         raise ToolFailure(f"{what}: it does not hold the {', '.join(missing)} that was carried")
     if source.raw is None and chapters(source.path)[0] and not sum(chapters(made)):
         raise ToolFailure(f"{what}: it does not hold the source's chapters")
-    assert index.digests is not None
-    return index.digests

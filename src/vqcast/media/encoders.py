@@ -36,7 +36,7 @@ _BUILT_WITHOUT = r"Unknown encoder|Encoder not found|unknown device type|Unrecog
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """What an encoder makes, and which containers it is delivered in."""
+    """What an encoder makes, and the containers that it is delivered in."""
 
     name: str
     """FFmpeg's name of it."""
@@ -44,6 +44,8 @@ class Codec:
     """FFmpeg's names of the containers: fewer than it writes, since players read fewer."""
     iso_tag: str | None = None
     """The tag that players of MP4 and MOV expect; None: FFmpeg's own."""
+    joins: bool = False
+    """Whether encodes of it, copied one behind the other, decode as each does. VVC's don't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +281,8 @@ def videotoolbox_quality(cq: float) -> float:
     return cq if cq >= 50 else min(max(100 - 2 * cq, 1), 100)
 
 
-_UNLISTED_COST = 4.0
-_EAGER = 40
-"""How readily x264 and x265 see a change of scene, by their own defaults."""
+_UNLISTED_COST, _EAGER = 4.0, 40
+"""And how readily x264 and x265 see a change of scene, by their own defaults."""
 _PRIVATE = {
     "svt": ("svt", "-svtav1-params"), "x264": ("x264", "-x264-params"),
     "x265": ("x265", "-x265-params"), "vvenc": ("vvenc", "-vvenc-params"),
@@ -290,9 +291,9 @@ _PRIVATE = {
 _FRAME_THREADS = (1, 4, 8, 16, 16, 32)
 """Threads from which on x265 takes one frame more at once: its own rule, by cores."""
 _WEB = ("matroska", "mp4", "webm")
-H264, VVC = Codec("h264"), Codec("vvc")
-HEVC = Codec("hevc", iso_tag="hvc1")
-AV1, VP9 = Codec("av1", _WEB), Codec("vp9", _WEB)
+H264, VVC = Codec("h264", joins=True), Codec("vvc")
+HEVC = Codec("hevc", iso_tag="hvc1", joins=True)
+AV1, VP9 = Codec("av1", _WEB, joins=True), Codec("vp9", _WEB, joins=True)
 
 NVENC = Device(
     "an NVIDIA GPU with NVENC and its driver",

@@ -44,6 +44,7 @@ V1_METRICS: dict[str, str] = dict(VMAF_V1.logged)
 
 V06_METRICS: dict[str, str] = dict(VMAF.logged)
 
+
 _V1_LONG, _V1_SHORT = 216, 160
 """Sides below which libvmaf 3.2's VMAF v1 gives no cambi, or crashes in SpEED."""
 

@@ -7,7 +7,7 @@ is read with PyAV.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class PacketTable:
     """``[packets]``, whether decoding can start there."""
     sound: bool
     """Whether every packet has a time of its own and none is marked as damaged or left out."""
+    indexed: bool = False
+    """Whether the container's own tables were read, which say where decoding can start."""
 
     @property
     def bytes(self) -> int:
@@ -52,7 +54,7 @@ def read_packets(path: Path, stream: int, container: str) -> PacketTable | None:
         read = matroska.read_blocks
     if read is not None and (found := read(path, stream)) is not None:
         ticks, base, sizes, keys = found
-        return _table(ticks, base, sizes, keys, sound=True)
+        return replace(_table(ticks, base, sizes, keys, sound=True), indexed=True)
     return _demuxed(path, stream)
 
 

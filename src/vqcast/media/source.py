@@ -221,7 +221,7 @@ class _File:
         each = argv.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
         numbers = np.arange(self.path.stat().st_size // each)
         times = np.round(numbers * float(1_000_000 / raw.fps)).astype(np.int64)
-        return PacketTable(times, np.full_like(times, each), np.ones(len(times), bool), True)
+        return PacketTable(times, np.full_like(times, each), np.ones(len(times), bool), True, True)
 
 
 def _source(

@@ -53,6 +53,7 @@ class Asked:
     cache: Path | None = None
     keep: bool = True
     measure: Measure | None = None
+    parts: bool = True
 
     @property
     def results(self) -> Path:
@@ -176,7 +177,7 @@ def _encode(
         overwrite=asked.overwrite or asked.names.replace,
         registry=asked.registry, trust=asked.trust, cache=asked.cache, keep=asked.keep,
         intake=asked.intake, machine=asked.machine, streams=asked.streams,
-        allow_larger=asked.allow_larger, measure=asked.measure,
+        allow_larger=asked.allow_larger, measure=asked.measure, parts=asked.parts,
         on_event=on_event and (lambda event: on_event(film, event)), cancel=cancel,
     )  # fmt: skip
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from vqcast.documents.source import StreamFate
 from vqcast.documents.tune import EncodeResult, Measure, TuneResult
 from vqcast.durable.files import sha256_file
+from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError
 from vqcast.forecast.latent import METRICS, pool
 from vqcast.media import grain, keep_hdr
-from vqcast.media.deliver import Delivered, Plan, Scoring, deliver, grown, measure_delivered, plan
+from vqcast.media.deliver import Delivered, Plan, deliver, grown, measure_delivered, plan
 from vqcast.media.encoders import encoder as encoder_entry
+from vqcast.media.in_parts import Scoring
+from vqcast.media.parts import Parts
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.threads import Threads
@@ -30,7 +34,7 @@ from vqcast.tuning import sampling
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.sample import POOLS
-from vqcast.tuning.session import Event, tune
+from vqcast.tuning.session import Event, default_cache, tune
 from vqcast.tuning.title import duration_s
 
 Progress = Callable[[int, int], None]
@@ -55,6 +59,7 @@ def encode(
     streams: StreamChoice | None = None,
     allow_larger: bool = False,
     measure: Measure | None = None,
+    parts: bool = True,
 ) -> EncodeResult:
     """Tune ``source``, write ``output`` at the CRF that was found, and measure it.
 
@@ -62,6 +67,8 @@ def encode(
     goes with the pictures; the other arguments are `tune`'s, and ``on_progress`` follows the final
     encode. ``measure`` says how much of the output is scored: ``whole``, or a ``sample`` of its
     frames whose 95 % interval is 0.2 points to either side; by default that of long ones.
+    ``parts`` encodes long titles in parts, which stay in ``cache`` until the output is written, so
+    that an encode that was ended goes on from there; else in one.
     Raises as `tune` does, InputError for an output that can't be written or can't hold a stream,
     before anything is encoded, and LargerThanSource where the video would have more bytes than the
     source's (unless ``allow_larger``), which writes nothing.
@@ -83,15 +90,28 @@ def encode(
             opened, request, registry=registry, trust=trust, cache=cache, keep=keep,
             machine=machine, on_event=on_event, cancel=cancel,
         )  # fmt: skip
-        return encode_found(
-            opened, planned, found, tool, allow_larger=allow_larger,
-            measure=measure, machine=machine, on_progress=on_progress, cancel=cancel,
-        )  # fmt: skip
+        with _parts(cache, machine, keep=keep) as kept:
+            return encode_found(
+                opened, planned, found, tool, allow_larger=allow_larger, measure=measure,
+                parts=kept if parts else None, machine=machine,
+                on_progress=on_progress, cancel=cancel,
+            )  # fmt: skip
 
     try:
         return all_of_it(source)
     except Doubted:
         return all_of_it(reread(source, tool, intake))
+
+
+@contextmanager
+def _parts(cache: Path | None, machine: Machine | None, *, keep: bool) -> Iterator[Parts]:
+    """The folder of finished parts; one that does not stay where nothing is kept."""
+    where = None if machine is None else machine.temp_dir
+    if keep:
+        yield Parts((cache or default_cache()) / "parts", where)
+        return
+    with scratch(where) as folder:
+        yield Parts(Path(folder), where)
 
 
 def _of_map(path: Path, intake: Intake | None, streams: StreamChoice | None) -> Intake | None:
@@ -110,12 +130,14 @@ def encode_found(
     *,
     allow_larger: bool = False,
     measure: Measure | None = None,
+    parts: Parts | None = None,
     machine: Machine | None = None,
     on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> EncodeResult:
     """Write what was ``planned`` at the CRF that ``found`` names, and score it as probes were.
 
+    ``parts``: None: a long title, too, is encoded in one.
     Raises ToolFailure where ffmpeg fails, LargerThanSource as `encode` does.
     """
     start, most = time.monotonic(), None if allow_larger else source.video_bytes
@@ -129,10 +151,12 @@ def encode_found(
         v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
         every=sampling.spacing(source.frames) if sampled else 1,
     )  # fmt: skip
-    threads = plan_threads((machine or Machine()).cores, 1)
+    machine = machine or Machine()
+    threads = plan_threads(machine.cores, 1)
     made = deliver(
-        source, planned, found.preset, found.crf, tool, most_bytes=most,
-        threads=threads, scoring=scoring if planned.is_alone else None, cancel=cancel,
+        source, planned, found.preset, found.crf, tool, most_bytes=most, threads=threads,
+        scoring=scoring, parts=None if sampling.is_short(source.frames) else parts,
+        cancel=cancel,
         on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
     )  # fmt: skip
     score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)
@@ -152,6 +176,7 @@ def encode_found(
         streams=made.fates, source_video_bytes=source.video_bytes, notes=tuple(notes),
         frames=made.frames, sha256=sha256_file(made.path), film_grain=grainy,
         indicative=found.indicative, hdr=made.hdr,
+        parts=made.parts, parts_reused=made.reused,
         wall_s=round(time.monotonic() - start, 3),
     )  # fmt: skip
 

@@ -1,0 +1,319 @@
+"""A long title encoded in parts on all cores.
+
+Each part is encoded, then decoded and scored from its own file::
+
+made = make(Work(source, entry, "8", 35, tool, Parts(folder)), cut(source, entry), cores=2)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcast.documents import jsontext
+from vqcast.documents.part import PartDocument
+from vqcast.durable.files import sha256_bytes, sha256_file
+from vqcast.durable.scratch import scratch
+from vqcast.errors import ToolFailure
+from vqcast.media import argv, part_argv, parts
+from vqcast.media.decode import decode_made
+from vqcast.media.encoders import Encoder
+from vqcast.media.header import RawFormat
+from vqcast.media.inputs import drop
+from vqcast.media.measure import (
+    check,
+    check_size,
+    deadline_s,
+    encoder_options,
+    packet_sizes,
+    read_logs,
+)
+from vqcast.media.parts import Parts, TitlePart
+from vqcast.media.run import run
+from vqcast.media.segment import Segment, ways
+from vqcast.media.source import Source
+from vqcast.media.threads import Threads
+from vqcast.media.tool import Tool
+from vqcast.metric import metrics
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How an encode is scored while it is made."""
+
+    v1: bool = False
+    size: tuple[int, int] | None = None
+    """Width and height at which pictures are compared; None: the source's own."""
+    every: int = 1
+    """Frames 0, every, 2 every, ... are scored: of each part, where it is made in parts."""
+    also: tuple[str, ...] = ()
+    """Further metrics."""
+
+    @property
+    def of_parts(self) -> bool:
+        """Whether parts can be scored from a few pictures: filters beside libvmaf see all."""
+        return self.every > 3 and not any(each.filter for each in metrics(self.also))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An encode that is made in parts."""
+
+    source: Source
+    entry: Encoder
+    preset: str | None
+    cq: float
+    tool: Tool
+    kept: Parts
+    scoring: Scoring | None = None
+    """None: nothing is scored."""
+
+    @property
+    def depth(self) -> int:
+        """Bits at which it is scored."""
+        return self.entry.scoring_depth(self.source.depth)
+
+    def options(self, threads: int) -> list[str]:
+        """The encoder's words."""
+        return encoder_options(self.source, self.entry, self.cq, self.preset, threads=threads)
+
+    def file_of(self, part: TitlePart, threads: Threads) -> Path:
+        """Where a part is once it is finished: named by all that it depends on."""
+        source, asked, raw = self.source, self.scoring, self.source.raw
+        identity = {
+            "source": source.identity, "video": [source.video.stream, source.video.chain],
+            "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
+            "start": part.start, "frames": part.frames,
+            "encode": self.options(self.entry.alike(threads.encoder)),
+            "score": self._graph(1) if asked else None,
+            "ffmpeg": self.tool.sha256,
+        }  # fmt: skip
+        return parts.file_of(self.kept.folder, sha256_bytes(jsontext.dump_line(identity)))
+
+    def _graph(self, threads: int) -> str:
+        asked = self.scoring
+        assert asked is not None
+        return part_argv.sample_filter(
+            self.depth, asked.every, v1=asked.v1, size=asked.size, threads=threads, also=asked.also
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished part."""
+
+    part: TitlePart
+    path: Path
+    kept: PartDocument
+    reused: bool = False
+    """Whether an earlier run had finished it."""
+
+    @property
+    def bytes(self) -> int:
+        """Of its video."""
+        return sum(self.kept.frame_bytes)
+
+
+class _Stop(threading.Event):
+    """Set by itself, or by the caller's."""
+
+    def __init__(self, callers: threading.Event | None) -> None:
+        super().__init__()
+        self._callers = callers
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._callers is not None and self._callers.is_set())
+
+
+def make(
+    work: Work,
+    cuts: Sequence[TitlePart],
+    cores: int,
+    *,
+    cancel: threading.Event | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    on_part: Callable[[Sequence[Made]], None] | None = None,
+) -> list[Made]:
+    """Every part, in the order of the title; those that an earlier run finished are taken.
+
+    ``on_progress`` is told the frames encoded so far, ``on_part`` the parts that are finished,
+    after each. Raises ToolFailure where ffmpeg fails or makes something else; what was finished
+    stays.
+    """
+    planned, stop, lock = parts.schedule(cuts, cores), _Stop(cancel), threading.Lock()
+    files = {part: work.file_of(part, threads) for part, threads in planned}
+    ready = [
+        Made(part, file, kept, reused=True)
+        for part, file in files.items()
+        if (kept := parts.finished(file)) is not None
+    ]
+    done = {made.part: made.part.frames for made in ready}
+
+    def one(part: TitlePart, threads: Threads) -> None:
+        def tell(frames: int) -> None:
+            with lock:
+                done[part] = frames
+                if on_progress is not None:
+                    on_progress(sum(done.values()))
+
+        tell(0)
+        made = Made(part, files[part], _one(work, part, threads, files[part], stop, tell))
+        tell(part.frames)
+        with lock:
+            ready.append(made)
+            if on_part is not None:
+                on_part(ready)
+
+    missing = [each for each in planned if each[0] not in done]
+    work.kept.folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(max_workers=planned[0][1].at_once) as workers:
+        running = [workers.submit(one, *each) for each in missing]
+        try:
+            for each in running:
+                each.result()
+        except BaseException:
+            stop.set()
+            workers.shutdown(cancel_futures=True)
+            raise
+    return sorted(ready, key=lambda made: made.part.start)
+
+
+def _one(
+    work: Work,
+    part: TitlePart,
+    threads: Threads,
+    file: Path,
+    stop: threading.Event,
+    tell: Callable[[int], None],
+) -> PartDocument:
+    with scratch(work.kept.temporary) as name:
+        folder = Path(name)
+        sizes = _encode(work, part, threads, file, folder, stop, tell)
+        columns = _score(work, part, threads, file, folder, stop)
+    kept = PartDocument(
+        sha256=sha256_file(file),
+        frame_bytes=[int(size) for size in sizes],
+        scores={name: column.tolist() for name, column in columns.items()},
+    )
+    parts.keep(file, kept)
+    return kept
+
+
+def _encode(
+    work: Work,
+    part: TitlePart,
+    threads: Threads,
+    file: Path,
+    folder: Path,
+    stop: threading.Event,
+    tell: Callable[[int], None],
+) -> NDArray[np.int64]:
+    """Write ``file``, and beside it the pictures that it is scored against; its frames' bytes."""
+    source, what = work.source, _named(work, part)
+    log = folder / argv.PACKET_LOG
+    for way in _ways(source, part):
+        finished = run(
+            _encoding(work, threads, file, folder, way), cwd=folder,
+            deadline_s=2 * deadline_s(source.width * source.height, part.frames), cancel=stop,
+            on_poll=lambda: tell(min(argv.count_lines(log) // 2, part.frames)),
+        )  # fmt: skip
+        check(finished, what, source)
+        if len(sizes := packet_sizes(log)) == part.frames:
+            return sizes
+    source.judge(f"{len(sizes)} packets for {part.frames} frames")
+    raise ToolFailure(f"{what}: {len(sizes)} packets for {part.frames} frames")
+
+
+def _ways(source: Source, part: TitlePart) -> Iterator[Segment]:
+    """Ways to a part, the cheapest first, each from the time of a frame.
+
+    So times stay whole multiples of the frame's, to which an encoder may round them.
+    """
+    assert source.index is not None
+    times, (way, *_) = source.index.times_us, ways(source, part.start, part.frames)
+    first = int(times[part.start])
+    yield replace(way, seek_us=first, start_us=None)
+    if part.start == 0:
+        return
+    earlier = int(np.searchsorted(times[: part.start - 1], first - _EARLIER_US))
+    for seek in dict.fromkeys((part.start - 1, earlier)):
+        yield replace(way, seek_us=int(times[seek]))
+
+
+_EARLIER_US = 10_000_000
+"""How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
+
+
+def _encoding(work: Work, threads: Threads, file: Path, folder: Path, way: Segment) -> list[str]:
+    source, asked = work.source, work.scoring
+    read = argv.read(source.path, source.raw, way, threads.decoder)
+    options = work.options(threads.encoder)
+    if early := drop(way).rstrip(","):
+        options = argv.filtered(options, early)
+    words = argv.encode(
+        work.tool.path, [*work.entry.before_input, *read], None, options, file, video=source.video
+    )
+    if asked is None:
+        return words
+    check_size(source, asked.size, v1=asked.v1)
+    return words + part_argv.samples(
+        work.depth, asked.every, folder / _SAMPLES, way, size=asked.size, video=source.video
+    )
+
+
+_SAMPLES = "samples.yuv"
+
+
+def _score(
+    work: Work, part: TitlePart, threads: Threads, file: Path, folder: Path, stop: threading.Event
+) -> dict[str, Array]:
+    """The columns of the frames of ``file`` that are scored; it is decoded whole."""
+    source, asked, what = work.source, work.scoring, _named(work, part)
+    if asked is None:
+        index = decode_made(file, work.tool, threads=threads.score, cancel=stop)
+        if len(index.times_us) != part.frames:
+            raise ToolFailure(f"{what}: {len(index.times_us)} of {part.frames} frames decode")
+        return {}
+    width, height = asked.size or (source.width, source.height)
+    shape = RawFormat(width, height, f"yuv420p{'' if work.depth == 8 else '10le'}", Fraction(25))
+    finished = run(
+        argv.score(
+            work.tool.path, argv.read(file, threads=threads.score, grain=False),
+            argv.read(folder / _SAMPLES, shape), work._graph(threads.score),
+        ),
+        cwd=folder, deadline_s=deadline_s(width * height, part.frames), cancel=stop,
+    )  # fmt: skip
+    check(finished, what)
+    chosen = argv.chosen(part.frames, asked.every)
+    counts = [argv.count_lines(folder / log) for log in _COUNTS]
+    if counts != [part.frames, chosen]:
+        raise ToolFailure(f"{what}: {counts[0]} of {part.frames} frames decode, {counts[1]} of "
+                          f"{chosen} are there to compare them with")  # fmt: skip
+    columns = read_logs(
+        folder, chosen, what, v1=asked.v1, every=asked.every, also=asked.also, seen=(chosen, 3)
+    )
+    return {name: column[_with_neighbours(work, part)] for name, column in columns.items()}
+
+
+_COUNTS = (argv.DISTORTED_COUNT_LOG, argv.REFERENCE_COUNT_LOG)
+
+
+def _with_neighbours(work: Work, part: TitlePart) -> slice:
+    """The scored frames whose motion is that of the title: not those at a cut."""
+    assert work.scoring is not None
+    last = (part.frames - 1) % work.scoring.every == 0
+    ends = part.start + part.frames == work.source.frames
+    return slice(1 if part.start else 0, None if ends or not last else -1)
+
+
+def _named(work: Work, part: TitlePart) -> str:
+    return f"{work.source.name}, frames {part.start} to {part.start + part.frames}"

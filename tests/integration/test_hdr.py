@@ -21,11 +21,13 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media.deliver import Delivered, deliver, plan
 from vqcast.media.encoders import encoder
 from vqcast.media.hdr_readback import stream_light
-from vqcast.media.keep_hdr import notes
+from vqcast.media.keep_hdr import notes, with_room
 from vqcast.media.measure import encode, encoder_options
-from vqcast.media.options import EncoderOptions
+from vqcast.media.options import PLAIN, EncoderOptions
+from vqcast.media.parts import Parts
 from vqcast.media.reel import Reel, gather_by_seeking
 from vqcast.media.source import Intake, Source, probe
+from vqcast.media.streams import StreamChoice
 from vqcast.media.tool import Tool
 
 pytestmark = pytest.mark.usefixtures("private_tmp")
@@ -201,6 +203,75 @@ def test_dolby_vision_is_its_base_layer(ffmpeg: Ffmpeg, tmp_path: Path, tool: To
     kept = _kept(made.hdr)
     assert kept.pop("Dolby Vision") == "no" and set(kept.values()) == {"both"}
     assert not [each for each in _seen(made.path)["beside"] if "DOVI" in each]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["libx265", "libsvtav1", "libx264"])
+def test_a_film_in_parts_says_the_same(
+    name: str, ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    long = ("-f", "lavfi", "-i", "testsrc2=s=128x96:r=24", "-frames:v", 60)
+    words = hdr_words()
+    words[-1] += ":keyint=12:min-keyint=12"
+    source = probe(ffmpeg(*long, *words, tmp_path / "long.mp4"), tool)
+    preset, cq = ENCODERS[name]
+    parts = Parts(tmp_path / "parts", length_s=0.5)
+    planned = plan(source, encoder(name), tmp_path / "made.mkv", tool)
+    made = deliver(source, planned, preset, cq, tool, parts=parts)
+    assert made.parts > 1
+    assert set(_kept(made.hdr).values()) == {"both"}
+    assert "MaxCLL=1000, MaxFALL=400" in _container(made.path, tool)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("name", ["libx265", "libsvtav1", "libaom-av1"])
+def test_dolby_vision_is_kept_where_it_is_asked_for(
+    name: str, suffix: str, ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
+    source = probe(with_units(plain, after=rpu(8)), tool)
+    entry = encoder(name, with_room(PLAIN, name, 128 * 96))
+    choice = StreamChoice(dolby_vision="keep")
+    planned = plan(source, entry, tmp_path / f"made{suffix}", tool, choice=choice)
+    assert planned.carriage.notes() == []
+    made = deliver(source, planned, *ENCODERS[name], tool)
+    assert _kept(made.hdr)["Dolby Vision"] == "both"
+    assert "DOVI configuration record: version: 1.0, profile:" in _container(made.path, tool)
+    with av.open(str(made.path)) as opened:
+        for frame in opened.decode(video=0):
+            assert "DOVI_METADATA" in {data.type.name for data in frame.side_data}
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "why"),
+    [("libvvenc", ".mkv", "does not write"), ("libx265", ".mov", "does not say")],
+)
+def test_where_dolby_vision_can_t_be_kept_it_is_refused(
+    name: str, suffix: str, why: str, ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
+    source, choice = (
+        probe(with_units(plain, after=rpu(8)), tool),
+        StreamChoice(dolby_vision="keep"),
+    )
+    with pytest.raises(InputError, match=why) as refused:
+        plan(source, encoder(name), tmp_path / f"made{suffix}", tool, choice=choice)
+    assert refused.value.hint
+    # Of a film that has none there is nothing to keep.
+    plan(probe(plain, tool), encoder(name), tmp_path / f"made{suffix}", tool, choice=choice)
+
+
+def test_encode_keeps_dolby_vision_and_probes_are_told_the_same(
+    ffmpeg: Ffmpeg, tmp_path: Path, vqcast: Vqcast
+) -> None:
+    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
+    film = with_units(plain, after=rpu(8))
+    words = ("encode", film, "--encoder", "libx265", "--preset", "ultrafast", "--target", 60)
+    output = tmp_path / "a.mkv"
+    done = vqcast(*words, "-o", output, "--no-cache", "--json", "--dolby-vision", "keep")
+    *_, found, made = map(json.loads, done.stdout.splitlines())
+    assert found["options"] == "--x265 vbv-maxrate=40000:vbv-bufsize=40000"
+    assert made["video_bytes"] > found["bytes"]  # by its metadata
+    assert {fact["kept"] for fact in made["hdr"]["facts"]} == {"both"}
 
 
 def test_dolby_vision_without_a_base_layer_is_refused(

@@ -109,6 +109,11 @@ class Carriage:
     told: list[str] = field(default_factory=list)
     """What else is left out, in words."""
 
+    @property
+    def keeps_dolby_vision(self) -> bool:
+        """Whether its metadata goes with the pictures."""
+        return "-dolbyvision:v:0" in self.pictures
+
     def notes(self) -> list[str]:
         """What is left out or converted, in words."""
         told = list(self.told)

@@ -33,7 +33,7 @@ from vqcast.media.carriage import Carriage, Container, carry, container, cover_n
 from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
 from vqcast.media.encoders import Encoder
-from vqcast.media.hdr_readback import container_light, stream_light
+from vqcast.media.hdr_readback import read_back
 from vqcast.media.in_parts import Scoring, Work, make
 from vqcast.media.join import join
 from vqcast.media.measure import (
@@ -46,6 +46,7 @@ from vqcast.media.measure import (
     require_packets,
     score,
 )
+from vqcast.media.option_check import known_options
 from vqcast.media.parts import Parts, TitlePart, cut, drop
 from vqcast.media.run import run
 from vqcast.media.source import Source
@@ -141,7 +142,10 @@ def plan(
             if said := _refusal(source, target, alone, tool):
                 refused[stream.index] = said
         made = carriage(refused)
-    if source.light is not None:
+    if source.light is not None and choice is not None and choice.dolby_vision == "keep":
+        can = "dolbyvision" in known_options(entry.name, tool)[0]
+        made.pictures += keep_hdr.keep_dolby_vision(source.light, entry, target.muxer, can=can)
+    elif source.light is not None:
         made.told += keep_hdr.left_out(source.light)
     if source.raw is None and (early := chapters(source.path)[1]):
         made.told.append(
@@ -205,15 +209,16 @@ def deliver(
         source, planned, preset, cq, tool, made, threads, scoring, most_bytes, cancel,
         on_progress or (lambda frames: None),
     )  # fmt: skip
-    cuts = cut(source, planned.entry, parts.length_s) if parts else ()
+    apart = None if planned.carriage.keeps_dolby_vision else parts
+    cuts = cut(source, planned.entry, apart.length_s) if apart else ()
     try:
         with scratch() as name:
             _write_covers(source, planned.carriage, Path(name))
-            if parts is not None and len(cuts) > 1:
-                done = _in_parts(job, cuts, Path(name), parts)
+            if apart is not None and len(cuts) > 1:
+                done = _in_parts(job, cuts, Path(name), apart)
             else:
                 done = _in_one(job, Path(name))
-        hdr = _hdr(source, made)
+        hdr = read_back(source.light, made)
         _refuse_existing(path, overwrite=planned.overwrite)
         adopt(made, path)
     finally:
@@ -353,13 +358,6 @@ def _command(
         every=scoring.every, threads=threads.score, also=scoring.also, rate=source.fps,
     )  # fmt: skip
     return [*words, *argv.watch(graph)]
-
-
-def _hdr(source: Source, made: Path) -> Hdr | None:
-    """What of the source's HDR ``made`` says, read back."""
-    if source.light is None:
-        return None
-    return keep_hdr.compared(source.light, stream_light(made), container_light(made))
 
 
 def _scores(

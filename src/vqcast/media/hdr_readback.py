@@ -11,6 +11,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from vqcast.documents.source import Hdr
+from vqcast.media import keep_hdr
 from vqcast.media.hdr import UNSAID, DolbyVision, Light, Mastering, frame_light
 from vqcast.media.header import is_cover, opened
 from vqcast.media.isobmff import sample_entry
@@ -21,6 +23,13 @@ _MATRIX, _RANGE, _TRC, _PRIMARIES, _CLL, _FALL = 0x55B1, 0x55B9, 0x55BA, 0x55BB,
 _MASTERING = range(0x55D1, 0x55DB)
 """x and y of red, green, blue and white, and the highest and lowest luminance."""
 _ADDED_TYPE, _ADDED = 0x41E7, 0x41ED
+
+
+def read_back(light: Light | None, made: Path) -> Hdr | None:
+    """What of a source's ``light`` the file ``made`` of it says; None: nothing was to be kept."""
+    if light is None:
+        return None
+    return keep_hdr.compared(light, stream_light(made), container_light(made))
 
 
 def stream_light(path: Path) -> Light:

@@ -8,14 +8,15 @@ encoders alone, and of whole films.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from vqcast.documents.source import Hdr, HdrFact
 from vqcast.errors import InputError
-from vqcast.media.encoders import Encoder
+from vqcast.media.encoders import ENCODERS, Encoder
 from vqcast.media.hdr import UNSAID, Light, Mastering
 from vqcast.media.inputs import is_deep
-from vqcast.media.options import joined
+from vqcast.media.options import EncoderOptions, joined, plain_name
 
 Pairs = list[tuple[str, str]]
 _NAMES = {
@@ -124,6 +125,50 @@ def left_out(light: Light) -> list[str]:
     return [f"Dolby Vision ({light.dolby_vision}) is left out: its {base} base layer is encoded"]
 
 
+def keep_dolby_vision(light: Light, entry: Encoder, muxer: str, *, can: bool) -> list[str]:
+    """ffmpeg's words by which an encode carries Dolby Vision on; none where ``light`` has none.
+
+    ``can``: whether this ffmpeg's encoder takes them. Raises InputError where it can't be kept.
+    """
+    vision, wanted = light.dolby_vision, "--dolby-vision keep"
+    if vision is None:
+        return []
+    base = "leave it out to encode the base layer"
+    if not can:
+        raise InputError(
+            f"{wanted}: {entry.name} does not write Dolby Vision in this ffmpeg",
+            hint=f"use libx265, libsvtav1 or libaom-av1, or {base}",
+        )
+    if muxer not in _HOLD_DOLBY_VISION:
+        raise InputError(
+            f"{wanted}: {muxer} does not say that its video is Dolby Vision",
+            hint=f"name the output .mkv or .mp4, or {base}",
+        )
+    if vision.profile in _WITH_ENHANCEMENT:
+        raise InputError(f"{wanted}: {vision} has a second layer, which is not encoded", hint=base)
+    return ["-dolbyvision:v:0", "1", "-strict", "unofficial"]
+
+
+_HOLD_DOLBY_VISION = ("matroska", "mp4")
+_WITH_ENHANCEMENT = (4, 7)
+
+
+def with_room(given: EncoderOptions, encoder: str, pixels: int) -> EncoderOptions:
+    """``given`` with the buffer that x265 asks for with Dolby Vision; others ask for none."""
+    private = ENCODERS[encoder].private if encoder in ENCODERS else None
+    if private is None or private[0] != "x265":
+        return given
+    if any(plain_name(name).startswith("vbv") for name, _ in given.private("x265")):
+        return given
+    rate = _HIGH_RATE if pixels > _HD_PIXELS else _RATE
+    words = [*filter(None, [given.x265]), f"vbv-maxrate={rate}:vbv-bufsize={rate}"]
+    return replace(given, x265=":".join(words))
+
+
+_HD_PIXELS, _RATE, _HIGH_RATE = 1920 * 1088, 40_000, 100_000
+"""kbit/s of HEVC's level 5.1, main tier, and of a UHD disc: more than films here come to."""
+
+
 def compared(light: Light, stream: Light, container: Light) -> Hdr:
     """What of a source's ``light`` the delivered ``stream`` and its ``container`` still say."""
     facts = []
@@ -152,17 +197,17 @@ def _agree(name: str, light: Light, other: Light) -> bool:
     return _FACTS[name](light) == _FACTS[name](other)
 
 
-def notes(found: Hdr, encoder: str) -> list[str]:
-    """What is lost, in words."""
+def notes(found: Hdr, encoder: str, *, dolby_vision: bool = False) -> list[str]:
+    """What is lost, in words; Dolby Vision where it was to be kept."""
     told = []
     for fact in found.facts:
-        if fact.kept == "both" or fact.name == "Dolby Vision":  # which was told before
+        if fact.kept == "both" or (fact.name == "Dolby Vision" and not dolby_vision):
             continue
         place = f"the stream of {encoder}" if fact.kept == "container" else "the container"
         said = {"stream": fact.container, "container": fact.stream}
         other = said.get(fact.kept, fact.stream or fact.container)
         if fact.kept == "no":
-            now = f"the output says {other}" if other else f"{encoder} does not write it"
+            now = f"the output says {other}" if other else "the output does not say it"
             told.append(f"{fact.name} ({fact.source}) is lost: {now}")
         elif other or (fact.kept == "container" and fact.name in _IN_STREAMS):
             now = f"says {other}" if other else "does not hold it"

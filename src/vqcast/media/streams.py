@@ -16,7 +16,9 @@ from vqcast.media.header import has, is_cover, opened
 
 Audio = Literal["copy", "aac", "opus", "none"]
 Subtitles = Literal["convert", "copy", "none"]
+DolbyVision = Literal["base", "keep"]
 _KINDS = {"v": "video", "a": "audio", "s": "subtitle", "d": "data", "t": "attachment"}
+_WORDS = {"audio": Audio, "subtitles": Subtitles, "dolby_vision": DolbyVision}
 _SPECIFIER = re.compile(r"(-?)(?:0:)?(?:(?P<kind>[vasdt])(?::(?P<nth>\d+))?|(?P<index>\d+))\??")
 
 
@@ -80,8 +82,13 @@ class StreamChoice:
         Doc("unknown: leave out what the container can't hold or ffmpeg can't name."),
     ] = None
 
+    dolby_vision: Annotated[
+        DolbyVision, Doc("base: encode the base layer alone; keep: its metadata, too.")
+    ] = "base"
+
     def __post_init__(self) -> None:
-        for field, known in (("audio", get_args(Audio)), ("subtitles", get_args(Subtitles))):
+        for field, words in _WORDS.items():
+            known = get_args(words)
             if getattr(self, field) not in known:
                 raise _refused(field, getattr(self, field), f"use one of: {', '.join(known)}")
         if self.drop not in (None, "", "unknown"):

@@ -82,12 +82,12 @@ def encode(
         source = probe(Path(source), tool, intake=_of_map(Path(source), intake, streams))
 
     def all_of_it(opened: Source) -> EncodeResult:
-        entry = encoder_entry(request.encoder, request.options)
+        asked = _with_room(request, opened, streams)
+        entry = encoder_entry(asked.encoder, asked.options)
         planned = plan(opened, entry, output, tool, overwrite=overwrite, choice=streams)
-        told = (*opened.notes, *planned.carriage.notes())
-        opened = replace(opened, notes=told)
+        opened = replace(opened, notes=(*opened.notes, *planned.carriage.notes()))
         found = tune(
-            opened, request, registry=registry, trust=trust, cache=cache, keep=keep,
+            opened, asked, registry=registry, trust=trust, cache=cache, keep=keep,
             machine=machine, on_event=on_event, cancel=cancel,
         )  # fmt: skip
         with _parts(cache, machine, keep=keep) as kept:
@@ -101,6 +101,16 @@ def encode(
         return all_of_it(source)
     except Doubted:
         return all_of_it(reread(source, tool, intake))
+
+
+def _with_room(request: TuneRequest, source: Source, streams: StreamChoice | None) -> TuneRequest:
+    """``request`` with what its encoder asks for where Dolby Vision is kept, of probes as well."""
+    keeps = streams is not None and streams.dolby_vision == "keep"
+    if not keeps or source.light is None or source.light.dolby_vision is None:
+        return request
+    pixels = source.width * source.height
+    room = keep_hdr.with_room(request.options, request.encoder, pixels)
+    return replace(request, options=room)
 
 
 @contextmanager
@@ -162,7 +172,8 @@ def encode_found(
     score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)
     notes = planned.carriage.notes()
     if made.hdr is not None:
-        notes += keep_hdr.notes(made.hdr, planned.entry.name)
+        keeps = planned.carriage.keeps_dolby_vision
+        notes += keep_hdr.notes(made.hdr, planned.entry.name, dolby_vision=keeps)
     grainy = made.entry.given.grain or grain.has_grain(made.path, made.entry.codec.name, tool)
     if grainy:
         notes.append(f"{made.path.name} {grain.NOTE}")

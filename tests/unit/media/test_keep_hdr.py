@@ -6,9 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from vqcast.errors import InputError
 from vqcast.media.encoders import ENCODERS, encoder
 from vqcast.media.hdr import UNSAID, DolbyVision, Light, Mastering
-from vqcast.media.keep_hdr import compared, left_out, notes, tags, told
+from vqcast.media.keep_hdr import (
+    compared,
+    keep_dolby_vision,
+    left_out,
+    notes,
+    tags,
+    told,
+    with_room,
+)
 from vqcast.media.options import EncoderOptions
 
 P3 = Mastering((0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329), (4000.0, 0.005))
@@ -90,10 +99,21 @@ def test_a_loss_is_said_and_what_the_container_alone_has() -> None:
         "transfer is in the stream alone: the container says bt709",
         "mastering display is in the container alone: the stream of libx265 does not hold it",
         "content light level is in the container alone: the stream of libx265 does not hold it",
-        "HDR10+ (ST 2094-40) is lost: libx265 does not write it",
+        "HDR10+ (ST 2094-40) is lost: the output does not say it",
     ]
     wrong = compared(film, replace(bare, trc=1), NOTHING)
     assert "transfer (smpte2084) is lost: the output says bt709" in notes(wrong, "libx265")
+
+
+def test_a_second_layer_is_not_kept_and_room_is_made_once() -> None:
+    film = replace(HDR10, dolby_vision=DolbyVision(7, True))
+    with pytest.raises(InputError, match="profile 7 has a second layer"):
+        keep_dolby_vision(film, encoder("libx265"), "mp4", can=True)
+    given = EncoderOptions(x265="aq-mode=3")
+    room = with_room(given, "libx265", 3840 * 2160)
+    assert room.x265 == "aq-mode=3:vbv-maxrate=100000:vbv-bufsize=100000"
+    assert with_room(room, "libx265", 100) == room
+    assert with_room(given, "libsvtav1", 100) == given
 
 
 @pytest.mark.parametrize(("trc", "base"), [(16, "HDR10"), (18, "HLG"), (1, "SDR")])

@@ -238,6 +238,16 @@ class Attempt:
             return f"no way round: {errors[0]!r}"
         return f"refused: {errors[0]} {hints[0]}"
 
+    def outcome(self) -> str:
+        """What became of it; begins with ``wrong`` where it should not have."""
+        what = self.fault()
+        if not what:
+            return "delivered whole"
+        wrong = self.ways_fail(what) if what.startswith("refused: ") else what
+        if wrong:
+            return f"wrong: {wrong}"
+        return "refused, and every way round that is named delivers it"
+
     def ways_fail(self, what: str) -> str:
         """What is wrong with the ways round that a refusal names; empty: each delivers it."""
         if what in self.refusals:
@@ -302,14 +312,7 @@ def _attempt(film: films.Film, output: str, encoder: tuple[str, str], folder: Pa
     source = found(path)
     if source is None:
         return "not transcoded by plain ffmpeg either"
-    first = Attempt(path, source, folder / f"output.{output}", encoder)
-    what = first.fault()
-    if not what:
-        return "delivered whole"
-    wrong = first.ways_fail(what) if what.startswith("refused: ") else what
-    if wrong:
-        return f"wrong: {wrong}"
-    return "refused, and every way round that is named delivers it"
+    return Attempt(path, source, folder / f"output.{output}", encoder).outcome()
 
 
 def every_container(n: int, rng: random.Random) -> Count:

@@ -58,6 +58,11 @@ _NO_GAPS = "aresample=async=1:min_hard_comp=0.01"
 _MKV_SUBTITLES = frozenset(
     {"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
 )
+_FROM_THE_START = (
+    r"noise=drop=lte(pts+duration\,0),"
+    r"setts=pts=max(PTS\,0):dts=max(DTS\,0):duration=DURATION+min(PTS\,0)"
+)
+"""Text from before the film begins is cut off: ffmpeg shows what follows it too early."""
 _MOV_TEXT = frozenset({"mov_text"})
 _VIDEO_ISO = frozenset({"h264", "hevc", "av1", "mpeg4", "vp9"})
 _VIDEO_MOV = frozenset({"h264", "hevc", "mpeg4", "prores", "mjpeg", "dvvideo"})
@@ -241,6 +246,8 @@ def _add(
     if stream.cover:
         plan.words += [f"-disposition:{number}", "attached_pic"]
     same = how == "copy" or how in _PCM
+    if stream.codec == "mov_text" and how == "copy":
+        plan.words += [f"-bsf:{number}", _FROM_THE_START]
     if how in _PCM:
         plan.words += [f"-filter:{number}", _NO_GAPS]
     elif stream.kind == "audio" and not same:

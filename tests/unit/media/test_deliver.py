@@ -105,6 +105,24 @@ def test_everything_beside_the_pictures_goes_with_them(
     assert measure_delivered(source, made, tool, v1=False).frames == 30
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_lines_of_a_film_that_starts_late_stay_at_their_pictures(
+    suffix: str, ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    (tmp_path / "text.srt").write_text(SUBTITLE)
+    film = ffmpeg(
+        *("-f", "lavfi", "-i", f"testsrc2=s=64x48:r=25:d={SECONDS},format=yuv420p"),
+        *("-i", tmp_path / "text.srt", "-map", "0", "-map", "1", "-c:v", "libx264"),
+        *("-c:s", "mov_text", "-output_ts_offset", "5", tmp_path / "film.mp4"),
+    )
+    made = _deliver(probe(film, tool), "libx264", "ultrafast", 30, tool, tmp_path / f"made{suffix}")
+    for path in (film, made.path):
+        with av.open(str(path)) as opened:
+            packets = [p for p in opened.demux(subtitles=0) if p.size > 2]
+            shown = [float(p.pts * p.time_base) - (opened.start_time or 0) / 1e6 for p in packets]
+        assert shown == [pytest.approx(0.2, abs=0.01)]
+
+
 def test_quicktime_keeps_what_it_has_another_word_for(
     ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
 ) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import av
 import pytest
 from command_kit import Refusal, Vqcast
+from forecast_kit import small_rows
 
 from vqcast.corpus.table import load
+from vqcast.workflow import steps
 
 SVT = ("--encoder", "libsvtav1", "--preset", "10", "--svt", "tune=0:film-grain=8")
 
@@ -41,7 +43,7 @@ def test_grain_and_key_frames_are_in_the_delivered_file(
     )  # fmt: skip
     start, *_, result, made = map(json.loads, done.stdout.splitlines())
     assert start["options"] == result["options"] == "--svt tune=0:film-grain=8 --keyint 0.4s"
-    assert any("without your encoder options" in note for note in start["notes"])
+    assert any("with other encoder options" in note for note in start["notes"])
     assert result["basis"] == "verified", "no forecast was calibrated with these options"
     assert made["score"] == pytest.approx(result["score"], abs=0.01)
     assert key_frames(out) == [0, 10, 20, 30, 40]
@@ -54,6 +56,27 @@ def test_grain_and_key_frames_are_in_the_delivered_file(
     assert start["film_grain"] and result["film_grain"] and made["film_grain"]
     assert any("scored without it" in note for note in start["notes"])
     assert (first.width, first.height) == (160, 120)
+
+
+def test_a_forecaster_of_one_s_own_options_answers_for_them(
+    vqcast: Vqcast, film: Path, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "own.jsonl"
+    own = [{**row, "options": "--x264 aq-mode=3"} for row in small_rows()]
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in own))
+    steps.train("crf_forecast_v1", [corpus], tmp_path / "run")
+    registry = tmp_path / "registry"
+    assert steps.gate(tmp_path / "run").promotes
+    steps.promote(tmp_path / "run", [corpus], registry)
+    asked = ("tune", film, "--encoder", "libx264", "--target", 80, "--registry", registry, "--json")
+
+    def told(*more: str) -> tuple[str, bool]:
+        start, *_, result = map(json.loads, vqcast(*asked, *more, "--no-cache").stdout.splitlines())
+        return result["basis"], any("other encoder options" in note for note in start["notes"])
+
+    assert told("--x264", "aq-mode=3") == ("forecast", False)
+    assert told() == ("verified", True)
+    assert told("--x264", "aq-mode=2") == ("verified", True)
 
 
 def test_other_options_are_another_measurement(vqcast: Vqcast, film: Path, tmp_path: Path) -> None:

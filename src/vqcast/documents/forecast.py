@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from vqcast.documents.base import Document
 from vqcast.documents.evidence import AnyVerdict
 from vqcast.documents.registry import RowId
@@ -80,6 +82,12 @@ class ForecastTable(Document, frozen=True, kw_only=True):
     calibration: dict[str, ForecastCalibration]
     """``metric/pool`` -> its calibration."""
     curves: list[LibraryCurve]
+    options: dict[str, str] | UnsetType = UNSET
+    """Encoder -> what was added to its words, as a command line says it; none: nothing."""
+
+    def options_of(self, encoder: str) -> str | None:
+        """What was added to an encoder's words in all its curves; None: nothing."""
+        return None if isinstance(self.options, UnsetType) else self.options.get(encoder)
 
 
 class ForecastErrors(Document, frozen=True, kw_only=True):

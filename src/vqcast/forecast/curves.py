@@ -42,6 +42,8 @@ class MeasuredCurve:
     bits_per_pixel: Array
     features: Array
     """Means of canonical-6, ``[qualities, 6]``."""
+    options: str | None = None
+    """What was added to the encoder's words; None: nothing."""
 
 
 def read(corpora: Sequence[Corpus]) -> tuple[list[MeasuredCurve], list[CorpusPin]]:
@@ -125,11 +127,30 @@ def _curve(part: pl.DataFrame) -> MeasuredCurve:
         group=first["group"],
         encoder=first["encoder"],
         preset=first["preset"],
+        options=first["options"],
         cq=part["cq"].to_numpy(),
         score=score,
         bits_per_pixel=8 * part["enc_bytes"].to_numpy() / pixels,
         features=part.select(FEATURES).to_numpy(),
     )
+
+
+def options_of(curves: Sequence[MeasuredCurve]) -> dict[str, str]:
+    """Encoder -> what was added to its words, of those that something was added to.
+
+    Raises CorpusError for an encoder with several options, whose curves are not of one kind.
+    """
+    found: dict[str, set[str | None]] = {}
+    for curve in curves:
+        found.setdefault(curve.encoder, set()).add(curve.options)
+    for encoder, several in found.items():
+        if len(several) > 1:
+            told = ", ".join(sorted(each or "none" for each in several))
+            raise CorpusError(
+                f"{encoder} comes with several options ({told}), and a forecaster is for one",
+                hint="build a corpus for each",
+            )
+    return {encoder: each for encoder, (each,) in sorted(found.items()) if each is not None}
 
 
 def axes_of(curves: Sequence[MeasuredCurve]) -> dict[str, tuple[float, float]]:

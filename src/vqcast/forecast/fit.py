@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from vqcast.documents.forecast import (
@@ -23,7 +24,13 @@ from vqcast.documents.forecast import (
     ForecastTable,
 )
 from vqcast.errors import CorpusError
-from vqcast.forecast.curves import DENSE_QUALITIES, MeasuredCurve, axes_of, curves_on_nodes
+from vqcast.forecast.curves import (
+    DENSE_QUALITIES,
+    MeasuredCurve,
+    axes_of,
+    curves_on_nodes,
+    options_of,
+)
 from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.latent import CHANNELS, TOP, to_latent
 from vqcast.forecast.prior import MIN_CURVES
@@ -99,6 +106,7 @@ def empty_table(
             for name in measures
         },
         curves=curves_on_nodes(curves, axes, recipe.nodes),
+        options=options_of(curves) or UNSET,
     )
 
 

@@ -38,7 +38,6 @@ from vqcast.media import grain
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.measure import check_size, converted, encoder_options, score
 from vqcast.media.option_check import require_options
-from vqcast.media.options import PLAIN
 from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.threads import plan
 from vqcast.media.tool import Tool, find_ffmpeg
@@ -150,6 +149,7 @@ class Session:
             allowed=sampling.allowed(request.confidence), on_progress=on_progress,
         )  # fmt: skip
         self.other_version = _other_version(request.encoder, self.info, tool)
+        self.other_options = table is not None and _other_options(request, table[0])
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
         self.lines: list[TuneProbe] = []
@@ -180,9 +180,9 @@ class Session:
         notes += converted(self.source, adapter(self.request.encoder, self.request.options))
         if unusual:
             notes.append(f"the source {' and '.join(unusual)}: the answer is measured")
-        if self.request.options != PLAIN:
+        if self.other_options:
             notes.append(
-                "the forecaster was measured without your encoder options: the answer is measured"
+                "the forecaster was measured with other encoder options: the answer is measured"
             )
         if self.request.options.grain:
             notes.append(grain.ASKED)
@@ -224,7 +224,7 @@ class Session:
     def _must_verify(self) -> bool:
         """Whether a forecast is no answer: asked for, or nothing has calibrated it."""
         uncalibrated = self.info.sha256 is None and not self.title.sampled
-        unusual = (self.source.unusual, self.request.options != PLAIN, self.other_version)
+        unusual = (self.source.unusual, self.other_options, self.other_version)
         off_ground = any(unusual) and not self.title.sampled
         return self.request.verify or uncalibrated or off_ground or self.ceiling is not None
 
@@ -391,6 +391,11 @@ def _other_version(encoder: str, info: ForecasterInfo, tool: Tool) -> str | None
         f"the forecaster was measured with {encoder} {measured}, and this ffmpeg has "
         f"{here or 'another, which does not say its version'}: the answer is measured"
     )
+
+
+def _other_options(request: TuneRequest, table: ForecastTable) -> bool:
+    """Whether the forecaster's curves had other encoder options."""
+    return (str(request.options) or None) != table.options_of(request.encoder)
 
 
 Promoted = tuple[ForecastTable, ForecastRow]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,15 @@ def test_a_held_out_group_never_sees_itself(tmp_path: Path, rows: list[dict[str,
         if one.rivals and two.rivals:
             for a, b in zip(one.rivals.floors, two.rivals.floors, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+def test_a_table_is_of_one_set_of_options_an_encoder() -> None:
+    plain, own = curve("a", [20, 30, 40, 50], [95, 85, 70, 50]), "--x264 aq-mode=3"
+    assert curves.options_of([plain]) == {}
+    assert curves.options_of([replace(plain, options=own)]) == {"libx264": own}
+    told = r"libx264 comes with several options \(--x264 aq-mode=3, none\)"
+    with pytest.raises(CorpusError, match=told):
+        curves.options_of([plain, replace(plain, src="b", options=own)])
 
 
 def curve_like(each: curves.MeasuredCurve, src: str | None = None) -> curves.MeasuredCurve:

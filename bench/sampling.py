@@ -226,9 +226,10 @@ def report(document: dict[str, Any]) -> str:
     errors, ratios, sizes = [], [], []
     for row in document["judge"]:
         own = table[row["preset"]]
-        error = own.score(row["estimate"]) - row["whole"]
+        missing = 100.0 - row["estimate"]
+        error = own.score(row["estimate"], missing) - row["whole"]
         scenes = len(row["titles"])
-        stated = math.hypot(row["stated"], own.score_deviation(row["estimate"], scenes))
+        stated = math.hypot(row["stated"], own.score_deviation(missing, scenes))
         size = own.bytes(row["largest"], row["others"], 25.0) / row["bytes"] - 1
         errors.append(error)
         ratios.append(abs(error) / stated)

@@ -47,6 +47,8 @@ class Metric:
     """Targets are above 0 and below this."""
     point: float = 1.0
     """What is as visible as a point of VMAF, about: tolerances are counted in it."""
+    looks_back: int = 0
+    """Frames before its own on which a value depends, where pictures were joined: too few there."""
     digits: int = 2
     """Shown behind the point."""
     made_for: int | None = None
@@ -55,7 +57,7 @@ class Metric:
     @property
     def unit(self) -> str:
         """In words that follow a number."""
-        return {"points": "points", "dB": "dB", "ratio": "of 1"}[self.scale]
+        return {"points": "VMAF points", "dB": "dB", "ratio": "of SSIM"}[self.scale]
 
     def shown(self, score: float) -> str:
         """A score as people read it."""
@@ -99,11 +101,11 @@ METRICS: Mapping[str, Metric] = {
             name="xpsnr", columns=tuple(f"xpsnr_{plane}" for plane in _PLANES),
             logged={f"xpsnr_{plane}": f"lavfi.xpsnr.xpsnr.{plane}" for plane in _PLANES},
             weights=(4 / 6, 1 / 6, 1 / 6), filter="xpsnr", scale="dB", per_decade=20.0,
-            most=CAP_DB, point=0.5,
+            most=70.0, point=0.5, looks_back=2,
         ),
         Metric(
             name="psnr", columns=("psnr",), logged={"psnr": "lavfi.psnr.psnr_avg"},
-            filter="psnr", scale="dB", per_decade=10.0, most=CAP_DB, point=0.5,
+            filter="psnr", scale="dB", per_decade=10.0, most=70.0, point=0.5,
         ),
         Metric(
             name="ssim", columns=("ssim",), logged={"ssim": "lavfi.ssim.All"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ from vqcast.documents.tune import (
 )
 from vqcast.errors import InputError, LargerThanSource
 from vqcast.media.streams import StreamChoice
+from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning.films import Film, Names, films
 from vqcast.tuning.machine import Machine
@@ -147,11 +149,13 @@ def _several(inputs: list[Path], given: Asked, scheduler: str | None, *, json: b
     """Several films: a line each as it ends, and a table."""
     from vqcast.tuning.batch import exit_status, run
 
+    shown = METRICS[given.request.metric].shown
     with render.spinner("reading the films") as update:
 
         def on_event(film: Film, event: Any) -> None:
             if isinstance(event, TuneProbed):
-                update(f"{film.path.name}: CRF {event.probe.crf:g} gives {event.probe.score:.2f}")
+                score = shown(event.probe.score)
+                update(f"{film.path.name}: CRF {event.probe.crf:g} gives {score}")
 
         def on_film(result: FilmResult) -> None:
             if json:
@@ -165,7 +169,7 @@ def _several(inputs: list[Path], given: Asked, scheduler: str | None, *, json: b
     if json:
         render.print_json_line(to_dict(total))
     else:
-        _table(results, total)
+        _table(results, total, shown)
     if status := exit_status(results):
         raise typer.Exit(status)
 
@@ -181,7 +185,7 @@ def _tell(result: FilmResult) -> None:
         render.note(f"next: {result.hint}")
 
 
-def _table(results: list[FilmResult], total: BatchResult) -> None:
+def _table(results: list[FilmResult], total: BatchResult, shown: Callable[[float], str]) -> None:
     def size(value: int | None) -> str | None:
         return None if value is None else tune.size_text(value)
 
@@ -191,7 +195,7 @@ def _table(results: list[FilmResult], total: BatchResult) -> None:
             (
                 Path(each.source).name, each.status,
                 None if each.crf is None else f"{each.crf:g}",
-                None if each.score is None else f"{each.score:.2f}",
+                None if each.score is None else shown(each.score),
                 size(each.source_bytes), size(each.bytes),
                 f"{100 * each.bytes / each.source_bytes:.1f}"
                 if each.bytes and each.source_bytes else None,
@@ -215,11 +219,11 @@ def _show(made: EncodeResult, metric: str, told: list[str]) -> None:
         if words not in told:
             render.note(f"note: {words}")
     word = "reaches" if made.met else "misses"
-    how = "measured"
+    how, shown = "measured", METRICS[metric].shown
     if made.measured == "sample":
-        how += f" (±{made.score_half_width:.2f}, {made.scored:,} of {made.frames:,} frames)"
+        how += f" (±{shown(made.score_half_width)}, {made.scored:,} of {made.frames:,} frames)"
     how += f" ({tune.INDICATIVE})" * made.indicative
     render.say(
-        f"{made.output}: {metric} {made.score:.2f} {how}, {word} {made.target:g}; "
+        f"{made.output}: {metric} {shown(made.score)} {how}, {word} {made.target:g}; "
         f"{tune.size_text(made.bytes)}, {made.size_percent:.1f} % of the source"
     )

@@ -15,6 +15,7 @@ from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.tune import TuneProbed, TuneResult, TuneStart
 from vqcast.errors import InputError
+from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
@@ -75,11 +76,14 @@ INDICATIVE = "indicative: HDR pictures, a model made for SDR"
 def teller(update: Callable[[str], None], *, json: bool) -> Callable[[Any], None]:
     """What is said of each event: JSON lines, or a line a probe; ``update`` says what runs."""
     done: list[float] = []
+    metric = ""
 
     def tell(event: Any) -> None:
+        nonlocal metric
         if json:
             render.print_json_line(to_dict(event))
         if isinstance(event, TuneStart):
+            metric = event.metric
             for words in event.notes:
                 render.note(f"note: {words}")
             if event.forecaster.sha256 is None:
@@ -90,7 +94,7 @@ def teller(update: Callable[[str], None], *, json: bool) -> Callable[[Any], None
         elif isinstance(event, TuneProbed):
             done.append(event.probe.wall_s)
             if not json:
-                render.say(probe_line(len(done), event))
+                render.say(probe_line(len(done), event, metric))
         left = max(2 - len(done), 1) * done[-1] if done else None
         ahead = "" if left is None else f", about {left:.0f} s if it is the last"
         update(f"probe {len(done) + 1}{ahead}")
@@ -98,21 +102,25 @@ def teller(update: Callable[[str], None], *, json: bool) -> Callable[[Any], None
     return tell
 
 
-def probe_line(number: int, event: TuneProbed) -> str:
+def probe_line(number: int, event: TuneProbed, metric: str) -> str:
     """One probe in words."""
     probe = event.probe
     part = "" if probe.looks is None else f", {probe.looks} looks of {probe.frames} frames"
     kept = " (measured earlier)" if probe.reused else f", {probe.wall_s:.1f} s"
-    return f"probe {number}: CRF {probe.crf:g} gives {probe.score:.2f}{part}{kept}"
+    return (
+        f"probe {number}: CRF {probe.crf:g} gives {METRICS[metric].shown(probe.score)}{part}{kept}"
+    )
 
 
 def show(result: TuneResult, *, curve: bool) -> None:
     """The answer, and the whole curve where asked for."""
+    shown = METRICS[result.metric].shown
     if curve:
         render.table(
             ("CRF", result.metric, "interval", f"P(>= {result.target:g})", "size"),
             [
-                (f"{point.crf:g}", f"{point.score:.2f}", f"{point.lower:.2f}..{point.upper:.2f}",
+                (f"{point.crf:g}", shown(point.score),
+                 f"{shown(point.lower)}..{shown(point.upper)}",
                  f"{point.probability:.0%}", size_text(point.bytes))
                 for point in result.curve
             ],
@@ -122,10 +130,10 @@ def show(result: TuneResult, *, curve: bool) -> None:
     interval = (
         "measured"
         if result.basis == "verified"
-        else f"{result.confidence:.0%} interval {result.lower:.2f}..{result.upper:.2f}"
+        else f"{result.confidence:.0%} interval {shown(result.lower)}..{shown(result.upper)}"
     )
     render.say(
-        f"  {result.metric} {result.score:.2f} ({interval}{f'; {INDICATIVE}' * result.indicative})"
+        f"  {result.metric} {shown(result.score)} ({interval}{f'; {INDICATIVE}' * result.indicative})"
         + (
             f", {min(result.probability, 0.99):.0%} sure of {result.target:g}"
             if result.basis == "forecast"

@@ -7,8 +7,6 @@ from typing import Literal
 from vqcast.documents.base import Document
 from vqcast.documents.source import Damage, Hdr, StreamFate
 
-Metric = Literal["vmaf", "vmaf-v1"]
-"""``vmaf`` is vmaf_v0.6.1."""
 Pool = Literal["mean", "harmonic", "p1", "worst-second"]
 """How the frames' scores become the title's."""
 Status = Literal["met", "best_effort", "size_cap"]
@@ -195,6 +193,8 @@ class EncodeResult(Document, frozen=True, kw_only=True):
     """In how many the pictures were encoded."""
     parts_reused: int = 0
     """How many of them an earlier run had finished."""
+    metric: str = "vmaf"
+    """Of ``score`` and ``target``."""
 
 
 class NotWritten(Document, frozen=True, kw_only=True):

@@ -16,18 +16,11 @@ from numpy.typing import NDArray
 
 from vqcast.documents.forecast import ForecastRecipe, ForecastTable
 from vqcast.errors import InputError
-from vqcast.forecast import prior
+from vqcast.forecast import prior, scale
 from vqcast.forecast.gaussian import Gaussian, Observation, condition
-from vqcast.forecast.latent import (
-    BITS,
-    CHANNELS,
-    SCORE,
-    TOP,
-    side_channels,
-    to_latent,
-    to_score,
-)
+from vqcast.forecast.latent import BITS, CHANNELS, SCORE, side_channels
 from vqcast.interval import gaussian_z
+from vqcast.metric import METRICS, VMAF, Metric
 
 Array = NDArray[np.float64]
 
@@ -42,7 +35,7 @@ class Probe:
 
     crf: float
     score: float
-    """Pooled, VMAF points 0..100."""
+    """Pooled, on its metric's own scale."""
     bits_per_pixel: float
     """Video bits over all pixels of all frames."""
     features: Array
@@ -90,11 +83,16 @@ class Forecast:
     bits_deviation: Array
     score_spread: Spread
     bits_spread: Spread
+    metric: Metric = VMAF
 
     @property
     def score(self) -> Array:
-        """The most likely score, VMAF points."""
-        return to_score(self.latent)
+        """The most likely score, on its metric's own scale."""
+        return scale.to_score(self.metric, self.latent)
+
+    def latent_of(self, score: float) -> float:
+        """A score on the latent scale."""
+        return float(scale.to_latent(self.metric, score))
 
     @property
     def deviation(self) -> Array:
@@ -104,20 +102,20 @@ class Forecast:
     def bounds(self, level: float, extra: float = 0.0) -> tuple[Array, Array]:
         """Lower and upper score that hold the title's with probability ``level``.
 
-        ``extra`` adds a standard deviation in points, such as that of sampling.
+        ``extra`` adds a standard deviation of the score, such as that of sampling.
         """
         half = self.score_spread.width(level) * self._deviation_with(extra)
-        lower = to_score(_from_right(self.latent - half))
-        upper = to_score(np.minimum.accumulate(self.latent + half))
+        lower = scale.to_score(self.metric, _from_right(self.latent - half))
+        upper = scale.to_score(self.metric, np.minimum.accumulate(self.latent + half))
         return lower, upper
 
     def probability(self, target: float, extra: float = 0.0) -> Array:
-        """P(score >= target) at each CRF, not rising; ``extra`` adds a deviation in points."""
-        away = (self.latent - to_latent(target)) / self._deviation_with(extra)
+        """P(score >= target) at each CRF, not rising; ``extra`` adds a deviation."""
+        away = (self.latent - self.latent_of(target)) / self._deviation_with(extra)
         return _from_right(self.score_spread.cumulative(away))
 
     def _deviation_with(self, extra: float) -> Array:
-        added = extra / (TOP * np.exp(-self.latent))  # by the slope of the latent scale here
+        added = extra / scale.slope(self.metric, self.latent)
         return np.sqrt(self.deviation**2 + added**2)
 
     def after(self, index: int, latent: float, spread: Spread) -> Forecast:
@@ -152,6 +150,7 @@ class Forecaster:
     score_spreads: tuple[Spread, ...]
     """By number of probes; the last for all more."""
     bits_spreads: tuple[Spread, ...]
+    metric: Metric = VMAF
 
     @classmethod
     def from_table(
@@ -186,10 +185,11 @@ class Forecaster:
             channels=channels,
             score_spreads=tuple(Spread(levels, np.array(widths)) for widths in calibration.score),
             bits_spreads=tuple(Spread(levels, np.array(widths)) for widths in calibration.bits),
+            metric=METRICS[metric],
         )
 
     @classmethod
-    def generic(cls, axis: tuple[float, float]) -> Forecaster:
+    def generic(cls, axis: tuple[float, float], metric: Metric = VMAF) -> Forecaster:
         """For an encoder or a metric that no measured curve has: wide, and uncalibrated."""
         level = 0.9
         half = _GENERIC_SPREAD * gaussian_z(level)
@@ -203,6 +203,7 @@ class Forecaster:
             BITS + 1,
             (spread,),
             (spread,),
+            metric,
         )
 
     def position(self, crf: Array | float) -> Array:
@@ -232,12 +233,13 @@ class Forecaster:
             ),
             score_spread=self.score_spreads[min(count, len(self.score_spreads) - 1)],
             bits_spread=self.bits_spreads[min(count, len(self.bits_spreads) - 1)],
+            metric=self.metric,
         )
 
     def _seen(self, probe: Probe) -> Observation:
-        values = np.concatenate(
-            [[to_latent(probe.score)], side_channels(probe.bits_per_pixel, probe.features)]
-        )[: self.channels]
+        z = scale.to_latent(self.metric, probe.score)
+        side = side_channels(probe.bits_per_pixel, probe.features)
+        values = np.concatenate([[z], side])[: self.channels]
         noise = np.full(self.channels, self.recipe.side_noise)
         noise[SCORE] = self.recipe.score_noise
         position = float(self.position(probe.crf))

@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast import metric
 from vqcast.documents.tune import Pool
 from vqcast.errors import InputError
 from vqcast.vocab import FEATURES
@@ -19,8 +20,10 @@ Array = NDArray[np.float64]
 
 CHANNELS = ("score", "bits", *FEATURES)
 SCORE, BITS = 0, 1
-METRICS: dict[str, str] = {"vmaf": "vmaf", "vmaf-v1": "vmaf_v1"}
-"""Metric -> the corpus column that holds it."""
+METRICS: dict[str, str] = {
+    each.name: each.columns[0] for each in metric.METRICS.values() if each.scale == "points"
+}
+"""Metrics whose curves a forecaster can learn -> the corpus column that holds them."""
 POOLS: tuple[Pool, ...] = get_args(Pool)
 TOP = 115.0
 """Where the score's scale ends: z = -ln(1 - v / TOP).

@@ -7,16 +7,9 @@ and frame to a log of its own.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vqcast.errors import ToolFailure
-from vqcast.metric import CAP_DB, Metric, metrics
+from vqcast.metric import Metric, metrics
 
 VMAF_LOG = "vmaf.json"
 _SLOW, _FAST = 25, 50
@@ -76,36 +69,3 @@ def columns(names: Sequence[str]) -> list[str]:
         if len(each.columns) > 1:
             found.append(each.name)
     return found
-
-
-def read_logs(
-    folder: Path, frames: int, names: Sequence[str], *, what: str, every: int = 1
-) -> dict[str, NDArray[np.float64]]:
-    """The columns of the filters' logs, of frames 0, every, 2 every, ... of ``frames``.
-
-    What is infinite, a frame without error, is CAP_DB. Raises ToolFailure for a log that misses a
-    frame or a value.
-    """
-    found: dict[str, NDArray[np.float64]] = {}
-    for metric in metrics(names):
-        if not metric.filter:
-            continue
-        path = folder / log_name(metric)
-        text = path.read_text() if path.is_file() else ""
-        for column, key in metric.logged.items():
-            values = re.findall(rf"^{re.escape(key)}=(\S+)$", text, re.MULTILINE)
-            found[column] = _numbers(values, frames, metric, what)[::every]
-        if len(metric.columns) > 1:
-            planes = zip(metric.weights, metric.columns, strict=True)
-            found[metric.name] = np.asarray(sum(weight * found[name] for weight, name in planes))
-    return found
-
-
-def _numbers(values: Sequence[str], frames: int, metric: Metric, what: str) -> NDArray[np.float64]:
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
-        numbers = [math.nan]
-    if len(numbers) != frames or any(math.isnan(value) for value in numbers):
-        raise ToolFailure(f"{what}: {metric.filter} gave {len(numbers)} values for {frames} frames")
-    return np.minimum(np.array(numbers, dtype=np.float64), CAP_DB)

@@ -25,7 +25,7 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.durable.scratch import scratch
 from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
-from vqcast.media import argv, beside, inputs, keep_hdr
+from vqcast.media import argv, inputs, keep_hdr, logs
 from vqcast.media.complaint import cause, complaints, ending
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
@@ -390,7 +390,7 @@ def read_logs(
         metrics |= metric.logged if metric.model else {}
     given, each = seen or (frames, every)
     columns = parse_log(read_regular(log), given, metrics, what=what, every=each)
-    return columns | beside.read_logs(folder, frames, also, what=what, every=every)
+    return columns | logs.read(folder, frames, also, what=what, every=every)
 
 
 def check_counts(folder: Path, frames: int, what: str, source: Source) -> None:

@@ -26,6 +26,7 @@ from vqcast.durable.scratch import remove_leftovers
 from vqcast.errors import InputError, LargerThanSource, VqcastError
 from vqcast.media.source import Intake
 from vqcast.media.streams import StreamChoice
+from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning.encode import encode
 from vqcast.tuning.films import Film, Names, outputs
@@ -160,7 +161,7 @@ def film_result(
             return told("kept", reason=f"the source could not be replaced: {error}", **facts)
         return told("encoded", replaced=True, **(facts | {"output": str(place)}))
     if not made.met:
-        return told("missed", reason=f"{made.score:.2f} measured, below {made.target:g}", **facts)
+        return told("missed", reason=_below(made), **facts)
     return told("encoded", **facts)
 
 
@@ -182,10 +183,14 @@ def _encode(
     )  # fmt: skip
 
 
+def _below(made: EncodeResult) -> str:
+    return f"{METRICS[made.metric].shown(made.score)} measured, below {made.target:g}"
+
+
 def _why_not(made: EncodeResult, source_bytes: int) -> str:
     """Why a result does not take its source's place; empty: it does."""
     if not made.met:
-        return f"{made.score:.2f} measured, below {made.target:g}"
+        return _below(made)
     if made.bytes >= source_bytes:
         return f"{made.bytes:,} bytes are not fewer than the source's {source_bytes:,}"
     lost = [

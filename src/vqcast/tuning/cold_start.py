@@ -1,6 +1,6 @@
 """What a look changes: it starts with nothing to predict from, and ends with nothing to come.
 
-    correction("libx264", "veryfast").score(91.3)  # what the same frames have in the whole encode
+    correction("libx264", "veryfast").score(91.3, 8.7)  # what the whole encode has there
 
 Numbers are those of ``cold_start.json``, which ``bench/sampling.py`` writes: each title's looks
 beside the same frames of its whole encode. A preset that was not measured takes its encoder's
@@ -11,10 +11,12 @@ averages what differs between them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from statistics import fmean
+
+from msgspec.structs import replace as replace_fields
 
 from vqcast.documents import codec
 from vqcast.documents.looks import ColdStart, ColdStarts
@@ -39,14 +41,14 @@ class LookCorrection:
     size_doubt: float
     """The same of its size, log2."""
 
-    def score(self, looks: float) -> float:
-        """A score of looks, as the whole encode would have it; points."""
-        return looks + self.row.score_share * (100.0 - looks)
+    def score(self, looks: float, missing: float) -> float:
+        """A score of looks to which ``missing`` is what it lacks, as the whole encode has it."""
+        return looks + self.row.score_share * missing
 
-    def score_deviation(self, looks: float, scenes: int) -> float:
-        """Standard deviation of that, points, in a title of so many scenes."""
+    def score_deviation(self, missing: float, scenes: int) -> float:
+        """Standard deviation of that, in a title of so many scenes."""
         own = self.row.score_deviation / math.sqrt(scenes)
-        return math.hypot(own, self.doubt) * (100.0 - looks)
+        return math.hypot(own, self.doubt) * missing
 
     def bytes(self, largest: float, others: float, fps: float) -> float:
         """Bytes a frame of the whole, from those of the looks' largest frames and the others."""
@@ -56,6 +58,14 @@ class LookCorrection:
     def size_deviation(self, scenes: int) -> float:
         """Standard deviation of the bytes' log2, in a title of so many scenes."""
         return math.hypot(self.row.size_deviation / math.sqrt(scenes), self.size_doubt)
+
+
+def of_sizes_alone(known: LookCorrection) -> LookCorrection:
+    """The same for a metric of which nothing was measured."""
+    row = replace_fields(
+        known.row, score_share=_UNKNOWN.score_share, score_deviation=_UNKNOWN.score_deviation
+    )
+    return replace(known, row=row, doubt=2 * _LEAST_DOUBT)
 
 
 def learnt(row: ColdStart) -> LookCorrection:

@@ -18,7 +18,7 @@ from vqcast.documents.tune import EncodeResult, Measure, TuneResult
 from vqcast.durable.files import sha256_file
 from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError
-from vqcast.forecast.latent import METRICS, pool
+from vqcast.forecast.scale import linear, pooled
 from vqcast.media import grain, keep_hdr
 from vqcast.media.deliver import Delivered, Plan, deliver, grown, measure_delivered, plan
 from vqcast.media.encoders import encoder as encoder_entry
@@ -29,6 +29,7 @@ from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.threads import Threads
 from vqcast.media.threads import plan as plan_threads
 from vqcast.media.tool import Tool, find_ffmpeg
+from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling
 from vqcast.tuning.machine import Machine
@@ -66,7 +67,8 @@ def encode(
     The output's suffix names its container. ``overwrite`` replaces a file, ``streams`` says what
     goes with the pictures; the other arguments are `tune`'s, and ``on_progress`` follows the final
     encode. ``measure`` says how much of the output is scored: ``whole``, or a ``sample`` of its
-    frames whose 95 % interval is 0.2 points to either side; by default that of long ones.
+    frames whose 95 % interval is 0.2 points (0.1 dB, 0.0004 of SSIM) to either side; by default
+    that of long ones.
     ``parts`` encodes long titles in parts, which stay in ``cache`` until the output is written, so
     that an encode that was ended goes on from there; else in one.
     Raises as `tune` does, InputError for an output that can't be written or can't hold a stream,
@@ -160,6 +162,7 @@ def encode_found(
     scoring = Scoring(
         v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
         every=sampling.spacing(source.frames) if sampled else 1,
+        also=() if found.metric in ("vmaf", "vmaf-v1") else (found.metric,),
     )  # fmt: skip
     machine = machine or Machine()
     threads = plan_threads(machine.cores, 1)
@@ -170,7 +173,7 @@ def encode_found(
         on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
     )  # fmt: skip
     score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)
-    notes = planned.carriage.notes()
+    notes, digits = planned.carriage.notes(), METRICS[found.metric].digits + 2
     if made.hdr is not None:
         keeps = planned.carriage.keeps_dolby_vision
         notes += keep_hdr.notes(made.hdr, planned.entry.name, dolby_vision=keeps)
@@ -178,14 +181,14 @@ def encode_found(
     if grainy:
         notes.append(f"{made.path.name} {grain.NOTE}")
     return EncodeResult(
-        output=str(planned.output), crf=found.crf, score=round(score, 4), target=found.target,
+        output=str(planned.output), crf=found.crf, score=round(score, digits), target=found.target,
         met=score >= found.target, bytes=made.bytes, video_bytes=made.video_bytes,
         measured="whole" if scored == source.frames else "sample", scored=scored,
-        score_half_width=round(half_width, 4),
+        score_half_width=round(half_width, digits),
         size_percent=round(100 * made.bytes / found.source.bytes, 2),
         left_out=[_name(each) for each in made.fates if each.fate == "left out"],
         streams=made.fates, source_video_bytes=source.video_bytes, notes=tuple(notes),
-        frames=made.frames, sha256=sha256_file(made.path), film_grain=grainy,
+        frames=made.frames, sha256=sha256_file(made.path), film_grain=grainy, metric=found.metric,
         indicative=found.indicative, hdr=made.hdr,
         parts=made.parts, parts_reused=made.reused,
         wall_s=round(time.monotonic() - start, 3),
@@ -205,21 +208,19 @@ def _measured(
 
     Where those that were scored meanwhile leave more doubt than is allowed, more of the file are.
     """
-    scores, every = made.scores, scoring.every
+    scores, every, metric = made.scores, scoring.every, METRICS[found.metric]
     while True:
         if scores is None:
             scores = measure_delivered(
                 source, made, tool, v1=scoring.v1, size=scoring.size, every=every,
-                threads=threads.score, cancel=cancel,
+                threads=threads.score, also=scoring.also, cancel=cancel,
             )  # fmt: skip
-        values = scores.columns[METRICS[found.metric]]
-        score = pool(values, found.pool, source.frames / duration_s(source))
+        score = pooled(metric, scores.columns, found.pool, source.frames / duration_s(source))
+        values = linear(metric, scores.columns, found.pool)
         half_width = sampling.half_width(values, every)
-        if found.pool == "harmonic":
-            half_width = sampling.half_width(1 / (values + 1), every) * (score + 1) ** 2
-        if half_width <= sampling.HALF_WIDTH:
+        if half_width <= sampling.HALF_WIDTH * metric.point:
             return score, half_width, len(values)
-        every = sampling.closer(every, half_width)
+        every = sampling.closer(every, half_width / metric.point)
         scores = None
 
 

@@ -13,11 +13,12 @@ from typing import Annotated, get_args
 
 from annotated_doc import Doc
 
-from vqcast.documents.tune import Metric, Pool
+from vqcast.documents.tune import Pool
 from vqcast.errors import InputError
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.tool import Tool
 from vqcast.media.unlisted import described
+from vqcast.metric import METRICS, MetricName
 
 TOLERANCE_PERCENT = 4.0
 """Expected waste of size that is not worth another probe."""
@@ -31,13 +32,21 @@ class TuneRequest:
     """
 
     encoder: Annotated[str, Doc("The encoder, by ffmpeg's name.")]
-    target: Annotated[float, Doc("The score to reach, VMAF points, above 0 and below 100.")]
+    target: Annotated[
+        float, Doc("The score to reach: VMAF points below 100, dB of XPSNR and PSNR, SSIM below 1.")
+    ]
     confidence: Annotated[
         float,
         Doc("How sure the answer must be to reach the target: from 0.5 to below 1."),
     ] = 0.95
     preset: Annotated[str | None, Doc("The encoder's preset. Default: a usual one.")] = None
-    metric: Annotated[Metric, Doc("vmaf (v0.6.1) or vmaf-v1.")] = "vmaf"
+    metric: Annotated[
+        MetricName,
+        Doc(
+            "vmaf (v0.6.1), vmaf-v1, vmaf-neg, vmaf-4k, vmaf-phone, xpsnr (weighted, dB), psnr "
+            "(dB) or ssim (0 to 1)."
+        ),
+    ] = "vmaf"
     pool: Annotated[Pool, Doc("One score from all frames: mean, harmonic, p1 or worst-second.")] = (
         "mean"
     )
@@ -66,29 +75,41 @@ class TuneRequest:
     options: Annotated[EncoderOptions, Doc("What is added to the encoder's words.")] = PLAIN
 
     def __post_init__(self) -> None:
-        if not 0 < self.target < 100:
-            raise InputError(
-                f"{self.target:g} is not between 0 and 100 VMAF points", field="target"
-            )
         if not 0.5 <= self.confidence < 1:
             raise InputError(
                 f"{self.confidence:g} is not from 0.5 to below 1",
                 field="confidence",
                 hint="0.95 misses the target once in twenty titles",
             )
-        for field, known in (("metric", get_args(Metric)), ("pool", get_args(Pool))):
+        for field, known in (("metric", get_args(MetricName)), ("pool", get_args(Pool))):
             if getattr(self, field) not in known:
                 raise InputError(
                     f"{getattr(self, field)!r} is not known",
                     field=field,
                     hint=f"use one of: {', '.join(known)}",
                 )
+        metric = METRICS[self.metric]
+        if not 0 < self.target < metric.most:
+            raise InputError(
+                f"{self.target:g} is not between 0 and {metric.most:g} {metric.unit}",
+                field="target",
+            )
+        if self.pool == "harmonic" and metric.scale != "points":
+            raise InputError(
+                f"the harmonic mean is for scores of 0 to 100, not for {self.metric}",
+                field="pool", hint="use mean, p1 or worst-second",
+            )  # fmt: skip
         for field in ("max_size_percent", "tolerance_percent"):
             value = getattr(self, field)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{value:g} is not a number of percent above 0", field=field)
         if self.score_size is not None and min(self.score_size) < 1:
             raise InputError("is not a width and a height in pixels", field="score_size")
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """What is scored beside VMAF v0.6.1 and v1."""
+        return () if self.metric in ("vmaf", "vmaf-v1") else (self.metric,)
 
     def described(self, tool: Tool) -> TuneRequest:
         """The same, with what ``tool`` says of an encoder that the table lacks."""

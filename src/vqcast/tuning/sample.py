@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from vqcast.durable.scratch import mine, remove_leftovers
 from vqcast.errors import InputError
-from vqcast.forecast.latent import METRICS
+from vqcast.forecast.scale import averaging, linear, missing
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import Measurement
 from vqcast.measured.probe import Prober
@@ -40,8 +40,9 @@ from vqcast.media.reel import (
     gather_through,
 )
 from vqcast.media.threads import plan
+from vqcast.metric import METRICS
 from vqcast.tuning import sampling
-from vqcast.tuning.cold_start import LookCorrection, correction
+from vqcast.tuning.cold_start import LookCorrection, correction, of_sizes_alone
 from vqcast.tuning.machine import Machine
 from vqcast.vocab import FEATURES
 
@@ -94,11 +95,13 @@ class Sample:
         on_progress: Progress | None = None,
     ) -> None:
         self.prober, self.machine = prober, machine
-        self.column, self.pooling = METRICS[metric], pooling
-        self.allowed, self.on_progress = allowed, on_progress
+        self.metric, self.pooling = METRICS[metric], pooling
+        self.allowed, self.on_progress = allowed * self.metric.point, on_progress
         self.correction: LookCorrection = correction(
             prober.encoder, prober.preset if prober.options == PLAIN else None
         )
+        if self.metric.scale != "points":
+            self.correction = of_sizes_alone(self.correction)
         self.frames = prober.source.frames
         self._store = FolderStore(prober.cache) if prober.cache else None
         self._measured: dict[float, dict[int, Measurement]] = {}
@@ -137,16 +140,16 @@ class Sample:
         if reused is None:
             return None
         parts = sorted(self._measured[crf])
-        found = self._values(crf, parts)
         made = [self._measured[crf][part] for part in parts]
-        score, deviation = self._pooled(found)
+        score, deviation = self._pooled(crf, parts)
+        lacks = missing(self.metric, score)
         first, others = (self._mean(crf, parts, self._bytes(which)) for which in (0, 1))
         size_deviation = others.deviation / others.mean / math.log(2.0)
         fps = float(frame_rate(self.prober.source))
         start, scenes = self.correction, self._scenes()
         return Seen(
-            score=start.score(score),
-            deviation=math.hypot(deviation, start.score_deviation(score, scenes)),
+            score=start.score(score, lacks),
+            deviation=math.hypot(deviation, start.score_deviation(lacks, scenes)),
             bytes_a_frame=start.bytes(first.mean, others.mean, fps),
             size_deviation=math.hypot(size_deviation, start.size_deviation(scenes)),
             features=np.array(
@@ -166,7 +169,7 @@ class Sample:
         reused = True
         while parts <= sampling.most_parts(self.frames):
             reused = self._measure(crf, range(parts)) and reused
-            deviation = self._pooled(self._values(crf, range(parts)))[1]
+            deviation = self._pooled(crf, range(parts))[1]
             if deviation <= self.allowed:
                 self._base = crf
                 return reused
@@ -179,8 +182,7 @@ class Sample:
         every = sorted(self._measured[self._base])
         half = every[: (len(every) + 1) // 2]
         reused = self._measure(crf, half)
-        found = self._values(crf, half)
-        apart = math.sqrt(max(self._pooled(found)[1] ** 2 - self._level_error() ** 2, 0.0))
+        apart = math.sqrt(max(self._pooled(crf, half)[1] ** 2 - self._level_error() ** 2, 0.0))
         if apart > _OF_DIFFERENCE * self.allowed:
             reused = self._measure(crf, every) and reused
         return reused
@@ -189,25 +191,36 @@ class Sample:
         assert self._base is not None
         made = self._measured[self._base]
         first = [start for part in made for start in self._reel(part).starts]
-        column = self._column(self.column)
-        return sampling.scenes(first, np.concatenate([column(each) for each in made.values()]))
+        values = np.concatenate([self._linear(each, "mean") for each in made.values()])
+        return sampling.scenes(first, values / self.metric.point)
 
     def _level_error(self) -> float:
         assert self._base is not None
-        return self._pooled(self._values(self._base, sorted(self._measured[self._base])))[1]
+        return self._pooled(self._base, sorted(self._measured[self._base]))[1]
 
-    def _values(self, crf: float, parts: Sequence[int]) -> sampling.Estimate:
-        """Of the scores on the scale on which they are averaged."""
-        column = self._column(self.column)
-        if self.pooling == "harmonic":
-            return self._mean(crf, parts, lambda made: column(made, lambda v: 1 / (v + 1)))
-        return self._mean(crf, parts, column)
+    def _pooled(self, crf: float, parts: Sequence[int]) -> tuple[float, float]:
+        """The title's score by its looks, and its deviation."""
+        metric, averaged = self.metric, averaging(self.metric, self.pooling)
 
-    def _pooled(self, found: sampling.Estimate) -> tuple[float, float]:
-        """A score and its deviation, points."""
-        if self.pooling == "harmonic":
-            return 1 / found.mean - 1, found.deviation / found.mean**2
-        return found.mean, found.deviation
+        def of(name: str) -> Callable[[Measurement], Array]:
+            return lambda made: self._looks(averaged.of(made.column(name)))
+
+        found = [self._mean(crf, parts, of(name)) for name in metric.columns]
+        means = [each.mean for each in found]
+        scores = [float(averaged.back(np.array(mean))) for mean in means]
+        score = sum(each * weight for each, weight in zip(scores, metric.weights, strict=True))
+        if len(found) == 1:
+            return score, abs(averaged.slope(means[0])) * found[0].deviation
+        adds = self._mean(crf, parts, lambda made: self._linear(made, self.pooling, means))
+        return score, adds.deviation
+
+    def _linear(self, made: Measurement, how: str, means: Sequence[float] | None = None) -> Array:
+        """What each look adds to the score, ``[looks]``."""
+        columns = {name: made.column(name) for name in self.metric.columns}
+        return self._looks(linear(self.metric, columns, how, means))
+
+    def _looks(self, values: Array) -> Array:
+        return sampling.means_of(values, sampling.LOOKS, self.metric.looks_back)
 
     def _mean(
         self, crf: float, parts: Sequence[int], values: Callable[[Measurement], Array]
@@ -232,11 +245,8 @@ class Sample:
         )
 
     @staticmethod
-    def _column(name: str) -> Callable[..., Array]:
-        def values(made: Measurement, scale: Callable[[Array], Array] = np.asarray) -> Array:
-            return sampling.means_of(scale(made.column(name)), sampling.LOOKS)
-
-        return values
+    def _column(name: str) -> Callable[[Measurement], Array]:
+        return lambda made: sampling.means_of(made.column(name), sampling.LOOKS)
 
     @staticmethod
     def _bytes(which: int) -> Callable[[Measurement], Array]:
@@ -282,7 +292,7 @@ class Sample:
             cell = Cell(
                 self._reel(part).video, prober.encoder, prober.preset, crf, prober.v1,
                 size=prober.size, spliced=sampling.LENGTH, every=sampling.EVERY, threads=threads,
-                options=prober.options,
+                options=prober.options, also=prober.also,
             )  # fmt: skip
             known[part], reused = measure_once(
                 cell, prober.tool, self._store, prober.cancel,

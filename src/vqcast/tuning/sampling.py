@@ -110,9 +110,14 @@ def scenes(first: Sequence[int], values: Array) -> int:
     return 1 + int((np.abs(np.diff(values[order])) > 1.0).sum())
 
 
-def means_of(column: Array, looks: int) -> Array:
-    """``[looks]`` means of the scored frames of each look of a joined stream."""
-    look = np.arange(len(column)) * EVERY // LENGTH
+def means_of(column: Array, looks: int, skip: int = 0) -> Array:
+    """``[looks]`` means of the scored frames of each look of a joined stream.
+
+    The first ``skip`` frames of a look are left out.
+    """
+    frame = np.arange(len(column)) * EVERY
+    kept = frame % LENGTH >= skip
+    look, column = frame[kept] // LENGTH, column[kept]
     sums = np.bincount(look, column, minlength=looks)
     return np.asarray(sums / np.bincount(look, minlength=looks))
 

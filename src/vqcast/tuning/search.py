@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.forecast.forecaster import Forecast, Spread
-from vqcast.forecast.latent import to_latent
 from vqcast.tuning.request import TOLERANCE_PERCENT
 
 Array = NDArray[np.float64]
@@ -57,7 +56,7 @@ class State:
 def assess(forecast: Forecast, goal: Goal, known: Mapping[int, float], extra: float = 0.0) -> State:
     """The decision, given the forecast and the titles' exact scores at indexes ``known``.
 
-    ``extra`` is the standard deviation of sampling, points. A curve falls: a CRF below one
+    ``extra`` is the standard deviation of sampling. A curve falls: a CRF below one
     that reaches the target does so too, one above a failing one fails.
     """
     probability = forecast.probability(goal.target, extra)
@@ -142,7 +141,7 @@ def _waste_after(
     for away, weight in _OUTCOMES:
         latent = float(mean + away * deviation)
         after = forecast.after(index, latent, spread)
-        met = latent >= float(to_latent(goal.target))
+        met = latent >= forecast.latent_of(goal.target)
         seen = dict(known) | ({index: goal.target if met else -1.0} if extra == 0.0 else {})
         total += weight * assess(after, goal, seen, extra).waste
     return total

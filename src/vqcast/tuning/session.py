@@ -31,7 +31,7 @@ from vqcast.documents.tune import (
 )
 from vqcast.forecast import measured_with
 from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
-from vqcast.forecast.latent import METRICS, pool
+from vqcast.forecast.scale import pooled
 from vqcast.forecast.table import FOLDER, load_table
 from vqcast.measured.probe import Prober
 from vqcast.media import grain
@@ -42,6 +42,7 @@ from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.threads import plan
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.media.version import encoder_version
+from vqcast.metric import METRICS
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
@@ -132,7 +133,7 @@ class Session:
         encoder_options(source, entry, self.grid.low, self.preset)  # refuses what it can't take
         require_options(entry, self.preset, source.depth, tool)
         check_size(source, request.score_size, v1=request.metric == "vmaf-v1")
-        self.request, self.source = request, source
+        self.request, self.source, self.metric = request, source, METRICS[request.metric]
         self.crfs = self.grid.crfs
         self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
         table = _promoted(registry, trust)
@@ -141,7 +142,7 @@ class Session:
             source, request.encoder, self.preset, tool, cache,
             v1=request.metric == "vmaf-v1", size=request.score_size,
             threads=plan((machine or Machine()).cores, 1), options=request.options,
-            cancel=cancel,
+            also=request.also, cancel=cancel,
         )  # fmt: skip
         self.title = Title(
             prober, machine or Machine(), request.metric, request.pool,
@@ -216,7 +217,8 @@ class Session:
     def _is_far(self, forecast: Forecast, answer: int) -> bool:
         """Whether no look was taken near the answer, on a curve that may be like no other."""
         score = float(forecast.score[answer])
-        near = any(abs(each.score - score) <= NEAR for each in self.probes)
+        reach = NEAR * self.metric.point
+        near = any(abs(each.score - score) <= reach for each in self.probes)
         near = near and not self.source.unusual
         return self.title.sampled and answer not in self.probed and not near
 
@@ -230,15 +232,15 @@ class Session:
 
     def _lower_to_ceiling(self) -> bool:
         """Aim at what the source reaches against itself, where that is below the target."""
-        if self.ceiling is not None:
+        if self.ceiling is not None or self.metric.filter:  # which gives a source itself the most
             return False
         source, request = self.source, self.request
         prober = self.title.prober
         scores = score(
             source, source.path, prober.tool, depth=source.depth, v1=prober.v1,
-            size=request.score_size, itself=True, cancel=prober.cancel,
+            size=request.score_size, itself=True, also=request.also, cancel=prober.cancel,
         )  # fmt: skip
-        self.ceiling = pool(scores.columns[METRICS[request.metric]], request.pool, self.title.fps)
+        self.ceiling = pooled(self.metric, scores.columns, request.pool, self.title.fps)
         if self.ceiling >= request.target:
             return False
         self.goal = replace(self.goal, target=self.ceiling - CEILING_MARGIN)
@@ -264,7 +266,7 @@ class Session:
         return {
             "source": self._describe(), "encoder": request.encoder, "preset": self.preset,
             "options": str(request.options) or None, "film_grain": request.options.grain,
-            "indicative": self.source.is_hdr,
+            "indicative": self.source.is_hdr and not self.metric.filter,
             "metric": request.metric, "pool": request.pool, "target": request.target,
             "confidence": request.confidence, "forecaster": self.info,
         }  # fmt: skip
@@ -297,16 +299,16 @@ class Session:
         )  # fmt: skip
 
     def _curve(self, forecast: Forecast, state: State) -> list[CurvePoint]:
-        level = self.request.confidence
+        level, digits = self.request.confidence, self.metric.digits + 1
         lower, upper = forecast.bounds(level, self.title.error)
         bits = forecast.bits_per_pixel(level, self.title.size_error)
         size = self.source.width * self.source.height * self.source.frames / 8
         points = [
             CurvePoint(
                 crf=float(crf),
-                score=round(float(forecast.score[i]), 3),
-                lower=round(float(lower[i]), 3),
-                upper=round(float(upper[i]), 3),
+                score=round(float(forecast.score[i]), digits),
+                lower=round(float(lower[i]), digits),
+                upper=round(float(upper[i]), digits),
                 probability=round(float(state.probability[i]), 4),
                 bytes=round(bits[0][i] * size),
                 bytes_lower=round(bits[1][i] * size),
@@ -317,7 +319,7 @@ class Session:
         for line in self.lines:
             if line.whole:  # measured, not forecast
                 index = int(abs(self.crfs - line.crf).argmin())
-                score, size_ = round(line.score, 3), line.bytes
+                score, size_ = round(line.score, digits), line.bytes
                 points[index] = CurvePoint(
                     crf=line.crf, score=score, lower=score, upper=score,
                     probability=float(line.score >= self.goal.target),
@@ -330,9 +332,9 @@ class Session:
         if state.answer is None:
             point = curve[0]
             return 0, "best_effort", (
-                f"{self.request.encoder} gives {point.score:.2f} at CRF {point.crf:g}, the lowest "
-                f"allowed: {self.request.target:g} is out of reach, or too near to be sure of"
-                + self._of_ceiling()
+                f"{self.request.encoder} gives {self.metric.shown(point.score)} at CRF "
+                f"{point.crf:g}, the lowest allowed: {self.request.target:g} is out of reach, or "
+                "too near to be sure of" + self._of_ceiling()
             )  # fmt: skip
         cap = self.request.max_size_percent
         allowed = math.inf if cap is None else cap / 100 * self.source.path.stat().st_size
@@ -433,5 +435,5 @@ def _forecaster(
                 without=without,
             )  # fmt: skip
             return made, ForecasterInfo(id=table.id, sha256=row.sha256)
-    made = Forecaster.generic((grid.low, grid.high))
+    made = Forecaster.generic((grid.low, grid.high), METRICS[request.metric])
     return made, ForecasterInfo(id=made.id, sha256=None)

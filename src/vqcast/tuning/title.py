@@ -10,9 +10,10 @@ import numpy as np
 
 from vqcast.documents.tune import TuneProbe
 from vqcast.forecast.forecaster import Probe
-from vqcast.forecast.latent import METRICS, pool
+from vqcast.forecast.scale import pooled
 from vqcast.measured.probe import Prober
 from vqcast.media.source import Source
+from vqcast.metric import METRICS
 from vqcast.tuning import sampling
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.sample import POOLS, Sample
@@ -55,7 +56,7 @@ class Title:
         allowed: float,
         on_progress: Progress | None = None,
     ) -> None:
-        self.prober, self.metric, self.pooling = prober, metric, pooling
+        self.prober, self.metric, self.pooling = prober, METRICS[metric], pooling
         self.target, self.on_progress = target, on_progress
         self.sampled = sampled
         """Whether looks stand for the whole."""
@@ -103,22 +104,26 @@ class Title:
             self._nearest, self.error = away, seen.deviation
             self.size_error = seen.size_deviation
         line = TuneProbe(
-            crf=crf, score=round(seen.score, 4), bytes=seen.bytes, frames=seen.frames, whole=False,
-            reused=seen.reused, wall_s=seen.wall_s, looks=seen.looks, scored=seen.scored,
-            deviation=round(seen.deviation, 4),
+            crf=crf, score=self._rounded(seen.score), bytes=seen.bytes, frames=seen.frames,
+            whole=False, reused=seen.reused, wall_s=seen.wall_s, looks=seen.looks,
+            scored=seen.scored,
+            deviation=self._rounded(seen.deviation),
             title_bytes=round(seen.bytes_a_frame * self.prober.source.frames),
         )  # fmt: skip
         return line, Probe(crf, seen.score, self._bits(seen.bytes_a_frame), seen.features)
 
     def _whole(self, crf: float) -> tuple[TuneProbe, Probe]:
         found = self.prober.measure(crf, on_progress=self._tell)
-        score = pool(found.columns[METRICS[self.metric]], self.pooling, self.fps)
+        score = pooled(self.metric, found.columns, self.pooling, self.fps)
         features = np.array([found.columns[name].mean() for name in FEATURES])
         line = TuneProbe(
-            crf=crf, score=round(score, 4), bytes=found.video_bytes, frames=found.frames,
+            crf=crf, score=self._rounded(score), bytes=found.video_bytes, frames=found.frames,
             whole=True, reused=found.reused, wall_s=round(found.wall_s, 3),
         )  # fmt: skip
         return line, Probe(crf, score, self._bits(found.video_bytes / found.frames), features)
+
+    def _rounded(self, score: float) -> float:
+        return round(score, self.metric.digits + 2)
 
     def _tell(self, frames: int) -> None:
         if self.on_progress is not None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from vqcast.errors import InputError, ToolFailure
-from vqcast.media import beside
+from vqcast.media import beside, logs
 from vqcast.media.deliver import Scoring, deliver, measure_delivered, plan
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import encode, score
@@ -128,14 +128,14 @@ def test_a_log_that_is_cut_is_refused(cut: int, tmp_path: Path) -> None:
     lines = [f"frame:{n}\nlavfi.ssim.All=0.9\n" for n in range(cut)]
     (tmp_path / "ssim.txt").write_text("".join(lines))
     with pytest.raises(ToolFailure, match=f"{cut} values for 25 frames"):
-        beside.read_logs(tmp_path, 25, ["ssim"], what="d against r")
+        logs.read(tmp_path, 25, ["ssim"], what="d against r")
 
 
 @pytest.mark.parametrize("value", ["nan", "-nan", "x"])
 def test_a_value_that_is_no_number_is_refused(value: str, tmp_path: Path) -> None:
     (tmp_path / "psnr.txt").write_text(f"lavfi.psnr.psnr_avg=40\nlavfi.psnr.psnr_avg={value}\n")
     with pytest.raises(ToolFailure):
-        beside.read_logs(tmp_path, 2, ["psnr"], what="d against r")
+        logs.read(tmp_path, 2, ["psnr"], what="d against r")
 
 
 def test_a_metric_that_is_not_known_is_refused_with_those_that_are() -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import FrozenInstanceError
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from vqcast import metric
 from vqcast.errors import InputError
 from vqcast.forecast.latent import METRICS, POOLS
+from vqcast.metric import MetricName
 from vqcast.tuning.request import TuneRequest
 
 
@@ -24,7 +26,7 @@ def asked(**changes: Any) -> TuneRequest:
     [
         ("target", 0), ("target", 100), ("target", -1), ("target", math.nan), ("target", math.inf),
         ("confidence", 0.49), ("confidence", 1.0), ("confidence", math.nan),
-        ("metric", "psnr"), ("metric", ""), ("pool", "median"),
+        ("metric", "vmof"), ("metric", ""), ("pool", "median"),
         ("max_size_percent", 0), ("max_size_percent", -1), ("max_size_percent", math.nan),
         ("tolerance_percent", 0), ("tolerance_percent", math.inf),
         ("score_size", (0, 720)), ("score_size", (1280, -1)),
@@ -35,6 +37,30 @@ def test_a_value_out_of_its_range_is_refused_by_name(field: str, value: object) 
         asked(**{field: value})
     assert caught.value.field == field and caught.value.exit_status == 2
     assert caught.value.message == f"{field}: {caught.value.reason}"
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ({"metric": "ssim", "target": 95}, "target"),
+        ({"metric": "ssim", "target": 1.0}, "target"),
+        ({"metric": "xpsnr", "target": 70}, "target"),
+        ({"metric": "psnr", "target": 0}, "target"),
+        ({"metric": "xpsnr", "target": 40, "pool": "harmonic"}, "pool"),
+        ({"metric": "ssim", "target": 0.9, "pool": "harmonic"}, "pool"),
+    ],
+)
+def test_a_target_and_a_pooling_are_the_metric_s(words: dict[str, Any], field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        asked(**words)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("name", get_args(MetricName))
+def test_every_metric_can_be_asked_for(name: str) -> None:
+    made = asked(metric=name, target=0.5)
+    assert made.also == (() if name in ("vmaf", "vmaf-v1") else (name,))
+    assert list(get_args(MetricName)) == list(metric.METRICS)
 
 
 def test_it_is_frozen_and_travels() -> None:

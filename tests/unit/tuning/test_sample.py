@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vqcast.errors import InputError
+from vqcast.forecast.scale import pooled
 from vqcast.measured.probe import Prober
 from vqcast.media.run import Cancelled
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
+from vqcast.metric import METRICS
 from vqcast.tuning import sample as module
 from vqcast.tuning import sampling
 from vqcast.tuning.machine import Machine
@@ -151,6 +154,20 @@ def test_harmonic_means_are_looked_at_too(
         seen = sample.probe(30.0)
     assert seen is not None
     assert abs(seen.score - (1 / np.mean(1 / (whole + 1)) - 1)) < 3 * seen.deviation
+
+
+@pytest.mark.parametrize("name", ["xpsnr", "ssim"])
+def test_metrics_of_other_scales_are_looked_at_too(
+    name: str, film: Source, tool: Tool, private_tmp: Path
+) -> None:
+    metric = METRICS[name]
+    given = replace(prober(film, tool, None), also=(name,))
+    with Sample(given, Machine(), name, "mean", allowed=4.0) as sample:
+        seen = sample.probe(30.0)
+    assert seen is not None
+    score = pooled(metric, given.measure(30.0).columns, "mean", 25)
+    assert 0 < seen.deviation < 8 * metric.point
+    assert abs(seen.score - score) < 3 * seen.deviation
 
 
 def test_a_cancelled_look_leaves_nothing(film: Source, tool: Tool, private_tmp: Path) -> None:

@@ -1,0 +1,96 @@
+"""Every metric as a target: tuned, delivered, measured, and what ffmpeg itself says of the file."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_kit import Refusal, Vqcast
+
+from vqcast.media.tool import Tool
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., Path]) -> Path:
+    """Forty frames of something that moves and is not easy."""
+    return ffmpeg(
+        "-f", "lavfi", "-i", "mandelbrot=size=256x192:rate=25:end_pts=300",
+        "-frames:v", "40", "-c:v", "ffv1", "-pix_fmt", "yuv420p",
+        tmp_path_factory.mktemp("film") / "film.mkv",
+    )  # fmt: skip
+
+
+SUMMARY = {
+    "xpsnr": r"XPSNR  y: (\S+)  u: (\S+)  v: (\S+)",
+    "psnr": r"PSNR .*average:(\S+)",
+    "ssim": r"SSIM .*All:(\S+)",
+}
+
+
+@pytest.mark.parametrize(
+    ("metric", "target"),
+    [("xpsnr", 34.0), ("psnr", 36.0), ("ssim", 0.95), ("vmaf-neg", 80), ("vmaf-phone", 95)],
+)
+def test_a_target_is_met_and_the_file_has_it(
+    metric: str, target: float, vqcast: Vqcast, film: Path, tmp_path: Path, tool: Tool
+) -> None:
+    out = tmp_path / "out.mkv"
+    asked = ("--encoder", "libx264", "--preset", "veryfast", "--metric", metric)
+    done = vqcast("encode", film, "-o", out, *asked, "--target", target, "--no-cache", "--json")
+    start, *_, result, made = map(json.loads, done.stdout.splitlines())
+    assert start["metric"] == result["metric"] == made["metric"] == metric
+    assert result["basis"] == "verified" and result["forecaster"]["sha256"] is None
+    assert made["met"] and made["score"] >= target
+    assert made["score"] == pytest.approx(result["score"], rel=1e-4)
+    if metric in SUMMARY:
+        read = ["-i", str(film), "-i", str(out)]
+        graph = f"[0]settb=1/25,setpts=N[a];[1]settb=1/25,setpts=N[b];[a][b]{metric}"
+        said = subprocess.run(
+            [str(tool.path), "-nostdin", *read, "-lavfi", graph, "-f", "null", "-"],
+            capture_output=True, text=True, check=True,
+        ).stderr  # fmt: skip
+        found = re.search(SUMMARY[metric], said)
+        assert found is not None
+        planes = [float(each) for each in found.groups()]
+        score = planes[0] if len(planes) == 1 else (4 * planes[0] + planes[1] + planes[2]) / 6
+        assert made["score"] == pytest.approx(score, abs=2e-4)
+
+
+def test_a_measurement_is_found_again_by_its_metric(
+    vqcast: Vqcast, film: Path, tmp_path: Path
+) -> None:
+    asked = ("tune", film, "--encoder", "libx264", "--preset", "ultrafast")
+    asked += ("--cache", tmp_path / "cache", "--json")
+
+    def probes(*more: object) -> list[bool]:
+        lines = map(json.loads, vqcast(*asked, *more).stdout.splitlines())
+        return [line["probe"]["reused"] for line in lines if line["event"] == "probe"]
+
+    assert not any(probes("--metric", "xpsnr", "--target", 34))
+    assert all(probes("--metric", "xpsnr", "--target", 34))
+    assert not all(probes("--metric", "ssim", "--target", 0.95))
+
+
+def test_scores_are_said_with_the_digits_that_matter(vqcast: Vqcast, film: Path) -> None:
+    asked = ("tune", film, "--encoder", "libx264", "--preset", "ultrafast", "--no-cache")
+    said = vqcast(*asked, "--metric", "ssim", "--target", 0.95, "--curve").stdout
+    assert re.search(r"^  ssim 0\.9[5-9]\d\d \(measured\)$", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--metric", "ssim", "--target", 93), "target: 93 is not between 0 and 1 of SSIM"),
+        (("--metric", "xpsnr", "--target", 120), "target: 120 is not between 0 and 70 dB"),
+        (("--metric", "xpsnr", "--target", 40, "--pool", "harmonic"), "harmonic mean is for"),
+        (("--metric", "xpsnrr", "--target", 40), "xpsnrr' is not known"),
+    ],
+)
+def test_what_can_not_be_is_refused_in_a_sentence(
+    words: tuple[object, ...], told: str, refusal: Refusal, film: Path
+) -> None:
+    assert told in refusal("tune", film, "--encoder", "libx264", "--no-cache", *words)

@@ -132,8 +132,9 @@ def show(result: TuneResult, *, curve: bool) -> None:
         if result.basis == "verified"
         else f"{result.confidence:.0%} interval {shown(result.lower)}..{shown(result.upper)}"
     )
+    interval += f"; {INDICATIVE}" * result.indicative
     render.say(
-        f"  {result.metric} {shown(result.score)} ({interval}{f'; {INDICATIVE}' * result.indicative})"
+        f"  {result.metric} {shown(result.score)} ({interval})"
         + (
             f", {min(result.probability, 0.99):.0%} sure of {result.target:g}"
             if result.basis == "forecast"

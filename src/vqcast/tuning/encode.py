@@ -155,16 +155,7 @@ def encode_found(
     start, most = time.monotonic(), None if allow_larger else source.video_bytes
     if most is not None and found.bytes_lower > most:
         raise grown(planned.output, found.bytes, most, found.crf)
-    size = (found.source.score_width, found.source.score_height)
-    sampled = not sampling.is_short(source.frames) and found.pool in POOLS
-    if measure is not None:
-        sampled = measure == "sample"
-    scoring = Scoring(
-        v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
-        every=sampling.spacing(source.frames) if sampled else 1,
-        also=() if found.metric in ("vmaf", "vmaf-v1") else (found.metric,),
-    )  # fmt: skip
-    machine = machine or Machine()
+    scoring, machine = _scoring(source, found, measure), machine or Machine()
     threads = plan_threads(machine.cores, 1)
     made = deliver(
         source, planned, found.preset, found.crf, tool, most_bytes=most, threads=threads,
@@ -192,6 +183,19 @@ def encode_found(
         indicative=found.indicative, hdr=made.hdr,
         parts=made.parts, parts_reused=made.reused,
         wall_s=round(time.monotonic() - start, 3),
+    )  # fmt: skip
+
+
+def _scoring(source: Source, found: TuneResult, measure: Measure | None) -> Scoring:
+    """How the output is scored: as probes were, all of it or a sample."""
+    size = (found.source.score_width, found.source.score_height)
+    sampled = not sampling.is_short(source.frames) and found.pool in POOLS
+    if measure is not None:
+        sampled = measure == "sample"
+    return Scoring(
+        v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
+        every=sampling.spacing(source.frames) if sampled else 1,
+        also=() if found.metric in ("vmaf", "vmaf-v1") else (found.metric,),
     )  # fmt: skip
 
 

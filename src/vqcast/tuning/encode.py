@@ -68,9 +68,8 @@ def encode(
     goes with the pictures; the other arguments are `tune`'s, and ``on_progress`` follows the final
     encode. ``measure`` says how much of the output is scored: ``whole``, or a ``sample`` of its
     frames whose 95 % interval is 0.2 points (0.1 dB, 0.0004 of SSIM) to either side; by default
-    that of long ones.
-    ``parts`` encodes long titles in parts, which stay in ``cache`` until the output is written, so
-    that an encode that was ended goes on from there; else in one.
+    that of long ones. ``parts`` encodes long titles in parts, which stay in ``cache`` until the
+    output is written, so that an encode that was ended goes on from there; else in one.
     Raises as `tune` does, InputError for an output that can't be written or can't hold a stream,
     before anything is encoded, and LargerThanSource where the video would have more bytes than the
     source's (unless ``allow_larger``), which writes nothing.

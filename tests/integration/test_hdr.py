@@ -1,14 +1,18 @@
 """HDR films come out as HDR: what was there is in the file, read by other readers than vqcast's.
 
-PyAV gives what a player's decoder sees, ffmpeg's own words what the container says.
+PyAV gives what a player's decoder sees, ffmpeg's own words what the container says, and mediainfo,
+which shares no code with either, both.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -18,6 +22,7 @@ from hdr_kit import COLOURS, hdr10_plus, hdr_words, rpu, with_units
 
 from vqcast.documents.source import Hdr
 from vqcast.errors import InputError, MediaError
+from vqcast.media import argv
 from vqcast.media.deliver import Delivered, deliver, plan
 from vqcast.media.encoders import encoder
 from vqcast.media.hdr_readback import stream_light
@@ -28,11 +33,13 @@ from vqcast.media.parts import Parts
 from vqcast.media.reel import Reel, gather_by_seeking
 from vqcast.media.source import Intake, Source, probe
 from vqcast.media.streams import StreamChoice
+from vqcast.media.together import encode_and_score
 from vqcast.media.tool import Tool
 
 pytestmark = pytest.mark.usefixtures("private_tmp")
 
 Ffmpeg = Callable[..., Path]
+IN_CI = os.environ.get("CI") == "true"
 FRAMES = 8
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=128x96:r=24", "-frames:v", FRAMES)
 ENCODERS = {
@@ -82,6 +89,25 @@ def _container(path: Path, tool: Tool) -> str:
     return subprocess.run(words, capture_output=True, text=True, timeout=60).stderr
 
 
+@pytest.fixture(scope="session")
+def mediainfo() -> Callable[[Path], dict[str, str]]:
+    """``mediainfo(path)``: what it says of the video; skipped without it, but never in CI."""
+    program = shutil.which("mediainfo")
+    if program is None:
+        reason = "no mediainfo on this machine: apt-get install mediainfo"
+        if IN_CI:
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    def say(path: Path) -> dict[str, str]:
+        words = [program, "--Output=JSON", str(path)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+        tracks: list[dict[str, str]] = json.loads(done.stdout)["media"]["track"]
+        return next(each for each in tracks if each["@type"] == "Video")
+
+    return say
+
+
 def _kept(found: Hdr | None) -> dict[str, str]:
     assert found is not None
     return {fact.name: fact.kept for fact in found.facts}
@@ -111,6 +137,30 @@ def test_hdr10_is_in_the_stream_and_in_the_container(
     assert [kept[each] for each in ("matrix", "range")] == ["both", "both"]
     assert made.hdr is not None
     assert len(notes(made.hdr, name)) == (0 if name in TELL_THE_STREAM else 2)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("name", ["libx265", "libsvtav1", "libaom-av1"])
+def test_mediainfo_calls_it_hdr10(
+    name: str,
+    suffix: str,
+    film: Path,
+    tmp_path: Path,
+    tool: Tool,
+    mediainfo: Callable[[Path], dict[str, str]],
+) -> None:
+    made = _deliver(probe(film, tool), name, tool, tmp_path / f"made{suffix}")
+    said = mediainfo(made.path)
+    assert said["HDR_Format_Compatibility"] == "HDR10"
+    assert said["colour_primaries"] == "BT.2020" and said["transfer_characteristics"] == "PQ"
+    assert said["matrix_coefficients"] == "BT.2020 non-constant"
+    assert said["colour_range"] == "Limited"
+    assert said["MasteringDisplay_ColorPrimaries"] == "BT.2020"
+    assert said["MasteringDisplay_Luminance"] == "min: 0.0001 cd/m2, max: 1000 cd/m2"
+    assert said["MaxCLL"].startswith("1000") and said["MaxFALL"].startswith("400")
+    if name == "libx265":  # whose streams it reads
+        assert said["MasteringDisplay_Luminance_Source"] == "Container / Stream"
+        assert said["transfer_characteristics_Source"] == "Container / Stream"
 
 
 @pytest.mark.parametrize("name", ["libx265", "libsvtav1", "libaom-av1", "libvvenc"])
@@ -154,6 +204,23 @@ def test_a_probe_and_a_look_are_told_what_the_film_is_told(
     alone = encode(look, name, preset, cq, tool, tmp_path / "look.mp4")
     light = stream_light(alone.path)
     assert light.transfer == "PQ" and light.level == (1000, 400) and light.mastering is not None
+
+
+@pytest.mark.parametrize("transfer", COLOURS)
+@pytest.mark.parametrize("spread", ["limited", "full"])
+def test_a_look_is_scored_as_if_nothing_were_said_of_its_colours(
+    transfer: str, spread: str, ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    words = hdr_words(transfer, spread=spread, light=False)
+    source = probe(ffmpeg(*PICTURE, *words, tmp_path / "hdr.mkv"), tool)
+    reel = Reel(source, (0,), FRAMES, tmp_path / "look.yuv")
+    gather_by_seeking(reel, tool)
+    plain = replace(reel.video, light=None, video=argv.PLAIN)
+    told, untold = (
+        encode_and_score(look, "libx265", "ultrafast", 30, tool).scores.columns["vmaf"].mean()
+        for look in (reel.video, plain)
+    )
+    assert told == pytest.approx(untold, abs=0.5)
 
 
 def test_8_bits_are_refused(film: Path, tool: Tool, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from vqcast.media import argv
 from vqcast.media.complaint import complaints
 from vqcast.media.decode import deadline_s
 from vqcast.media.header import RawFormat
+from vqcast.media.keep_hdr import tags
 from vqcast.media.run import run
 from vqcast.media.segment import Segment, ways
 from vqcast.media.source import Source
@@ -70,10 +71,13 @@ class Reel:
         looks = [source.identity, self.pix_fmt, list(self.starts), self.length]
         digest = sha256_bytes(jsontext.dump_line({"looks": looks}))
         rate = frame_rate(source)
+        # Pictures of other tags than their encode's would be converted before they are compared.
+        video = argv.Video(chain=tags(source.light)) if source.light else argv.PLAIN
         return Source(
             path=self.path, name=source.name, sha256=digest, width=source.width,
             height=source.height, depth=source.depth, frames=self.frames, rate=rate,
             raw=RawFormat(source.width, source.height, self.pix_fmt, rate), light=source.light,
+            video=video,
         )  # fmt: skip
 
 

@@ -116,6 +116,67 @@ METRICS: Mapping[str, Metric] = {
 """By the names that users type."""
 
 
+ScoreSize = tuple[int, int] | Literal["auto", "source"]
+"""Where pictures are compared: a width and a height, the model's own viewing size, or theirs."""
+_NEAR = 0.9
+"""Of a model's lines and columns: larger pictures are not scaled up. As ab-av1 has it."""
+_LARGE = (2560, 1440)
+"""Above this a model for 1080 lines is told to be one."""
+
+
+def compared_at(
+    asked: ScoreSize | None, own: tuple[int, int], metric: Metric = VMAF
+) -> tuple[int, int] | None:
+    """The size that both sides are scaled to; None: pictures of size ``own`` stay as they are.
+
+    ``auto`` scales pictures below 1728x972 up to 1920x1080, for a 4K model those below 3456x1944 to
+    3840x2160, and keeps their shape. Raises InputError for ``auto`` where the metric has no such
+    size.
+    """
+    if asked in (None, "source"):
+        return None
+    if asked != "auto":
+        assert isinstance(asked, tuple)
+        return None if asked == own else asked
+    if metric.made_for is None:
+        raise InputError(
+            f"auto is the viewing size of a VMAF model, and {metric.name} has none",
+            field="score_size", hint="leave it out, or name a width and a height",
+        )  # fmt: skip
+    screen = (metric.made_for * 16 // 9, metric.made_for)
+    if any(side >= _NEAR * most for side, most in zip(own, screen, strict=True)):
+        return None
+    factor = min(most / side for side, most in zip(own, screen, strict=True))
+    return (2 * round(own[0] * factor / 2), 2 * round(own[1] * factor / 2))
+
+
+def unlike(metric: Metric, size: tuple[int, int]) -> list[str]:
+    """What to know where pictures are compared at a size that the metric was not made for."""
+    width, height = size
+    if metric.made_for == 1080 and (width > _LARGE[0] or height > _LARGE[1]):
+        return [
+            f"{metric.name} is a model for screens of 1080 lines, the pictures are scored at "
+            f"{width}x{height}: --metric vmaf-4k is for 4K, --score-size 1920x1080 scales both"
+        ]
+    if metric.made_for == 2160 and width < _NEAR * 3840 and height < _NEAR * 2160:
+        return [
+            f"{metric.name} is a model for screens of 2160 lines, the pictures are scored at "
+            f"{width}x{height}: --score-size auto scales them up"
+        ]
+    return []
+
+
+def beside(names: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
+    """Whether VMAF v1 is among ``names``, and those that are neither it nor v0.6.1.
+
+    Raises InputError for a name that is not known.
+    """
+    found = [each.name for each in metrics(names)]
+    return VMAF_V1.name in found, tuple(
+        name for name in found if name not in (VMAF.name, VMAF_V1.name)
+    )
+
+
 def metrics(names: Sequence[str]) -> tuple[Metric, ...]:
     """The metrics of these names, each once. Raises InputError for one that is not known."""
     unknown = [name for name in names if name not in METRICS]

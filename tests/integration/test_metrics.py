@@ -24,6 +24,16 @@ def film(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., Path]) 
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., Path]) -> Path:
+    """Ten frames, which take no long time at 1080 lines."""
+    return ffmpeg(
+        "-f", "lavfi", "-i", "mandelbrot=size=128x96:rate=25:end_pts=300",
+        "-frames:v", "10", "-c:v", "ffv1", "-pix_fmt", "yuv420p",
+        tmp_path_factory.mktemp("small") / "small.mkv",
+    )  # fmt: skip
+
+
 SUMMARY = {
     "xpsnr": r"XPSNR  y: (\S+)  u: (\S+)  v: (\S+)",
     "psnr": r"PSNR .*average:(\S+)",
@@ -94,3 +104,55 @@ def test_what_can_not_be_is_refused_in_a_sentence(
     words: tuple[object, ...], told: str, refusal: Refusal, film: Path
 ) -> None:
     assert told in refusal("tune", film, "--encoder", "libx264", "--no-cache", *words)
+
+
+def test_auto_scales_to_the_model_s_own_size_and_measures(vqcast: Vqcast, small: Path) -> None:
+    asked = ("--encoder", "libx264", "--preset", "ultrafast", "--no-cache", "--json")
+    done = vqcast("tune", small, *asked, "--target", 80, "--score-size", "auto")
+    start, *_, result = map(json.loads, done.stdout.splitlines())
+    assert (start["source"]["score_width"], start["source"]["score_height"]) == (1440, 1080)
+    assert result["basis"] == "verified" and result["forecaster"]["sha256"] is None
+    own = json.loads(vqcast("tune", small, *asked, "--target", 80).stdout.splitlines()[0])
+    same = vqcast("tune", small, *asked, "--target", 80, "--score-size", "source")
+    assert json.loads(same.stdout.splitlines()[0]) == own
+    assert own["source"]["score_width"] == 128 and own["forecaster"]["sha256"]
+
+
+def test_auto_of_a_metric_without_a_screen_is_refused(refusal: Refusal, small: Path) -> None:
+    asked = ("tune", small, "--encoder", "libx264", "--metric", "xpsnr", "--target", 40)
+    assert "xpsnr has none" in refusal(*asked, "--score-size", "auto")
+    assert "WIDTHxHEIGHT" in refusal(*asked, "--score-size", "automatic")
+
+
+def test_a_corpus_has_the_metrics_as_columns(
+    vqcast: Vqcast, refusal: Refusal, small: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "c.jsonl"
+    asked = ("corpus", "build", small, "--encoder", "libx264", "--preset", "ultrafast", "--no-v1")
+    more = ("--metric", "xpsnr,vmaf-neg", "--metric", "ssim")
+    vqcast(*asked, "--cq", "20,40", "--out", out, *more, "--score-size", "256x192")
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    columns = {"xpsnr", "xpsnr_y", "xpsnr_u", "xpsnr_v", "ssim", "vmaf_neg", "vmaf"}
+    assert all(columns <= row.keys() for row in rows)
+    assert {(row["score_width"], row["score_height"]) for row in rows} == {(256, 192)}
+    better, worse = (next(row for row in rows if row["cq"] == cq) for cq in (20, 40))
+    assert better["xpsnr"] > worse["xpsnr"] and better["ssim"] > worse["ssim"]
+    provenance = json.loads((tmp_path / "c.provenance.json").read_text())
+    assert provenance["models"] == ["vmaf_v0.6.1", "vmaf-neg", "xpsnr", "ssim"]
+    said = refusal(*asked, "--cq", "30", "--out", out)
+    assert "scored at 256x192" in said
+    plain = tmp_path / "plain.jsonl"
+    vqcast(*asked, "--cq", "20", "--out", plain)
+    assert not columns - {"vmaf"} & json.loads(plain.read_text().splitlines()[0]).keys()
+
+
+def test_predict_measures_them_beside(vqcast: Vqcast, small: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made.mp4"
+    encoded = ("--encoder", "libx264", "--preset", "ultrafast")
+    vqcast("encode", small, "-o", made, *encoded, "--target", 80, "--no-cache")
+    asked = ("predict", small, made, *encoded, "--cq", 30)
+    sized = ("--metric", "xpsnr,ssim", "--score-size", "auto")
+    found = json.loads(vqcast(*asked, *sized, "--json").stdout)
+    assert found["metrics"].keys() == {"xpsnr", "ssim"} and 20 < found["metrics"]["xpsnr"] < 60
+    assert (found["score_width"], found["score_height"]) == (1440, 1080)
+    assert re.search(r"^ssim 0\.9\d{3} \(measured\)$", vqcast(*asked, *sized).stdout, re.MULTILINE)

@@ -25,6 +25,7 @@ from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
 from vqcast.media.options import EncoderOptions
 from vqcast.media.source import RawFormat
+from vqcast.metric import beside as beside_v1
 from vqcast.workflow.corpus import CorpusMade, Grid
 from vqcast.workflow.corpus import build as build_corpus
 
@@ -175,6 +176,7 @@ def build(
     workers: Workers,
     beside: Companions,
     v1: V1 = True,
+    scored: options.Scored,
     raw: Raw,
     given: EncoderOptions,
     ffmpeg: options.Ffmpeg = None,
@@ -193,7 +195,9 @@ def build(
         _qualities(names, cq),
         _presets(names, preset or []),
         frames=frames,
-        v1=v1,
+        v1=v1 or "vmaf-v1" in scored.metric,
+        also=beside_v1(scored.metric)[1],
+        score_size=scored.score_size,
         raws=raw.formats(sources),
         manifest=beside.manifest,
         options=given,

@@ -15,13 +15,13 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
-from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from annotated_doc import Doc
 
 from vqcast.errors import InputError
+from vqcast.metric import ScoreSize
 
 _FLAGS = {
     "confidence": ("--confidence", "--quality-confidence"),
@@ -96,7 +96,7 @@ def _option(field: Field[Any], hint: Any) -> inspect.Parameter:
     shown = field.default not in (None, MISSING, "", ())
     option = typer.Option(
         *_FLAGS.get(field.name, (f"--{field.name.replace('_', '-')}",)),
-        help=text, show_default=shown, metavar="WxH" if _is_size(kind) else None,
+        help=text, show_default=shown, metavar="WxH|auto|source" if _is_size(kind) else None,
     )  # fmt: skip
     return inspect.Parameter(
         field.name,
@@ -116,14 +116,20 @@ def _plain(kind: Any) -> Any:
 
 
 def _is_size(kind: Any) -> bool:
-    return isinstance(kind, UnionType) and tuple[int, int] in get_args(kind)
+    return tuple[int, int] in get_args(kind)
 
 
 def _value(given: Any, field: Field[Any]) -> Any:
     """What the dataclass asks for, from what was parsed."""
     if isinstance(given, list) and isinstance(field.default, tuple):
         return tuple(given)
-    return size_of(given) if field.name == "score_size" and given is not None else given
+    return score_size(given) if field.name == "score_size" and given is not None else given
+
+
+def score_size(text: str) -> ScoreSize:
+    """``"auto"`` and ``"source"`` as they are, else as `size_of`."""
+    words: dict[str, ScoreSize] = {"auto": "auto", "source": "source"}
+    return words[text] if text in words else size_of(text)
 
 
 def size_of(text: str) -> tuple[int, int]:

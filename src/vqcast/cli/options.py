@@ -13,6 +13,7 @@ from annotated_doc import Doc
 
 import vqcast
 from vqcast.errors import InputError
+from vqcast.metric import ScoreSize, beside
 
 CorpusFile = Annotated[
     Path, typer.Option("--corpus", help="The corpus: JSON Lines or .parquet.", show_default=False)
@@ -92,6 +93,27 @@ class Stores:
         Path | None, Doc("Where probes are kept. Default: the user's cache folder.")
     ] = None
     no_cache: Annotated[bool, Doc("Neither read nor keep probes.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is measured of each encode, and at what size, beside VMAF v0.6.1."""
+
+    metric: Annotated[
+        tuple[str, ...],
+        Doc("Further metrics to measure, such as xpsnr, ssim or vmaf-neg: repeat, or a,b."),
+    ] = ()
+    score_size: Annotated[
+        ScoreSize | None,
+        Doc(
+            "Where pictures are compared: WIDTHxHEIGHT, or auto (small pictures scaled up to 1080 "
+            "lines). Default: source, their own size."
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", tuple(split(self.metric)))
+        beside(self.metric)
 
 
 def promotion(run_dir: Path, corpora: Sequence[Path], registry: Path | None) -> str:

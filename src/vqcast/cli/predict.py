@@ -14,6 +14,7 @@ from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.errors import InputError
+from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 
 if TYPE_CHECKING:
@@ -47,9 +48,6 @@ class Match:
     align: Annotated[
         str, Doc("auto: undo an offset of a few frames, and score the frames that both have.")
     ] = "off"
-    score_size: Annotated[
-        tuple[int, int] | None, Doc("Scale both to this width and height for scoring.")
-    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,7 @@ def predict(
     dist: Annotated[Path, typer.Argument(help="The encode of it.")],
     encoded: EncodeSettings,
     match: Match,
+    scored: options.Scored,
     query: Query,
     *,
     model: options.ModelId = options.DEFAULT_MODEL,
@@ -100,7 +99,10 @@ def predict(
     if query.target is not None:
         predictor.require_confidence(query.quality_confidence)
     extras.require("predict")
-    found = vqcast.predict(ref, dist, predictor, **asdict(encoded), **asdict(match), ffmpeg=ffmpeg)
+    found = vqcast.predict(
+        ref, dist, predictor, **asdict(encoded), **asdict(match), metrics=scored.metric,
+        score_size=scored.score_size, ffmpeg=ffmpeg,
+    )  # fmt: skip
     answer = _answer(found, query)
     for warning in (*found.notes, *found.prediction.warnings):
         render.note(f"note: {warning}")
@@ -136,6 +138,9 @@ def _document(found: PairPrediction) -> dict[str, Any]:
         "warnings": list(prediction.warnings),
         "notes": list(found.notes),
         "offset": found.offset,
+        "metrics": {name: round(score, 6) for name, score in found.others.items()},
+        "score_width": found.size[0],
+        "score_height": found.size[1],
         "frames": _frames(found),
     }
 
@@ -173,6 +178,8 @@ def _show(found: PairPrediction, answer: dict[str, Any], *, per_frame: bool) -> 
         ("", "predicted", covered, "spread", "measured", "difference"),
         [*rows, _line(f"mean of {len(found.measured)} frames", _pooled(found))],
     )
+    for name, score in found.others.items():
+        render.say(f"{name} {METRICS[name].shown(score)} (measured)")
     if answer:
         word = "reached" if answer["reached"] else "not sure enough"
         render.say(

@@ -80,6 +80,26 @@ def _provenance(path: Path, out: Path) -> CorpusProvenance:
     return read_provenance(path)
 
 
+def _refuse_sizes(kept: Corpus, cells: Sequence[Cell]) -> None:
+    """Raise InputError where a source would be scored at two sizes."""
+    frame = kept.frame
+    if not {"score_width", "score_height"} <= frame.kinds.keys():
+        return
+    sizes = zip(
+        frame.text("src"), frame.number("score_width"), frame.number("score_height"), strict=True
+    )
+    there = {name: (int(width), int(height)) for name, width, height in sizes if width and height}
+    for cell in cells:
+        wanted = cell.size or (cell.source.width, cell.source.height)
+        found = there.get(cell.source.name, wanted)
+        if found != wanted:
+            raise InputError(
+                f"already holds cells of {cell.source.name} scored at {found[0]}x{found[1]}, and "
+                f"these are scored at {wanted[0]}x{wanted[1]}",
+                path=kept.path, hint=f"say --score-size {found[0]}x{found[1]}, or {_HINT}",
+            )  # fmt: skip
+
+
 def _refuse(kept: Corpus, origin: CorpusProvenance, cells: Sequence[Cell], tool: Tool) -> None:
     """Raise InputError where the kept rows can't stand beside the plan's cells."""
     if kept.shape != SHAPE_FRAME:
@@ -99,6 +119,7 @@ def _refuse(kept: Corpus, origin: CorpusProvenance, cells: Sequence[Cell], tool:
                 path=kept.path,
                 hint=_HINT,
             )
+    _refuse_sizes(kept, cells)
     for source in {cell.source.name: cell.source for cell in cells}.values():
         clip = known.get(source.name)
         if clip is not None and (clip.sha256, clip.frames) != (source.sha256, source.frames):

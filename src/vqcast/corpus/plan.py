@@ -10,6 +10,7 @@ from vqcast.media.encoders import encoder
 from vqcast.media.measure import check_size, encoder_options
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Source
+from vqcast.metric import ScoreSize, compared_at
 
 
 def weight(cell: Cell) -> float:
@@ -25,11 +26,14 @@ def plan(
     *,
     v1: bool,
     options: EncoderOptions = PLAIN,
+    also: tuple[str, ...] = (),
+    score_size: ScoreSize | None = None,
 ) -> list[Cell]:
     """Every cell of the grid: sources by name, encoders and presets as given, qualities rising.
 
     ``qualities`` gives each encoder's values, ``presets`` overrides defaults: one preset of an
-    encoder, or several. ``options`` are added to each encoder's words.
+    encoder, or several. ``options`` are added to each encoder's words, ``also`` names further
+    metrics, ``score_size`` is where pictures are compared.
     Raises CorpusError for two sources of one name or a name that is not UTF-8,
     InputError for a value off an encoder's scale or a source deeper than it encodes.
     """
@@ -51,6 +55,7 @@ def plan(
     cells = []
     for name in sorted(by_name):
         source = by_name[name]
+        size = compared_at(score_size, (source.width, source.height))
         for encoder_name, values in qualities.items():
             entry = encoder(encoder_name, options)
             given = presets.get(encoder_name, entry.default_preset)
@@ -63,8 +68,13 @@ def plan(
             for preset in dict.fromkeys(given if isinstance(given, tuple) else (given,)):
                 for cq in sorted(set(values)):
                     encoder_options(source, entry, cq, preset)  # refuses what it can't take
-                    cells.append(Cell(by_name[name], encoder_name, preset, cq, v1, options=options))
-        check_size(source, None, v1=v1)
+                    cells.append(
+                        Cell(
+                            source, encoder_name, preset, cq, v1, size=size, options=options,
+                            also=also,
+                        )
+                    )  # fmt: skip
+        check_size(source, size, v1=v1)
     if not cells:
         raise InputError("the grid is empty", hint="name at least one source, encoder and quality")
     return cells

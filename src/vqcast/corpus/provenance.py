@@ -77,7 +77,11 @@ def provenance(
         command=command,
         ffmpeg=Ffmpeg(version=tool.version, sha256=tool.sha256),
         libvmaf=libvmaf,
-        models=[argv.TEACHER] + ([argv.TEACHER_V1] if any(cell.v1 for cell in cells) else []),
+        models=[
+            argv.TEACHER,
+            *([argv.TEACHER_V1] if any(cell.v1 for cell in cells) else []),
+            *dict.fromkeys(name for cell in cells for name in cell.also),
+        ],
         grid={name: _grid([c for c in cells if c.encoder == name], depth) for name in names},
         sources=[_clip(source, manifest) for _, source in sorted(sources.items())],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from vqcast.media import align, grain
 from vqcast.media.measure import Scores, score
 from vqcast.media.source import Intake, Source, probe
 from vqcast.media.tool import Tool
+from vqcast.metric import VMAF, ScoreSize, beside, compared_at, unlike
 
 Align = Literal["off", "auto"]
 _CEILING = 0.05
@@ -37,24 +39,29 @@ def score_pair(
     tool: Tool,
     *,
     align_by: Align = "off",
-    size: tuple[int, int] | None = None,
+    size: ScoreSize | None = None,
+    metrics: Sequence[str] = (),
 ) -> ScoredPair:
     """VMAF and canonical-6 features of ``distorted`` against ``reference``.
 
-    ``size`` is what both are scaled to for scoring; with ``align_by`` "auto" an offset of a few
-    frames is undone, and the frames that both have are scored. Raises MediaError where the two do
-    not match, before any scoring, and tells what differs.
+    ``size`` is where both are compared, ``metrics`` names what is measured beside; with
+    ``align_by`` "auto" an offset of a few frames is undone, and the frames that both have are
+    scored. Raises MediaError where the two do not match, before any scoring, and tells what
+    differs.
     """
     if align_by not in ("off", "auto"):
         raise InputError(f"{align_by!r} is not known", field="align", hint="use off or auto")
     careful = Intake(decode_all=True, sdr_only=True)
     ref = probe(reference, tool, intake=careful)
     dist = probe(distorted, tool, intake=careful)
-    _refuse_sizes(ref, dist, size)
+    v1, also = beside(metrics)
+    own = (ref.width, ref.height)
+    at = compared_at(size, own) or (own if size is not None else None)
+    _refuse_sizes(ref, dist, at)
     offset = align.find_offset(ref, dist, tool)
     shared = _overlap(ref, dist, offset, align_by)
     scores = score(
-        ref, dist.path, tool, depth=max(ref.depth, dist.depth), v1=False, size=size,
+        ref, dist.path, tool, depth=max(ref.depth, dist.depth), v1=v1, size=at, also=also,
         distorted_video=dist.video, known=True, overlap=shared,
     )  # fmt: skip
     notes = [
@@ -66,7 +73,8 @@ def score_pair(
         notes.append(_of_offset(dist, offset, undone=shared is not None))
     if grain.has_grain(dist.path, dist.codec, tool):
         notes.append(f"{dist.path.name} {grain.NOTE}")
-    notes += _blindness(ref, scores, tool, size)
+    notes += unlike(VMAF, at or own)
+    notes += _blindness(ref, scores, tool, at)
     return ScoredPair(scores, offset if shared else 0, tuple(notes))
 
 

@@ -29,7 +29,7 @@ from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.threads import Threads
 from vqcast.media.threads import plan as plan_threads
 from vqcast.media.tool import Tool, find_ffmpeg
-from vqcast.metric import METRICS
+from vqcast.metric import METRICS, beside
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling
 from vqcast.tuning.machine import Machine
@@ -194,7 +194,7 @@ def _scoring(source: Source, found: TuneResult, measure: Measure | None) -> Scor
     return Scoring(
         v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
         every=sampling.spacing(source.frames) if sampled else 1,
-        also=() if found.metric in ("vmaf", "vmaf-v1") else (found.metric,),
+        also=beside([found.metric])[1],
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from vqcast.errors import InputError
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.tool import Tool
 from vqcast.media.unlisted import described
-from vqcast.metric import METRICS, MetricName
+from vqcast.metric import METRICS, MetricName, ScoreSize, beside, compared_at
 
 TOLERANCE_PERCENT = 4.0
 """Expected waste of size that is not worth another probe."""
@@ -51,8 +51,11 @@ class TuneRequest:
         "mean"
     )
     score_size: Annotated[
-        tuple[int, int] | None,
-        Doc("Width and height at which pictures are compared. Default: the source's own."),
+        ScoreSize | None,
+        Doc(
+            "Where pictures are compared: WIDTHxHEIGHT, or auto, the model's own viewing size "
+            "(small pictures scaled up to 1080 lines). Default: source, their own size."
+        ),
     ] = None
     max_size_percent: Annotated[
         float | None, Doc("Largest video, in percent of the source file.")
@@ -103,13 +106,14 @@ class TuneRequest:
             value = getattr(self, field)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{value:g} is not a number of percent above 0", field=field)
-        if self.score_size is not None and min(self.score_size) < 1:
+        if isinstance(self.score_size, tuple) and min(self.score_size) < 1:
             raise InputError("is not a width and a height in pixels", field="score_size")
+        compared_at(self.score_size, (16, 16), metric)
 
     @property
     def also(self) -> tuple[str, ...]:
         """What is scored beside VMAF v0.6.1 and v1."""
-        return () if self.metric in ("vmaf", "vmaf-v1") else (self.metric,)
+        return beside([self.metric])[1]
 
     def described(self, tool: Tool) -> TuneRequest:
         """The same, with what ``tool`` says of an encoder that the table lacks."""

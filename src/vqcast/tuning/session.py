@@ -42,7 +42,7 @@ from vqcast.media.source import Doubted, Intake, Source, probe, reread
 from vqcast.media.threads import plan
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.media.version import encoder_version
-from vqcast.metric import METRICS
+from vqcast.metric import METRICS, compared_at, unlike
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
@@ -132,15 +132,19 @@ class Session:
         )
         encoder_options(source, entry, self.grid.low, self.preset)  # refuses what it can't take
         require_options(entry, self.preset, source.depth, tool)
-        check_size(source, request.score_size, v1=request.metric == "vmaf-v1")
         self.request, self.source, self.metric = request, source, METRICS[request.metric]
+        own = (source.width, source.height)
+        self.size = compared_at(request.score_size, own, self.metric)
+        check_size(source, self.size, v1=request.metric == "vmaf-v1")
         self.crfs = self.grid.crfs
         self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
         table = _promoted(registry, trust)
-        self.forecaster, self.info = _forecaster(request, self.preset, self.grid, table, without)
+        self.forecaster, self.info = _forecaster(
+            request, self.preset, self.grid, table if self.size is None else None, without
+        )
         prober = Prober(
             source, request.encoder, self.preset, tool, cache,
-            v1=request.metric == "vmaf-v1", size=request.score_size,
+            v1=request.metric == "vmaf-v1", size=self.size,
             threads=plan((machine or Machine()).cores, 1), options=request.options,
             also=request.also, cancel=cancel,
         )  # fmt: skip
@@ -179,6 +183,7 @@ class Session:
         """What is converted, what is measured in any case, and what looks take on disk."""
         notes, unusual = list(self.source.notes), self.source.unusual
         notes += converted(self.source, adapter(self.request.encoder, self.request.options))
+        notes += unlike(self.metric, self._compared)
         if unusual:
             notes.append(f"the source {' and '.join(unusual)}: the answer is measured")
         if self.other_options:
@@ -195,6 +200,10 @@ class Session:
                 f"{self.title.sample.disk_bytes / 1e9:.1f} GB of the temporary folder"
             )
         return notes
+
+    @property
+    def _compared(self) -> tuple[int, int]:
+        return self.size or (self.source.width, self.source.height)
 
     def _next(self, forecast: Forecast, state: State) -> tuple[int, bool] | None:
         """Index to probe and whether on the whole title; None: the search is over."""
@@ -238,7 +247,7 @@ class Session:
         prober = self.title.prober
         scores = score(
             source, source.path, prober.tool, depth=source.depth, v1=prober.v1,
-            size=request.score_size, itself=True, also=request.also, cancel=prober.cancel,
+            size=self.size, itself=True, also=request.also, cancel=prober.cancel,
         )  # fmt: skip
         self.ceiling = pooled(self.metric, scores.columns, request.pool, self.title.fps)
         if self.ceiling >= request.target:
@@ -272,8 +281,8 @@ class Session:
         }  # fmt: skip
 
     def _describe(self) -> TuneSource:
-        source, size = self.source, self.request.score_size
-        width, height = size or (source.width, source.height)
+        source = self.source
+        width, height = self._compared
         return TuneSource(
             name=source.path.name, sha256=source.sha256, identity=source.identity,
             width=source.width, height=source.height, video_bytes=source.video_bytes,
@@ -423,7 +432,7 @@ def _forecaster(
 ) -> tuple[Forecaster, ForecasterInfo]:
     """The promoted forecaster, or the generic Gaussian where none speaks for the request."""
     measure = f"{request.metric}/{request.pool}"
-    if promoted is not None and request.score_size is None:
+    if promoted is not None:
         table, row = promoted
         known = {
             curve.encoder for curve in table.curves

@@ -40,6 +40,7 @@ from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Intake, RawFormat, Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.media.unlisted import described
+from vqcast.metric import ScoreSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ class Grid:
     """The first so many frames of each source; None: all."""
     v1: bool = True
     """Whether VMAF v1 is recorded too."""
+    also: tuple[str, ...] = ()
+    """Further metrics that are recorded, by the names of `vqcast.metric.METRICS`."""
+    score_size: ScoreSize | None = None
+    """Where pictures are compared; None: at their own size."""
     raws: Mapping[str, RawFormat] = field(default_factory=dict)
     """Source -> how its bytes are read, for raw YUV."""
     manifest: Path | None = None
@@ -132,7 +137,10 @@ def build(
     if scheduler is None:
         require_devices(grid.qualities, tool)
     sources = [_source(text, grid, manifest, copies, tool, watcher) for text in grid.sources]
-    planned = plan(sources, grid.qualities, grid.presets, v1=grid.v1, options=grid.options)
+    planned = plan(
+        sources, grid.qualities, grid.presets, v1=grid.v1, options=grid.options, also=grid.also,
+        score_size=grid.score_size,
+    )  # fmt: skip
     for cell in {(each.encoder, each.preset): each for each in planned}.values():
         entry = encoder(cell.encoder, grid.options)
         require_options(entry, cell.preset, cell.source.depth, tool)

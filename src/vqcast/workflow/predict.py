@@ -6,14 +6,17 @@ found.prediction.pooled_mean, found.measured.mean(), found.prediction.probabilit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.forecast.scale import pooled
 from vqcast.media.pair import Align, score_pair
 from vqcast.media.tool import find_ffmpeg
+from vqcast.metric import METRICS, ScoreSize
 from vqcast.serve.load import load
 from vqcast.serve.predictor import Prediction, Predictor
 
@@ -29,6 +32,10 @@ class PairPrediction:
     """What to know of the two files, in words."""
     offset: int = 0
     """Frame n of the encode was scored against frame n + offset of the reference."""
+    others: Mapping[str, float] = field(default_factory=dict)
+    """Metric -> its mean over the frames, on its own scale."""
+    size: tuple[int, int] = (0, 0)
+    """Width and height at which the two were compared."""
 
 
 def predict(
@@ -43,22 +50,28 @@ def predict(
     preset_norm: float | None = None,
     level: float | None = None,
     align: Align = "off",
-    score_size: tuple[int, int] | None = None,
+    metrics: Sequence[str] = (),
+    score_size: ScoreSize | None = None,
     ffmpeg: Path | None = None,
 ) -> PairPrediction:
     """Measure canonical-6 of ``distorted`` against ``reference``, and predict VMAF from them.
 
     ``predictor`` is what `load` gives (default: the shipped ensemble); the other arguments are
-    those of `Predictor.predict`. ``align`` "auto" undoes an offset of a few frames, ``score_size``
-    (width, height) is what both are scaled to, ``ffmpeg`` what scores them. Raises MediaError where
+    those of `Predictor.predict`. ``align`` "auto" undoes an offset of a few frames, ``metrics`` are
+    measured beside VMAF, ``score_size`` is where the two are compared: (width, height), ``source``
+    (the reference's) or ``auto``, ``ffmpeg`` what scores them. Raises MediaError where
     the two files do not match frame by frame, and as `Predictor.predict` does.
     """
     model = predictor or load()
     pair = score_pair(
-        Path(reference), Path(distorted), find_ffmpeg(ffmpeg), align_by=align, size=score_size
-    )
+        Path(reference), Path(distorted), find_ffmpeg(ffmpeg), align_by=align, size=score_size,
+        metrics=metrics,
+    )  # fmt: skip
     prediction = model.predict(
         pair.scores.features(), encoder=encoder, cq=cq, preset=preset, crf_norm=crf_norm,
         preset_norm=preset_norm, level=level,
     )  # fmt: skip
-    return PairPrediction(prediction, pair.scores.columns["vmaf"], pair.notes, pair.offset)
+    columns = pair.scores.columns
+    others = {name: pooled(METRICS[name], columns, "mean", 25.0) for name in metrics}
+    size = (pair.scores.width, pair.scores.height)
+    return PairPrediction(prediction, columns["vmaf"], pair.notes, pair.offset, others, size)

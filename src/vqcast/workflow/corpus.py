@@ -137,10 +137,7 @@ def build(
     if scheduler is None:
         require_devices(grid.qualities, tool)
     sources = [_source(text, grid, manifest, copies, tool, watcher) for text in grid.sources]
-    planned = plan(
-        sources, grid.qualities, grid.presets, v1=grid.v1, options=grid.options, also=grid.also,
-        score_size=grid.score_size,
-    )  # fmt: skip
+    planned = _planned(sources, grid)
     for cell in {(each.encoder, each.preset): each for each in planned}.values():
         entry = encoder(cell.encoder, grid.options)
         require_options(entry, cell.preset, cell.source.depth, tool)
@@ -162,6 +159,13 @@ def build(
     if built.sha256 is not None:
         _write_provenance(origin, out, built, planned, tool, manifest, command)
     return CorpusMade(built, len(planned), kept_in, origin if built.sha256 else None)
+
+
+def _planned(sources: Sequence[Source], grid: Grid) -> list[Cell]:
+    return plan(
+        sources, grid.qualities, grid.presets, v1=grid.v1, options=grid.options, also=grid.also,
+        score_size=grid.score_size,
+    )  # fmt: skip
 
 
 def _source(

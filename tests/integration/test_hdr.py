@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -351,7 +352,7 @@ def test_dolby_vision_without_a_base_layer_is_refused(
 
 
 def test_the_score_is_called_indicative_and_is_measured(
-    ffmpeg: Ffmpeg, tmp_path: Path, vqcast: Vqcast
+    ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool, vqcast: Vqcast
 ) -> None:
     long = ("-f", "lavfi", "-i", "testsrc2=s=128x96:r=24", "-frames:v", 30)
     film = ffmpeg(*long, *hdr_words(), tmp_path / "film.mkv")
@@ -361,6 +362,16 @@ def test_the_score_is_called_indicative_and_is_measured(
     assert start["indicative"] and found["indicative"] and made["indicative"]
     assert found["basis"] == "verified"
     assert made["hdr"]["transfer"] == "PQ"
+    graph = "[0:v]settb=1/25,setpts=N[r];[1:v]settb=1/25,setpts=N[d];[r][d]xpsnr=stats_file=-"
+    by_hand = subprocess.run(
+        [tool.path, "-v", "info", "-i", film, "-i", tmp_path / "a.mkv", "-lavfi", graph,
+         "-f", "null", "-"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    planes = re.search(r"XPSNR  y: ([\d.]+)  u: ([\d.]+)  v: ([\d.]+)", by_hand.stderr)
+    assert planes is not None
+    luma, *chroma = map(float, planes.groups())
+    assert made["xpsnr"] == pytest.approx((4 * luma + sum(chroma)) / 6, abs=0.05)
     assert "the source is HDR (PQ): the answer is measured" in start["notes"]
 
     done = vqcast(*words, "-o", tmp_path / "b.mkv", "--no-cache")

@@ -223,6 +223,7 @@ def _show(made: EncodeResult, metric: str, told: list[str]) -> None:
     if made.measured == "sample":
         how += f" (±{shown(made.score_half_width)}, {made.scored:,} of {made.frames:,} frames)"
     how += f" ({tune.INDICATIVE})" * made.indicative
+    how += "" if made.xpsnr is None else f", XPSNR {made.xpsnr:.2f} dB"
     render.say(
         f"{made.output}: {metric} {shown(made.score)} {how}, {word} {made.target:g}; "
         f"{tune.size_text(made.bytes)}, {made.size_percent:.1f} % of the source"

@@ -187,6 +187,8 @@ class EncodeResult(Document, frozen=True, kw_only=True):
     """Whether decoders draw film grain on it; it was scored without."""
     indicative: bool = False
     """Whether the score is of HDR pictures, by a model that was made for SDR."""
+    xpsnr: float | None = None
+    """Beside an indicative score: weighted PSNR of the samples as they are coded, dB, averaged."""
     hdr: Hdr | None = None
     """What of the source's HDR is in the output, read back from it; null: it is SDR."""
     parts: int = 1

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vqcast.documents.source import StreamFate
 from vqcast.documents.tune import EncodeResult, Measure, TuneResult
@@ -40,6 +43,8 @@ from vqcast.tuning.title import duration_s
 
 Progress = Callable[[int, int], None]
 """Told the frames encoded so far, and all of them."""
+_BESIDE = "xpsnr"
+"""What an indicative score is told with: it is of no model, and asks for no range of light."""
 
 
 def encode(
@@ -162,7 +167,7 @@ def encode_found(
         cancel=cancel,
         on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
     )  # fmt: skip
-    score, half_width, scored = _measured(source, made, found, scoring, threads, tool, cancel)
+    score, half_width, scored, also = _measured(source, made, found, scoring, threads, tool, cancel)
     notes, digits = planned.carriage.notes(), METRICS[found.metric].digits + 2
     if made.hdr is not None:
         keeps = planned.carriage.keeps_dolby_vision
@@ -179,7 +184,7 @@ def encode_found(
         left_out=[_name(each) for each in made.fates if each.fate == "left out"],
         streams=made.fates, source_video_bytes=source.video_bytes, notes=tuple(notes),
         frames=made.frames, sha256=sha256_file(made.path), film_grain=grainy, metric=found.metric,
-        indicative=found.indicative, hdr=made.hdr,
+        indicative=found.indicative, xpsnr=also, hdr=made.hdr,
         parts=made.parts, parts_reused=made.reused,
         wall_s=round(time.monotonic() - start, 3),
     )  # fmt: skip
@@ -194,7 +199,7 @@ def _scoring(source: Source, found: TuneResult, measure: Measure | None) -> Scor
     return Scoring(
         v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
         every=sampling.spacing(source.frames) if sampled else 1,
-        also=beside([found.metric])[1],
+        also=beside([found.metric, *([_BESIDE] if found.indicative else [])])[1],
     )  # fmt: skip
 
 
@@ -206,8 +211,8 @@ def _measured(
     threads: Threads,
     tool: Tool,
     cancel: threading.Event | None,
-) -> tuple[float, float, int]:
-    """Score of what was made, half width of its 95 % interval, and frames that were scored.
+) -> tuple[float, float, int, float | None]:
+    """Score of what was made, half width of its 95 % interval, frames that were scored, and XPSNR.
 
     Where those that were scored meanwhile leave more doubt than is allowed, more of the file are.
     """
@@ -222,9 +227,14 @@ def _measured(
         values = linear(metric, scores.columns, found.pool)
         half_width = sampling.half_width(values, every)
         if half_width <= sampling.HALF_WIDTH * metric.point:
-            return score, half_width, len(values)
+            return score, half_width, len(values), _xpsnr(scores.columns, found)
         every = sampling.closer(every, half_width / metric.point)
         scores = None
+
+
+def _xpsnr(columns: Mapping[str, NDArray[np.float64]], found: TuneResult) -> float | None:
+    """What stands beside an indicative score, dB; None: the score needs none."""
+    return round(pooled(METRICS[_BESIDE], columns, "mean", 25.0), 3) if found.indicative else None
 
 
 def _name(fate: StreamFate) -> str:

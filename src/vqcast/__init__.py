@@ -25,6 +25,7 @@ from vqcast.errors import VqcastError
 
 if TYPE_CHECKING:
     from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
+    from vqcast.media.filters import Filters
     from vqcast.media.options import EncoderOptions
     from vqcast.media.source import Intake
     from vqcast.media.streams import StreamChoice
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "EncodeResult",
     "EncoderOptions",
+    "Filters",
     "Intake",
     "Interval",
     "Machine",
@@ -65,6 +67,7 @@ __all__ = [
 _HOMES = {
     "EncodeResult": "documents.tune",
     "EncoderOptions": "media.options",
+    "Filters": "media.filters",
     "Intake": "media.source",
     "Interval": "serve.predictor",
     "Machine": "tuning.machine",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from vqcast.errors import InputError, MediaError, ToolFailure
+from vqcast.media.filters import Filters
 from vqcast.media.measure import encode, score
 from vqcast.media.source import Intake, Source, probe
 from vqcast.media.tool import Tool
@@ -192,7 +193,7 @@ def test_what_is_no_whole_video_is_refused(
     path = make(folder, ffmpeg, pattern)
     before = sorted(folder.iterdir())
     with pytest.raises(InputError) as refused:
-        probe(path, tool)
+        probe(path, tool, intake=Intake(filters=Filters(deinterlace="no")))
     assert type(refused.value) is error
     assert words in refused.value.message
     assert str(path) in refused.value.message

@@ -17,9 +17,10 @@ import pytest
 from vqcast.errors import InputError, MediaError
 from vqcast.media.deliver import Delivered, deliver, measure_delivered, plan
 from vqcast.media.encoders import ENCODERS, encoder
+from vqcast.media.filters import Filters
 from vqcast.media.measure import converted, encode, score
 from vqcast.media.options import EncoderOptions
-from vqcast.media.source import Source, probe
+from vqcast.media.source import Intake, Source, probe
 from vqcast.media.tool import Tool
 
 pytestmark = pytest.mark.usefixtures("private_tmp")
@@ -259,9 +260,19 @@ def test_it_is_refused_in_one_sentence_with_what_to_do(
 ) -> None:
     make, words = REFUSED[case]
     with pytest.raises(MediaError, match=words) as refused:
-        probe(make(tmp_path, ffmpeg), tool)
+        probe(make(tmp_path, ffmpeg), tool, intake=Intake(filters=Filters(deinterlace="no")))
     assert "\n" not in refused.value.message
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("make", [_interlaced_later, _interlaced_by_its_container])
+def test_interlaced_pictures_are_deinterlaced_wherever_their_flags_are(
+    make: Callable[[Path, Ffmpeg], Path], tmp_path: Path, ffmpeg: Ffmpeg, tool: Tool
+) -> None:
+    source = probe(make(tmp_path, ffmpeg), tool)
+    assert "bwdif" in source.video.chain and "deinterlaced" in source.notes[0]
+    assert not source.flagged and source.index is not None
+    assert not source.index.interlaced.any()
 
 
 def test_8_bit_encoders_refuse_10_bits(tmp_path: Path, ffmpeg: Ffmpeg, tool: Tool) -> None:

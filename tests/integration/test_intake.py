@@ -271,8 +271,9 @@ def test_progressive_pictures_flagged_as_interlaced_are_taken_for_what_they_are(
         assert not next(opened.decode(video=0)).interlaced_frame
     weave = ("-vf", "tinterlace=interleave_top,setfield=tff", *X264, "-x264-params", "tff=1")
     combed = ffmpeg(*_drawn(rate=50), *weave, tmp_path / "combed.mkv")
-    assert "combed" in refusal("tune", combed, *QUICK)
+    assert "combed" in refusal("tune", combed, *QUICK, "--deinterlace", "no")
     vqcast("tune", combed, *QUICK, "--progressive", "--no-cache")
+    assert "deinterlaced" in vqcast("tune", combed, *QUICK, "--no-cache").stderr
 
 
 @pytest.mark.parametrize("graph", ["smptehdbars=s=320x180:r=25:d=2", "color=black:s=320x240:d=2"])

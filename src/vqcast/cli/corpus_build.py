@@ -23,6 +23,7 @@ from vqcast.corpus.remote import local_path
 from vqcast.corpus.watch import Watcher
 from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
+from vqcast.media.filters import Filters
 from vqcast.media.options import EncoderOptions
 from vqcast.media.source import RawFormat
 from vqcast.metric import beside as beside_v1
@@ -179,6 +180,7 @@ def build(
     scored: options.Scored,
     raw: Raw,
     given: EncoderOptions,
+    filters: Filters,
     ffmpeg: options.Ffmpeg = None,
     json: options.Json = False,
 ) -> None:
@@ -201,6 +203,7 @@ def build(
         raws=raw.formats(sources),
         manifest=beside.manifest,
         options=given,
+        filters=filters,
     )
     amounts = workers.amounts()
     with ExitStack() as bars:

@@ -14,6 +14,7 @@ from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.errors import InputError
+from vqcast.media.filters import Filters
 from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 
@@ -77,6 +78,7 @@ def predict(
     match: Match,
     scored: options.Scored,
     query: Query,
+    filters: Filters,
     *,
     model: options.ModelId = options.DEFAULT_MODEL,
     registry: options.RegistryFolder = None,
@@ -101,14 +103,14 @@ def predict(
     extras.require("predict")
     found = vqcast.predict(
         ref, dist, predictor, **asdict(encoded), **asdict(match), metrics=scored.metric,
-        score_size=scored.score_size, ffmpeg=ffmpeg,
+        score_size=scored.score_size, filters=filters, ffmpeg=ffmpeg,
     )  # fmt: skip
     answer = _answer(found, query)
     for warning in (*found.notes, *found.prediction.warnings):
         render.note(f"note: {warning}")
     if json:
         about = {"model": model, "reference": str(ref), "distorted": str(dist)}
-        render.print_json(about | _document(found) | answer)
+        render.print_json(about | {"filters": str(filters) or None} | _document(found) | answer)
     else:
         _show(found, answer, per_frame=per_frame)
     if answer and not answer["reached"]:

@@ -27,7 +27,6 @@ from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import Measurement, read
 from vqcast.measured.store import FolderStore, Store
-from vqcast.media.options import PLAIN
 from vqcast.media.tool import Tool
 
 
@@ -220,7 +219,7 @@ def rows_of(cell: Cell, measured: Measurement) -> list[dict[str, Any]]:
         "enc_bytes": measured.enc_bytes,
         "enc_time_ms": measured.enc_time_ms,
         **({} if cell.preset is None else {"preset": cell.preset}),
-        **({} if cell.options == PLAIN else {"options": str(cell.options)}),
+        **({"options": cell.added} if cell.added else {}),
         "score_width": measured.score_width,
         "score_height": measured.score_height,
         **({} if cell.source.group is None else {"group": cell.source.group}),

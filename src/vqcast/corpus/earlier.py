@@ -56,7 +56,7 @@ def earlier_rows(out: Path, origin: Path, cells: Sequence[Cell], tool: Tool) -> 
     planned = {
         (
             *(cell.source.name, cell.encoder, cell.preset, float(cell.cq)),
-            str(cell.options) or None,
+            cell.added or None,
         ): cell
         for cell in cells
     }

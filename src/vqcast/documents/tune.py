@@ -35,6 +35,8 @@ class TuneSource(Document, frozen=True, kw_only=True):
     """What the cache knows it by: its sha256, or that of its size, packets and samples."""
     damage: Damage | None = None
     """What of it does not decode as it was meant to; null: nothing."""
+    chain: str | None = None
+    """FFmpeg's filters that its pictures go through; the numbers here are those behind them."""
 
 
 class TuneProbe(Document, frozen=True, kw_only=True):
@@ -100,6 +102,8 @@ class TuneQuestion(Document, frozen=True, kw_only=True):
     forecaster: ForecasterInfo
     options: str | None = None
     """What was added to the encoder's words, as a command line says it; null: nothing."""
+    filters: str | None = None
+    """What the pictures were asked to go through, as a command line says it; null: nothing."""
     film_grain: bool = False
     """Whether film grain that decoders draw is asked for; encodes are scored without it."""
     indicative: bool = False

@@ -55,6 +55,11 @@ class Cell:
         return " ".join(word for word in words if word is not None)
 
     @property
+    def added(self) -> str:
+        """What a user adds to its source and its encoder, as a command line says it."""
+        return " ".join(filter(None, (str(self.options), str(self.source.intake.filters))))
+
+    @property
     def frames(self) -> int:
         """How many frames are encoded and scored."""
         return self.segment.frames if self.segment else self.source.frames

@@ -40,6 +40,13 @@ class FrameIndex:
     interlaced: NDArray[np.bool_]
     """``[frames]``, as the decoder marks them; empty where the frames were not decoded."""
 
+    @property
+    def repeats(self) -> float:
+        """Share of the frames that are the one before again; 0 where they were not decoded."""
+        digests = self.digests
+        same = 0 if digests is None else np.count_nonzero(digests[1:] == digests[:-1])
+        return same / max(len(self.times_us) - 1, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:

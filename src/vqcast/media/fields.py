@@ -1,109 +1,114 @@
-"""Whether pictures that are flagged as interlaced are, and whether frames repeat: seen in them.
+"""Whether pictures are interlaced, in which order, or telecined, and whether frames repeat.
 
-In an interlaced frame what moves is combed: its lines are less like their neighbours than like the
-lines beyond them, and one field of it is as far from the other as from a field of the frame before
-or after. Tapes and broadcasts flag progressive pictures as interlaced, too, and those show none of
-it. (``idet`` takes a drawn test picture for interlaced, since it asks for the order of the fields
-first.)
+The two fields of an interlaced frame are of two moments. Then the first field is nearer to the
+frame before than the second one is, as ffmpeg's ``idet`` asks, and the fields of one frame are as
+far apart as a field is from its neighbour of the next frame. Drawn pictures and lettering, whose
+odd lines are unlike their even ones, show the first without the second. Tapes and broadcasts flag
+progressive pictures as interlaced, and those show neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vqcast.media import argv
+from vqcast.media.header import RawFormat
+from vqcast.media.looking import Picture, pictures
 
 PLACES = (0.0, 0.33, 0.66)
 """Where a title is looked at, shares of its length."""
 FRAMES = 24
 """Frames of one look."""
 COMBED = 0.1
-"""Share of the moving frames above which a title is interlaced; 3:2 pulldown has 0.4."""
-_MOVES = 15
-"""Levels of 8 bits by which a sample that moves has changed."""
-_LEAST = 0.002
-"""Share of the samples that must move for a frame to count."""
-_FIELDS_APART = 1.3
-"""Fields of one frame closer than this, in distances between frames' fields, are of one moment.
-
-Drawn, filmed and animated titles have 1.4 to 47 here, interlaced ones 0.4 to 1.36.
-"""
-_LINES_APART = 1.1
-"""Neighbouring lines further apart than this, in distances of every second line, are combed.
-
-The same titles have 0.5 to 0.87, and 1.2 to 2.4.
-"""
+"""Share of the frames above which a title is interlaced; 3:2 pulldown has 0.4."""
+_COLUMNS = 960
+"""Columns of a picture that are looked at, about."""
+_ORDER = 1.04
+"""How much farther one field must be than the other: `idet`'s threshold."""
+_REPEATED = 1 / 3
+"""A field this close to the one before, in distances of the other field, is the same again."""
+_TELECINED = (0.25, 0.6)
+"""Share of frames with one repeated field; 3:2 pulldown has 0.4."""
 
 _STILL = 0.2
 """Levels that frames differ by on average, below which nothing moves."""
 _REPEAT = 0.15
 """A frame this close to the one before, in distances of frames that move, is the same again."""
 
-Picture = NDArray[np.int16]
+Order = Literal["tff", "bff"]
 
 
-def is_combed(before: Picture, picture: Picture, after: Picture) -> bool | None:
-    """Whether ``picture`` ``[height, width]`` is of two moments; None: too little moves to tell."""
-    if any((np.abs(other - picture) > _MOVES).mean() < _LEAST for other in (before, after)):
-        return None
-    moved = np.abs(after - before) > _MOVES
-    field = picture[1:-1:2]
-    moving = moved[1:-1:2][: len(field)]
-    rows = len(picture) - 2
-    if moving.mean() < _LEAST or not moved[:rows].any():
-        return None
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the pictures of a title show."""
 
-    def away(other: Picture) -> float:
-        between = (other[0:-2:2] + other[2::2])[: len(field)] // 2
-        return float(np.abs(between - field[: len(between)])[moving[: len(between)]].mean())
+    order: Order | None
+    """Which field comes first, where they are interlaced; None: they are progressive, or still."""
+    telecined: bool = False
+    """Whether they are a film's frames made more by 3:2 pulldown."""
 
-    apart = min(away(before), away(after)) / max(away(picture), 1e-6)
-    next_line = np.abs(picture[:rows] - picture[1 : rows + 1])[moved[:rows]].mean()
-    second_line = np.abs(picture[:rows] - picture[2:])[moved[:rows]].mean()
-    return apart < _FIELDS_APART and next_line > _LINES_APART * second_line
+
+def look(path: Path, stream: int, raw: RawFormat | None = None) -> Fields:
+    """What three short looks at a stream show."""
+    first = {"tff": 0, "bff": 0}
+    repeats = frames = 0
+    for place in PLACES:
+        seen = [_narrow(each) for each in pictures(path, stream, place, FRAMES, raw=raw)]
+        for before, picture, after in zip(seen, seen[1:], seen[2:], strict=False):
+            frames += 1
+            order = field_order(before, picture, after)
+            if order is not None:
+                first[order] += 1
+            repeats += has_repeated_field(before, picture)
+    if not frames or sum(first.values()) <= COMBED * frames:
+        return Fields(None)
+    least, most = _TELECINED
+    order = "tff" if first["tff"] >= first["bff"] else "bff"
+    return Fields(order, telecined=least <= repeats / frames <= most)
 
 
 def is_interlaced(path: Path, stream: int) -> bool:
-    """Whether the pictures of a stream are interlaced, by three short looks at them."""
-    told = [combed for place in PLACES for combed in _look(path, stream, place)]
-    return bool(told) and sum(told) > COMBED * len(told)
+    """Whether the pictures of a stream are interlaced."""
+    return look(path, stream).order is not None
+
+
+def field_order(before: Picture, picture: Picture, after: Picture) -> Order | None:
+    """Which field of ``picture`` ``[height, width]`` is of an earlier moment; None: neither."""
+
+    def away(other: Picture) -> tuple[float, float]:
+        """How far even and odd lines are from what lies between their neighbours in ``other``."""
+        apart = np.abs(other[:-2] + other[2:] - 2 * picture[1:-1]).sum(axis=1, dtype=np.int64)
+        return float(apart[1::2].sum()), float(apart[0::2].sum())
+
+    (even_back, odd_back), (even_on, odd_on) = away(before), away(after)
+    top_first, bottom_first = odd_back + even_on, even_back + odd_on
+    near, far = sorted((top_first, bottom_first))
+    if far <= _ORDER * near or far * sum(away(picture)) <= near * near:
+        return None
+    return "tff" if top_first > bottom_first else "bff"
+
+
+def has_repeated_field(before: Picture, picture: Picture) -> bool:
+    """Whether one field of ``picture``, and one alone, is that of the frame before."""
+    apart = np.abs(picture - before).sum(axis=1, dtype=np.int64)
+    less, more = sorted((float(apart[0::2].sum()), float(apart[1::2].sum())))
+    return less < _REPEATED * more and more > _STILL * picture.size / 2
 
 
 def repeated(path: Path, stream: int) -> float:
     """Share of the frames, in a short look at them, that repeat the one before; 0 for a still."""
-    pictures = list(_pictures(path, stream, PLACES[1])) or list(_pictures(path, stream, 0.0))
-    apart = [float(np.abs(after - before).mean()) for before, after in pairwise(pictures)]
+    seen = list(pictures(path, stream, PLACES[1], FRAMES))
+    seen = seen or list(pictures(path, stream, 0.0, FRAMES))
+    apart = [float(np.abs(after - before).mean()) for before, after in pairwise(seen)]
     moves = float(np.percentile(apart, 80)) if apart else 0.0
     if moves < _STILL:
         return 0.0
     return sum(each < _REPEAT * moves for each in apart) / len(apart)
 
 
-def _look(path: Path, stream: int, place: float) -> Iterator[bool]:
-    pictures = list(_pictures(path, stream, place))
-    for before, picture, after in zip(pictures, pictures[1:], pictures[2:], strict=False):
-        if (combed := is_combed(before, picture, after)) is not None:
-            yield combed
-
-
-def _pictures(path: Path, stream: int, place: float) -> Iterator[Picture]:
-    import av
-
-    options = {"protocol_whitelist": "file", "format_whitelist": argv.FORMATS}
-    try:
-        with av.open(f"file:{path}", options=options) as opened:
-            video: Any = opened.streams[stream]
-            if place and opened.duration:
-                opened.seek((opened.start_time or 0) + int(place * opened.duration))
-            for count, frame in enumerate(opened.decode(video)):
-                if count == FRAMES:
-                    return
-                yield frame.reformat(format="gray").to_ndarray().astype(np.int16)
-    except av.FFmpegError:
-        return  # what can't be decoded is judged where all is
+def _narrow(picture: Picture) -> Picture:
+    return picture[:, :: max(picture.shape[1] // _COLUMNS, 1)]

@@ -22,11 +22,6 @@ _FIRST_FIELD_ORDER = 2
 MULTI_VIEW = "3D reference displays"
 _FULL_RANGE = 2
 """AVColorRange."""
-_TO_SDR = (
-    "setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc,"
-    "zscale=t=linear:npl=100,format=gbrpf32le,"
-    "tonemap=hable,zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +167,3 @@ def _video(path: Path, container: Any, wanted: int | None) -> Any:
             hint="it is sound with a cover; give a file that holds a video",
         )
     raise MediaError("holds no video stream", path=path, hint="give a file that holds a video")
-
-
-def to_sdr(header: Header) -> str:
-    """The filters of ffmpeg that make SDR of HDR, whatever of its colours is not tagged."""
-    return _TO_SDR.format(transfer="arib-std-b67" if header.hdr == "HLG" else "smpte2084")

@@ -10,8 +10,6 @@ failure for some libraries, so five drawn frames are encoded, and what is said o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -21,7 +19,7 @@ from vqcast.errors import InputError
 from vqcast.media import argv
 from vqcast.media.complaint import told
 from vqcast.media.encoders import Encoder
-from vqcast.media.options import PLAIN
+from vqcast.media.options import PLAIN, nearest
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
 
@@ -82,7 +80,7 @@ def require_options(entry: Encoder, preset: str | None, depth: int, tool: Tool) 
         raise InputError(f"{entry.name}: pixel format {wanted} is not one of {' '.join(formats)}")
     for name in names:
         if name not in known or (name in program and name not in _AS_WRITTEN):
-            raise InputError(f"{entry.name}: --enc {name} is not known{meant(name, known)}")
+            raise InputError(f"{entry.name}: --enc {name} is not known{nearest(name, known)}")
     said = _tried(entry, preset, depth, tool)
     if said:
         raise InputError(f"{entry.name} does not take these options: {_explained(entry, said)}")
@@ -135,11 +133,5 @@ def _explained(entry: Encoder, said: list[str]) -> str:
         known = _FOR_LOOKING_UP[field].split()
         named = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
         if name not in known and any(map(named.search, said)):
-            return f"--{field} {name} is not known{meant(name, known)} ({said[0]})"
+            return f"--{field} {name} is not known{nearest(name, known)} ({said[0]})"
     return said[0]
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """The nearest names, as the end of a sentence; empty: none is near."""
-    near = get_close_matches(name, sorted(known), n=2)
-    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_doc import Doc
 
@@ -210,19 +211,35 @@ class EncoderOptions:
 
     def __str__(self) -> str:
         """The same as the words of a command line; empty: nothing was added."""
-        words: list[str] = []
-        for field in fields(self):
-            if field.name == "facts":
-                continue
-            value = getattr(self, field.name)
-            flag = _FLAGS.get(field.name, field.name).replace("_", "-")
-            if isinstance(value, tuple):
-                words += [word for each in value for word in (f"--{flag}", each)]
-            elif isinstance(value, bool):
-                words.append(f"--{flag}" if value else f"--no-{flag}")
-            elif value is not None:
-                words += [f"--{flag}", str(value)]
-        return shlex.join(words)
+        return as_words(self, without=("facts",), flags=_FLAGS)
+
+
+def as_words(
+    group: Any, *, without: Sequence[str] = (), flags: Mapping[str, str] | None = None
+) -> str:
+    """A group of options as the words of a command line, those that differ from its defaults.
+
+    ``flags``: field -> its option, where that is not its name.
+    """
+    words: list[str] = []
+    for field in fields(group):
+        value = getattr(group, field.name)
+        if field.name in without or value == field.default:
+            continue
+        flag = (flags or {}).get(field.name, field.name).replace("_", "-")
+        if isinstance(value, tuple):
+            words += [word for each in value for word in (f"--{flag}", each)]
+        elif isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return shlex.join(words)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The names that are nearest, as the end of a sentence; empty: none is near."""
+    near = get_close_matches(name, sorted(known), n=2)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _scale(text: str) -> tuple[float, float, float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from vqcast.errors import InputError, MediaError
 from vqcast.media import align, grain
+from vqcast.media.filters import UNFILTERED, Filters
 from vqcast.media.measure import Scores, score
 from vqcast.media.source import Intake, Source, probe
 from vqcast.media.tool import Tool
@@ -41,19 +42,22 @@ def score_pair(
     align_by: Align = "off",
     size: ScoreSize | None = None,
     metrics: Sequence[str] = (),
+    filters: Filters = UNFILTERED,
 ) -> ScoredPair:
     """VMAF and canonical-6 features of ``distorted`` against ``reference``.
 
     ``size`` is where both are compared, ``metrics`` names what is measured beside; with
     ``align_by`` "auto" an offset of a few frames is undone, and the frames that both have are
-    scored. Raises MediaError where the two do not match, before any scoring, and tells what
-    differs.
+    scored. ``filters`` are what the reference goes through first. Raises MediaError where the two
+    do not match, before any scoring, and tells what differs.
     """
     if align_by not in ("off", "auto"):
         raise InputError(f"{align_by!r} is not known", field="align", hint="use off or auto")
     careful = Intake(decode_all=True, sdr_only=True)
-    ref = probe(reference, tool, intake=careful)
-    dist = probe(distorted, tool, intake=careful)
+    made = replace(careful, filters=Filters(deinterlace="no"))
+    dist = probe(distorted, tool, intake=made)
+    filters = replace(filters, bits=dist.depth)
+    ref = probe(reference, tool, intake=replace(careful, filters=filters))
     v1, also = beside(metrics)
     own = (ref.width, ref.height)
     at = compared_at(size, own) or (own if size is not None else None)

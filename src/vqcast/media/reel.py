@@ -69,6 +69,7 @@ class Reel:
         """The file as a source, told apart by what it was taken from."""
         source = self.source
         looks = [source.identity, self.pix_fmt, list(self.starts), self.length]
+        looks += [source.video.chain] if source.video.chain else []
         digest = sha256_bytes(jsontext.dump_line({"looks": looks}))
         rate = frame_rate(source)
         # Pictures of other tags than their encode's would be converted before they are compared.
@@ -95,6 +96,8 @@ def frame_rate(source: Source) -> Fraction:
 def decoded_by_seeking(reels: Sequence[Reel]) -> int | None:
     """Frames that are decoded to gather ``reels`` look by look; None: key frames aren't known."""
     if not reels or (packets := reels[0].source.packets) is None:
+        return None
+    if reels[0].source.video.reach is None:  # nothing is reached but from the beginning
         return None
     keys = np.flatnonzero(packets.keys)
     starts = np.array([start for reel in reels for start in reel.starts])
@@ -123,6 +126,9 @@ def gather_by_seeking(reel: Reel, tool: Tool, *, cancel: threading.Event | None 
 
     Raises MediaError, or Doubted, for a source whose frames are not where they were found.
     """
+    if reel.source.video.reach is None:
+        gather_through([reel], tool, cancel=cancel)
+        return
     piece = reel.path.with_suffix(".piece")
     with reel.path.open("wb") as file:
         for start in reel.starts:

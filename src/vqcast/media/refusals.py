@@ -9,7 +9,8 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media import argv
 from vqcast.media.decode import FrameIndex
 from vqcast.media.fields import is_interlaced, repeated
-from vqcast.media.header import Header, RawFormat, to_sdr
+from vqcast.media.graph import to_sdr
+from vqcast.media.header import Header, RawFormat
 from vqcast.media.remake import remake
 
 MIN_SIDE = 18
@@ -31,7 +32,7 @@ def refuse(path: Path, header: Header, *, sdr_only: bool = False) -> None:
         raise MediaError(
             f"is HDR ({header.hdr}), and the networks are defined on SDR pictures",
             path=path,
-            hint=f"map it to SDR first: {remake(path, to_sdr(header))}",
+            hint=f"map it to SDR first: {remake(path, to_sdr(header.hdr))}",
         )
     vision = header.light.dolby_vision
     if vision is not None and not vision.compatible:
@@ -88,8 +89,8 @@ def refuse_interlaced(path: Path, header: Header, index: FrameIndex) -> None:
         f"is interlaced from frame {first} on, and its pictures are combed; "
         "VMAF is defined on progressive frames",
         path=path,
-        hint=f"deinterlace it first: {remake(path, 'bwdif')}; "
-        "or say --progressive where the pictures are not interlaced",
+        hint="say --deinterlace auto to deinterlace it, or --progressive where the pictures are "
+        "not interlaced",
     )
 
 
@@ -111,11 +112,18 @@ def notes(header: Header, size: tuple[int, int], *, flagged: bool) -> tuple[str,
 
 
 def unusual(
-    path: Path, header: Header, index: FrameIndex, harm: Damage | None, *, looked_at: bool
+    path: Path,
+    header: Header,
+    index: FrameIndex,
+    harm: Damage | None,
+    *,
+    looked_at: bool,
+    one_for_one: bool,
 ) -> tuple[str, ...]:
     """Why no forecast was calibrated on the like of it, in words that follow "the source".
 
-    ``looked_at``: whether its pictures are looked at for frames that repeat.
+    ``looked_at``: whether its pictures are looked at for frames that repeat, ``one_for_one``:
+    whether they are those of the file.
     """
     told, count = [], len(index.times_us)
     if harm is not None:
@@ -123,7 +131,7 @@ def unusual(
     if count < _FEW:
         told.append(f"has {count} frame{'' if count == 1 else 's'}")
     elif looked_at:
-        share = repeated(path, header.stream)
+        share = repeated(path, header.stream) if one_for_one else index.repeats
         if share >= _REPEATS:
             told.append(f"repeats {share:.0%} of its frames")
     if header.hdr:

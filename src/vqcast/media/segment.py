@@ -55,24 +55,30 @@ def ways(source: Source, start: int, frames: int) -> Iterator[Segment]:
     index, end = source.index, start + frames
     if index is None:
         raise InputError("was probed in part, and a segment needs the whole", path=source.path)
-    bounds: list[int | None] = []
-    for cut in (start, end):
-        if cut in (0, source.frames):
-            bounds.append(None)
-            continue
-        before, after = int(index.times_us[:cut].max()), int(index.times_us[cut:].min())
-        if after - before < 2:
-            raise MediaError(
-                f"frame {cut} does not come later than those before it, "
-                "so no segment can start there",
-                path=source.path,
-                hint="write its timestamps again: ffmpeg -i FILE -c copy OUT.mkv",
-            )
-        bounds.append((before + after) // 2)
-    start_us, end_us = bounds
-    wanted = (start_us or 0, (start_us or 0) - _EARLIER_US, 0)
-    for seek_us in dict.fromkeys(max(seek, 0) for seek in wanted):
-        yield Segment(start, frames, seek_us, start_us, end_us)
+    reach = source.video.reach
+    start_us, end_us = _between(source, index, start), _between(source, index, end)
+    if reach is None:  # filters that remember: from the beginning, whatever it takes
+        yield Segment(start, frames, 0, start_us, end_us, -1)
+        return
+    lead_us = _between(source, index, max(start - reach, 0)) or 0
+    until_us = _between(source, index, min(end + reach, source.frames))
+    ahead_us = -1 if until_us is None or end_us is None else until_us - end_us
+    for seek_us in dict.fromkeys(max(seek, 0) for seek in (lead_us, lead_us - _EARLIER_US, 0)):
+        yield Segment(start, frames, seek_us, start_us, end_us, ahead_us)
+
+
+def _between(source: Source, index: FrameIndex, cut: int) -> int | None:
+    """A time between frame ``cut`` and the one before; None at either end of the file."""
+    if cut in (0, source.frames):
+        return None
+    before, after = int(index.times_us[:cut].max()), int(index.times_us[cut:].min())
+    if after - before < 2:
+        raise MediaError(
+            f"frame {cut} does not come later than those before it, so no segment can start there",
+            path=source.path,
+            hint="write its timestamps again: ffmpeg -i FILE -c copy OUT.mkv",
+        )
+    return (before + after) // 2
 
 
 def find(

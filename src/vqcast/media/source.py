@@ -19,12 +19,14 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media import argv, damage, refusals
 from vqcast.media.complaint import cause
 from vqcast.media.decode import Decoded, FrameIndex, decode
+from vqcast.media.filters import UNFILTERED, Filters
 from vqcast.media.hdr import Light
 from vqcast.media.header import DAMAGE_HINT, Header, RawFormat, read_header
 from vqcast.media.identity import identify
 from vqcast.media.packets import PacketTable, read_packets
 from vqcast.media.refusals import MIN_SIDE
 from vqcast.media.remake import remake
+from vqcast.media.resolve import Resolved, resolve
 from vqcast.media.tool import Tool
 
 Times = NDArray[np.int64]
@@ -61,6 +63,17 @@ class Intake:
     """Whether its sha256 is needed however large it is."""
     sdr_only: bool = False
     """Whether HDR is refused."""
+    filters: Filters = UNFILTERED
+    """What its pictures go through first."""
+
+    def __post_init__(self) -> None:
+        if self.progressive and (
+            self.filters.detelecine or self.filters.deinterlace in ("bwdif", "no")
+        ):
+            raise InputError(
+                "--progressive says that no picture is interlaced",
+                hint="leave it out, or --deinterlace and --detelecine",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,8 @@ class Source:
     """Why no forecast was calibrated on the like of it, in words that follow "the source"."""
     index: FrameIndex | None = field(default=None, compare=False, repr=False)
     """Of the whole file; None where only a part was asked for."""
+    intake: Intake = Intake()
+    """How it was taken."""
 
     @property
     def identity(self) -> str:
@@ -185,9 +200,16 @@ def probe(
         refusals.check_raw_length(path, raw)
     intake = intake or Intake()
     header = read_header(path, raw, intake.stream)
-    file = _File(path, tool, raw, frames, header, intake, argv.Video(header.video))
-    refusals.refuse(path, header, sdr_only=intake.sdr_only)
-    if not refusals.fits(header.width, header.height):  # a container may crop to what fits
+    sdr_only = intake.sdr_only and not intake.filters.tonemap
+    refusals.refuse(path, header, sdr_only=sdr_only)
+    if intake.filters.crop is not None:
+        header = _as_cropped(path, tool, header, raw, intake.filters)
+    taken = resolve(path, header, tool, intake.filters, raw, progressive=intake.progressive)
+    header = taken.header
+    file = _File(path, tool, raw, frames, intake, taken)
+    if taken.video.chain:
+        refusals.refuse_size(path, _first_size(file), header)
+    elif not refusals.fits(header.width, header.height):  # a container may crop to what fits
         refusals.refuse_size(path, file.decode(frames=1).size, header)
     packets = file.packets() if frames is None else None
     found, harm = _by_packets(file, packets), None
@@ -205,13 +227,17 @@ class _File:
     tool: Tool
     raw: RawFormat | None
     frames: int | None
-    header: Header
     intake: Intake
-    video: argv.Video
+    taken: Resolved
+
+    @property
+    def header(self) -> Header:
+        """What it says of its pictures, and their filters change."""
+        return self.taken.header
 
     def decode(self, *, frames: int | None = None, span: argv.Span | None = None) -> Decoded:
         return decode(
-            self.path, self.tool, raw=self.raw, frames=frames, span=span, video=self.video
+            self.path, self.tool, raw=self.raw, frames=frames, span=span, video=self.taken.video
         )
 
     def packets(self) -> PacketTable | None:
@@ -222,6 +248,34 @@ class _File:
         numbers = np.arange(self.path.stat().st_size // each)
         times = np.round(numbers * float(1_000_000 / raw.fps)).astype(np.int64)
         return PacketTable(times, np.full_like(times, each), np.ones(len(times), bool), True, True)
+
+
+def _as_cropped(
+    path: Path, tool: Tool, header: Header, raw: RawFormat | None, filters: Filters
+) -> Header:
+    """The header with the size that the container crops to, if it does."""
+    size = decode(path, tool, raw=raw, frames=1, video=argv.Video(header.video)).size
+    if size is None or size == (header.width, header.height):
+        return header
+    if filters.crop == "auto":
+        raise InputError(
+            f"its container crops {header.width}x{header.height} to {size[0]}x{size[1]}, "
+            "and --crop auto does not see that",
+            path=path, hint="say what stays: --crop W:H:X:Y",
+        )  # fmt: skip
+    return replace(header, width=size[0], height=size[1])
+
+
+def _first_size(file: _File) -> tuple[int, int] | None:
+    """Of the first filtered picture. Raises InputError where the filters make none."""
+    first = file.decode(frames=1)
+    if first.size is None and first.said:
+        raise InputError(
+            f"its pictures can't be filtered so: {cause(first.said)}",
+            path=file.path,
+            hint=f"check {file.intake.filters}" if str(file.intake.filters) else None,
+        )
+    return first.size
 
 
 def _source(
@@ -236,10 +290,17 @@ def _source(
         raise MediaError(f"holds {counted} frames, {frames or 1} are needed", path=path)
     refusals.refuse_size(path, found.size, header)
     flagged = header.interlaced or bool(found.index.interlaced.any())
-    if flagged and not file.intake.progressive and file.raw is None:
-        refusals.refuse_interlaced(path, header, found.index)
+    if flagged and not (file.taken.looked or file.intake.progressive or file.raw):
+        if file.intake.filters.deinterlace == "no":
+            refusals.refuse_interlaced(path, header, found.index)
+        else:  # flagged further on, not where it begins
+            asked = replace(file.intake.filters, deinterlace="auto")
+            intake = replace(file.intake, filters=asked)
+            return probe(path, file.tool, frames=frames, group=group, intake=intake)
     sha256, identity = identify(path, packets, whole=file.intake.digest_all)
-    notes = refusals.notes(header, found.size, flagged=flagged)
+    size = (header.width, header.height) if file.taken.video.chain else found.size
+    notes = (*file.taken.notes, *refusals.notes(header, size, flagged=flagged))
+    one_for_one = file.taken.one_for_one
     return Source(
         path=path,
         name=path.stem,
@@ -255,26 +316,32 @@ def _source(
         notes=notes if harm is None else (*notes, damage.in_words(harm)),
         sampled="" if sha256 else identity,
         rate=header.rate,
-        video=file.video,
+        video=file.taken.video,
         video_bytes=packets.bytes if packets else None,
         flagged=flagged,
         one_view=header.one_view,
         damage=harm,
-        packets=packets if packets and len(packets.times_us) == counted else None,
+        packets=packets if packets and one_for_one and len(packets.times_us) == counted else None,
         codec=header.codec,
         pix_fmt=header.pix_fmt,
         light=header.light if header.hdr or header.light.dolby_vision else None,
         unusual=refusals.unusual(
-            path, header, found.index, harm, looked_at=file.raw is None and frames is None
+            path,
+            header,
+            found.index,
+            harm,
+            looked_at=file.raw is None and frames is None,
+            one_for_one=one_for_one,
         ),
         index=found.index if frames is None else None,
+        intake=file.intake,
     )
 
 
 def _by_packets(file: _File, packets: PacketTable | None) -> Decoded | None:
     """The frames as the packets tell them, where the file's beginning and end bear them out."""
     asked, header = file.intake.decode_all, file.header
-    if packets is None or not packets.sound or asked:
+    if packets is None or not packets.sound or asked or not file.taken.one_for_one:
         return None
     count = len(packets.times_us)
     cheap = header.width * header.height * count <= _CHEAP_PIXELS
@@ -329,7 +396,7 @@ def _judge_damage(file: _File, found: Decoded) -> Damage:
             hint=f"write what decodes to a new file first: {remake(path, 'null')}",
         )
     harm = Damage(frames=0, lost=0, spans=[], said=said)
-    if file.raw is None:
+    if file.raw is None and file.taken.one_for_one:
         harm = damage.locate(path, file.header.stream, found.index, said)
     if file.intake.refuse_damage:
         raise MediaError(
@@ -340,9 +407,9 @@ def _judge_damage(file: _File, found: Decoded) -> Damage:
     return harm
 
 
-def reread(source: Source, tool: Tool, intake: Intake | None = None) -> Source:
+def reread(source: Source, tool: Tool) -> Source:
     """A doubted source, decoded whole."""
-    careful = replace(intake or Intake(), decode_all=True)
+    careful = replace(source.intake, decode_all=True)
     return probe(source.path, tool, raw=source.raw, group=source.group, intake=careful)
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from vqcast.errors import InputError
 from vqcast.media.encoders import ENCODERS
-from vqcast.media.option_check import help_of, known_options, meant, pixel_formats
-from vqcast.media.options import EncoderFacts, EncoderOptions
+from vqcast.media.option_check import help_of, known_options, pixel_formats
+from vqcast.media.options import EncoderFacts, EncoderOptions, nearest
 from vqcast.media.tool import Tool
 
 _GENERIC = ("q", "qscale")
@@ -31,7 +31,7 @@ def described(name: str, given: EncoderOptions, tool: Tool) -> EncoderOptions:
         raise InputError(f"this ffmpeg has no encoder {name!r}", hint="ffmpeg -encoders lists them")
     known, _ = known_options(name, tool)
     if given.knob not in known and given.knob not in _GENERIC:
-        raise InputError(f"{name}: --knob {given.knob} is not known{meant(given.knob, known)}")
+        raise InputError(f"{name}: --knob {given.knob} is not known{nearest(given.knob, known)}")
     listed = re.search(
         rf"^ V\S+ +{re.escape(name)} .*?(?:\(codec (\w+)\))?$", help_of(tool, None), re.MULTILINE
     )

@@ -30,6 +30,7 @@ from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning.encode import encode
 from vqcast.tuning.films import Film, Names, outputs
+from vqcast.tuning.filtering import filtered
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.session import Event, default_cache
@@ -55,6 +56,9 @@ class Asked:
     keep: bool = True
     measure: Measure | None = None
     parts: bool = True
+
+    def __post_init__(self) -> None:
+        filtered(self.intake, self.request)  # refuses filters that contradict it
 
     @property
     def results(self) -> Path:

@@ -27,7 +27,7 @@ from vqcast.media.deliver import Delivered, Plan, deliver, grown, measure_delive
 from vqcast.media.encoders import encoder as encoder_entry
 from vqcast.media.in_parts import Scoring
 from vqcast.media.parts import Parts
-from vqcast.media.source import Doubted, Intake, Source, probe, reread
+from vqcast.media.source import Doubted, Intake, Source, reread
 from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.threads import Threads
 from vqcast.media.threads import plan as plan_threads
@@ -35,6 +35,7 @@ from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.metric import METRICS, beside
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling
+from vqcast.tuning.filtering import probed
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.sample import POOLS
@@ -84,8 +85,7 @@ def encode(
     if measure == "sample" and request.pool not in POOLS:
         raise InputError(f"a sample of the frames says nothing of their {request.pool}",
                          hint="use --measure whole")  # fmt: skip
-    if not isinstance(source, Source):
-        source = probe(Path(source), tool, intake=_of_map(Path(source), intake, streams))
+    source = probed(source, request, tool, _of_map(source, intake, streams))
 
     def all_of_it(opened: Source) -> EncodeResult:
         asked = _with_room(request, opened, streams)
@@ -106,7 +106,7 @@ def encode(
     try:
         return all_of_it(source)
     except Doubted:
-        return all_of_it(reread(source, tool, intake))
+        return all_of_it(reread(source, tool))
 
 
 def _with_room(request: TuneRequest, source: Source, streams: StreamChoice | None) -> TuneRequest:
@@ -130,11 +130,15 @@ def _parts(cache: Path | None, machine: Machine | None, *, keep: bool) -> Iterat
         yield Parts(Path(folder), where)
 
 
-def _of_map(path: Path, intake: Intake | None, streams: StreamChoice | None) -> Intake | None:
+def _of_map(
+    source: str | Path | Source, intake: Intake | None, streams: StreamChoice | None
+) -> Intake | None:
     """The intake of the video stream that is chosen, where one is."""
-    if streams is None or not streams.map or not path.is_file():
+    if isinstance(source, Source) or streams is None or not streams.map:
         return intake
-    chosen = pictures(streams.select(inventory(path)))
+    if not Path(source).is_file():
+        return intake
+    chosen = pictures(streams.select(inventory(Path(source))))
     return intake if chosen is None else replace(intake or Intake(), stream=chosen.index)
 
 

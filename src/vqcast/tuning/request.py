@@ -15,6 +15,7 @@ from annotated_doc import Doc
 
 from vqcast.documents.tune import Pool
 from vqcast.errors import InputError
+from vqcast.media.filters import UNFILTERED, Filters
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.tool import Tool
 from vqcast.media.unlisted import described
@@ -76,6 +77,9 @@ class TuneRequest:
         bool, Doc("Measure the full video at the chosen CRF before answering with it.")
     ] = False
     options: Annotated[EncoderOptions, Doc("What is added to the encoder's words.")] = PLAIN
+    filters: Annotated[
+        Filters, Doc("What the source's pictures go through before they are encoded.")
+    ] = UNFILTERED
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.confidence < 1:

@@ -38,7 +38,7 @@ from vqcast.media import grain
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.measure import check_size, converted, encoder_options, score
 from vqcast.media.option_check import require_options
-from vqcast.media.source import Doubted, Intake, Source, probe, reread
+from vqcast.media.source import Doubted, Intake, Source, reread
 from vqcast.media.threads import plan
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.media.version import encoder_version
@@ -46,6 +46,7 @@ from vqcast.metric import METRICS, compared_at, unlike
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
+from vqcast.tuning.filtering import probed
 from vqcast.tuning.grid import CrfGrid, grid_of
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
@@ -91,7 +92,7 @@ def tune(
     """
     tool = find_ffmpeg((machine or Machine()).ffmpeg)
     request = request.described(tool)
-    opened = source if isinstance(source, Source) else probe(Path(source), tool, intake=intake)
+    opened = probed(source, request, tool, intake)
 
     def search(source: Source) -> TuneResult:
         session = Session(
@@ -105,7 +106,7 @@ def tune(
     try:
         return search(opened)
     except Doubted:
-        return search(reread(opened, tool, intake))
+        return search(reread(opened, tool))
 
 
 class Session:
@@ -274,7 +275,8 @@ class Session:
         request = self.request
         return {
             "source": self._describe(), "encoder": request.encoder, "preset": self.preset,
-            "options": str(request.options) or None, "film_grain": request.options.grain,
+            "options": str(request.options) or None, "filters": str(request.filters) or None,
+            "film_grain": request.options.grain,
             "indicative": self.source.is_hdr and not self.metric.filter,
             "metric": request.metric, "pool": request.pool, "target": request.target,
             "confidence": request.confidence, "forecaster": self.info,
@@ -286,7 +288,7 @@ class Session:
         return TuneSource(
             name=source.path.name, sha256=source.sha256, identity=source.identity,
             width=source.width, height=source.height, video_bytes=source.video_bytes,
-            damage=source.damage,
+            damage=source.damage, chain=source.video.chain or None,
             score_width=width, score_height=height, frames=source.frames,
             duration_s=round(duration_s(source), 3), bytes=source.path.stat().st_size,
         )  # fmt: skip

@@ -35,6 +35,7 @@ from vqcast.errors import InputError, VqcastError
 from vqcast.measured.cell import Cell
 from vqcast.media.doctor import libvmaf_version, require_devices
 from vqcast.media.encoders import encoder
+from vqcast.media.filters import UNFILTERED, Filters
 from vqcast.media.option_check import require_options
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Intake, RawFormat, Source, probe
@@ -67,6 +68,8 @@ class Grid:
     """A table of what people know of the files, their groups among it."""
     options: EncoderOptions = PLAIN
     """What is added to each encoder's words."""
+    filters: Filters = UNFILTERED
+    """What each source's pictures go through before they are encoded."""
 
     def described(self, tool: Tool) -> Grid:
         """The same, with what ``tool`` says of an encoder that the table lacks."""
@@ -174,9 +177,15 @@ def _source(
     with _local_copy(text, copies) as path:
         source = probe(
             path, tool, raw=grid.raws.get(text), frames=grid.frames, group=manifest.group(path),
-            intake=Intake(decode_all=True, digest_all=True, sdr_only=True),
+            intake=Intake(
+                decode_all=True, digest_all=True, sdr_only=True,
+                filters=grid.filters.for_encode(grid.options),
+            ),
         )  # fmt: skip
     manifest.check(path, source.identity)
+    if source.video.chain:
+        for words in source.notes:
+            watcher.note(f"{path.name}: {words}")
     if grid.manifest is not None and source.group is None:
         watcher.note(f"{path.name}: not in {grid.manifest.name}, taken as a group of its own")
     watcher.source(path.name)

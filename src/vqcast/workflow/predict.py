@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.forecast.scale import pooled
+from vqcast.media.filters import UNFILTERED, Filters
 from vqcast.media.pair import Align, score_pair
 from vqcast.media.tool import find_ffmpeg
 from vqcast.metric import METRICS, ScoreSize
@@ -52,6 +53,7 @@ def predict(
     align: Align = "off",
     metrics: Sequence[str] = (),
     score_size: ScoreSize | None = None,
+    filters: Filters = UNFILTERED,
     ffmpeg: Path | None = None,
 ) -> PairPrediction:
     """Measure canonical-6 of ``distorted`` against ``reference``, and predict VMAF from them.
@@ -59,13 +61,14 @@ def predict(
     ``predictor`` is what `load` gives (default: the shipped ensemble); the other arguments are
     those of `Predictor.predict`. ``align`` "auto" undoes an offset of a few frames, ``metrics`` are
     measured beside VMAF, ``score_size`` is where the two are compared: (width, height), ``source``
-    (the reference's) or ``auto``, ``ffmpeg`` what scores them. Raises MediaError where
-    the two files do not match frame by frame, and as `Predictor.predict` does.
+    (the reference's) or ``auto``, ``filters`` are what the reference goes through first, as when it
+    was encoded, ``ffmpeg`` is what scores them. Raises MediaError where the two files do not match
+    frame by frame, and as `Predictor.predict` does.
     """
     model = predictor or load()
     pair = score_pair(
         Path(reference), Path(distorted), find_ffmpeg(ffmpeg), align_by=align, size=score_size,
-        metrics=metrics,
+        metrics=metrics, filters=filters,
     )  # fmt: skip
     prediction = model.predict(
         pair.scores.features(), encoder=encoder, cq=cq, preset=preset, crf_norm=crf_norm,

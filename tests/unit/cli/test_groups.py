@@ -14,6 +14,7 @@ from vqcast.cli.encode import encode
 from vqcast.cli.groups import grouped
 from vqcast.cli.tune import tune
 from vqcast.errors import InputError
+from vqcast.media.filters import Filters
 from vqcast.media.options import EncoderOptions
 from vqcast.tuning.request import TuneRequest
 
@@ -69,6 +70,7 @@ def test_tune_and_encode_take_every_field_of_the_request() -> None:
         app = typer.Typer()
         app.command()(each)
         names = {param.name for param in typer.main.get_command(app).params}
-        asked = {field.name for field in fields(TuneRequest)} - {"options"}
+        asked = {field.name for field in fields(TuneRequest)} - {"options", "filters"}
         added = {field.name for field in fields(EncoderOptions)} - {"facts"}  # found out, not asked
-        assert asked | added <= names
+        through = {field.name for field in fields(Filters)} - {"bits"}
+        assert asked | added | through <= names

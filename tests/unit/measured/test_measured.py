@@ -20,6 +20,7 @@ from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import measure, read
 from vqcast.measured.probe import Prober
 from vqcast.measured.store import FolderStore, measure_once
+from vqcast.media.inputs import Video
 from vqcast.media.options import EncoderOptions
 from vqcast.media.segment import Segment
 from vqcast.media.source import RawFormat, Source
@@ -38,7 +39,7 @@ SOURCE_CHANGES: dict[str, Any] = {
     "frames": 9,
     "raw": RawFormat(128, 96, "yuv420p", Fraction(25)),
     "steady": False,
-    "video": "2",
+    "video": Video("v:0", "hflip"),
     "flagged": True,
     "one_view": True,
 }
@@ -60,6 +61,7 @@ SOURCE_SAYS_NOTHING = {
     "pix_fmt": "is in the bytes",
     "light": "is in the bytes, and in the encoder's options",
     "unusual": "is in the bytes",
+    "intake": "its filters are in the video, the rest finds out what is here",
 }
 CELL_SAYS_NOTHING = {"spliced": "is in the encoder's options, where it needs one"}
 CELL_CHANGES: dict[str, Any] = {

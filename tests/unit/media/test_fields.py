@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vqcast.media.fields import is_interlaced, repeated
+from vqcast.media.fields import Fields, is_interlaced, look, repeated
 
 Ffmpeg = Callable[..., Path]
 LOSSLESS = ("-pix_fmt", "yuv420p", "-c:v", "ffv1")
@@ -33,16 +33,30 @@ def test_progressive_pictures_are_told_from_woven_ones(
     assert not is_interlaced(_film(ffmpeg, tmp_path / "p.mkv", MOVING[case], *flag), 0)
 
 
-@pytest.mark.parametrize("mode", ["interleave_top", "interleave_bottom"])
-def test_woven_fields_are_seen(mode: str, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
-    # Turned, since what moves up by a line a field looks whole in one order of the fields.
-    graph = f"testsrc2=s=320x240:r=50,transpose,tinterlace={mode}"
-    assert is_interlaced(_film(ffmpeg, tmp_path / "i.mkv", graph), 0)
+@pytest.mark.parametrize("graph", ["testsrc=s=320x240", *MOVING.values()])
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_woven_fields_are_seen_in_either_order(
+    graph: str, order: str, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    head, comma, rest = graph.partition(",")
+    woven = f"{head}:r=50{comma}{rest},interlace=scan={order}:lowpass=0"
+    found = look(_film(ffmpeg, tmp_path / "i.mkv", woven, "-vf", "setfield=prog"), 0)
+    assert found == Fields(order)  # type: ignore[arg-type]
 
 
-def test_pulldown_is_interlaced_and_a_still_is_not(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
-    graph = "testsrc2=s=320x240:r=24,telecine"
-    assert is_interlaced(_film(ffmpeg, tmp_path / "t.mkv", graph), 0)
+def test_slow_motion_is_seen(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    """No sample changes by much from one frame to the next."""
+    graph = "gradients=s=320x240:r=50:seed=1,interlace=scan=bff:lowpass=0"
+    assert look(_film(ffmpeg, tmp_path / "i.mkv", graph), 0).order == "bff"
+
+
+def test_pulldown_is_told_from_interlacing_and_a_still_is_neither(
+    ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = "testsrc2=s=320x240:r=24,telecine=first_field={}"
+    for field, order in (("top", "tff"), ("bottom", "bff")):
+        found = look(_film(ffmpeg, tmp_path / f"{field}.mkv", film.format(field)), 0)
+        assert found == Fields(order, telecined=True)  # type: ignore[arg-type]
     assert not is_interlaced(_film(ffmpeg, tmp_path / "s.mkv", "smptebars=s=320x240"), 0)
 
 

@@ -1,0 +1,76 @@
+"""The filters of ffmpeg that `Filters` become for one source: plain text, nothing run.
+
+Fields first, then frames a second, crop, denoise, tone mapping, scale, and filters of one's own.
+"""
+
+from __future__ import annotations
+
+from vqcast.media.fields import Order
+from vqcast.media.filters import DENOISERS, Filters
+from vqcast.media.inputs import Video
+from vqcast.media.looking import Box
+
+_TRANSFERS = {"PQ": "smpte2084", "HLG": "arib-std-b67"}
+_TO_SDR = (
+    "setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc,"
+    "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,"
+    "zscale=t=bt709:m=bt709:r=tv:d=error_diffusion,format={pix_fmt},sidedata=mode=delete"
+)
+"""Side data of HDR would be carried on: mastering display, light levels, ambient, Dolby Vision."""
+_NEIGHBOURS = 2
+"""Pictures before and after one that bwdif looks at, and one more."""
+
+
+def graph(
+    filters: Filters,
+    stream: str,
+    *,
+    order: Order | None,
+    deinterlace: bool,
+    box: Box | None,
+    hdr: str | None,
+    pix_fmt: str,
+) -> Video:
+    """The pictures of ``stream`` behind ``filters``.
+
+    ``order`` is that of the fields (None: as flagged), ``box`` what a crop leaves, ``pix_fmt`` the
+    format of the pictures, which they keep.
+    """
+    chain: list[str] = []
+    reach: int | None = 0
+    if filters.detelecine:
+        matched = f"fieldmatch=order={order or 'auto'}:combmatch=full"
+        chain += [matched, "bwdif=mode=send_frame:deint=interlaced", "decimate", "setfield=prog"]
+        reach = None
+    elif deinterlace:
+        chain += [f"bwdif=mode=send_frame:parity={order or 'auto'}:deint=all", "setfield=prog"]
+        reach = _NEIGHBOURS
+    if filters.rate is not None:
+        chain.append(f"fps={filters.rate}")
+        reach = None
+    if box is not None:
+        chain.append("crop={}:{}:{}:{}".format(*box))
+    if filters.denoise is not None:
+        chain.append(DENOISERS[filters.denoise])
+        reach = None
+    if filters.tonemap:
+        pix_fmt = "yuv420p" if filters.bits == 8 else "yuv420p10le"
+        chain.append(to_sdr(hdr or "PQ", pix_fmt))
+    if filters.scale is not None:
+        chain.append(f"scale={filters.scale}:flags=lanczos+accurate_rnd")
+    if filters.vf is not None:
+        chain += [_written(name, given) for name, given in filters.own]
+        reach = reach if filters.own_by_itself else None
+    if not chain:
+        return Video(stream)
+    return Video(stream, ",".join([*chain, f"format={pix_fmt}"]), reach)
+
+
+def to_sdr(hdr: str, pix_fmt: str = "yuv420p") -> str:
+    """The filters that make SDR of PQ or HLG pictures, whatever of their colours is not tagged."""
+    return _TO_SDR.format(transfer=_TRANSFERS[hdr], pix_fmt=pix_fmt)
+
+
+def _written(name: str, given: list[tuple[str | None, str]]) -> str:
+    words = [value if key is None else f"{key}={value}" for key, value in given]
+    return f"{name}={':'.join(words)}" if words else name

@@ -1,0 +1,38 @@
+"""How a request's filters reach the source that is probed for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from vqcast.errors import InputError
+from vqcast.media.source import Intake, Source, probe
+from vqcast.media.tool import Tool
+from vqcast.tuning.request import TuneRequest
+
+
+def filtered(intake: Intake | None, request: TuneRequest) -> Intake:
+    """How a source is taken: as ``intake`` says, through the filters of ``request``.
+
+    Raises InputError where the two contradict each other.
+    """
+    filters = request.filters.for_encode(request.options)
+    return replace(intake or Intake(), filters=filters)
+
+
+def probed(
+    source: str | Path | Source, request: TuneRequest, tool: Tool, intake: Intake | None
+) -> Source:
+    """The source of a request, probed through its filters where it was not.
+
+    Raises InputError for one that was probed through others.
+    """
+    if not isinstance(source, Source):
+        return probe(Path(source), tool, intake=filtered(intake, request))
+    taken, asked = source.intake.filters, filtered(None, request).filters
+    if replace(taken, deinterlace=None) != replace(asked, deinterlace=None):
+        raise InputError(
+            f"was probed through {str(taken) or 'no filters'}, not {str(asked) or 'none'}",
+            path=source.path, hint="give its path",
+        )  # fmt: skip
+    return source

@@ -1,0 +1,176 @@
+"""Filters end to end: what was asked for is in the delivered file, read by another reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from command_kit import Refusal, Vqcast
+
+from vqcast.corpus.table import load
+
+Ffmpeg = Callable[..., Path]
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "16", "-pix_fmt", "yuv420p")
+QUICK = ("--encoder", "libx264", "--preset", "ultrafast", "--target", 80, "--max-crf", 30)
+MOVES = "testsrc=s=320x180"
+
+
+@pytest.fixture
+def delivered(vqcast: Vqcast, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Encodes a film: what was said of it, and of the file by PyAV."""
+
+    def run(film: Path, *words: object) -> dict[str, Any]:
+        out = tmp_path / "out.mkv"
+        done = vqcast("encode", film, "-o", out, *QUICK, *words, "--no-cache", "--overwrite",
+                      "--json")  # fmt: skip
+        start, *_, made = map(json.loads, done.stdout.splitlines())
+        with av.open(str(out)) as opened:
+            video = opened.streams.video[0]
+            frames = list(opened.decode(video))
+        assert made["frames"] == start["source"]["frames"] == len(frames)
+        assert not any(frame.interlaced_frame for frame in frames)
+        assert video.codec_context.field_order in (0, 1)
+        return start | {
+            "made": made, "video": video, "frames": frames, "said": " ".join(start["notes"]),
+            "size": (video.width, video.height), "rate": video.average_rate,
+        }  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("words", [(), ("--deinterlace", "auto"), ("--deinterlace", "bwdif")])
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_interlaced_film_comes_out_progressive(
+    order: str, words: tuple[str, ...], delivered: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    weave = ("-vf", f"interlace=scan={order}:lowpass=0,setfield={order}")
+    coded = ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-b:v", "3M", "-pix_fmt", "yuv420p")
+    film = ffmpeg("-f", "lavfi", "-i", f"{MOVES}:r=50", "-t", "2", *weave, *coded,
+                  tmp_path / "film.ts")  # fmt: skip
+    made = delivered(film, *words)
+    assert f"{'top' if order == 'tff' else 'bottom'} field first: deinterlaced" in made["said"]
+    assert f"parity={order}" in made["source"]["chain"]
+    assert (made["size"], len(made["frames"]), made["rate"]) == ((320, 180), 50, 25)
+
+
+def test_unflagged_fields_are_seen_where_that_is_asked_for(
+    delivered: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    graph = f"{MOVES}:r=50,interlace=scan=bff:lowpass=0,setfield=prog"
+    film = ffmpeg("-f", "lavfi", "-i", graph, "-t", "2", *X264, tmp_path / "film.mkv")
+    assert delivered(film)["source"]["chain"] is None
+    made = delivered(film, "--deinterlace", "auto")
+    assert "bottom field first" in made["said"] and made["filters"] == "--deinterlace auto"
+    plain = ffmpeg("-f", "lavfi", "-i", f"{MOVES}:r=25", "-t", "2", *X264, tmp_path / "plain.mkv")
+    assert delivered(plain, "--deinterlace", "auto")["source"]["chain"] is None
+
+
+def test_pulldown_is_told_and_undone(
+    delivered: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    graph = f"{MOVES}:r=24000/1001,telecine,setfield=tff"
+    film = ffmpeg("-f", "lavfi", "-i", graph, "-t", "4", *X264, "-x264-params", "tff=1",
+                  tmp_path / "film.mkv")  # fmt: skip
+    assert "--detelecine" in delivered(film)["said"]
+    made = delivered(film, "--detelecine")
+    assert (len(made["frames"]), float(made["rate"])) == (96, pytest.approx(23.976, abs=0.01))
+    apart = [
+        float(np.abs(after.astype(int) - before).mean())
+        for before, after in zip(
+            *(map(lambda f: f.to_ndarray(format="gray"), made["frames"][at:]) for at in (0, 1)),
+            strict=False,
+        )
+    ]
+    assert min(apart) > 0.05, "no frame repeats the one before"
+
+
+def test_bars_are_cropped_and_the_rest_is_scaled(
+    delivered: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = ffmpeg("-f", "lavfi", "-i", f"{MOVES}:r=25,pad=320:240:0:30", "-t", "2", *X264,
+                  tmp_path / "film.mkv")  # fmt: skip
+    made = delivered(film, "--crop", "auto")
+    assert made["size"] == (320, 180) and "320x240 to 320x180 at 0,30" in made["said"]
+    assert delivered(film, "--crop", "300:160:10:40")["size"] == (300, 160)
+    made = delivered(film, "--crop", "auto", "--scale", "-2:90", "--fps", "12.5")
+    assert (made["size"], made["rate"], len(made["frames"])) == ((160, 90), 12.5, 25)
+    assert made["filters"] == "--crop auto --scale -2:90 --fps 12.5"
+
+
+def test_a_filter_of_one_s_own_is_in_the_file(
+    delivered: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = ffmpeg("-f", "lavfi", "-i", f"{MOVES}:r=25", "-t", "1", *X264, tmp_path / "film.mkv")
+    turned = delivered(film, "--vf", "hflip")["frames"][0].to_ndarray(format="gray")
+    plain = delivered(film)["frames"][0].to_ndarray(format="gray")
+    assert np.abs(turned[:, ::-1].astype(int) - plain).mean() < 2
+    assert np.abs(turned.astype(int) - plain).mean() > 10
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--vf", "unsharp=luma_amont=1"), "did you mean luma_amount"),
+        (("--vf", "unsharp=luma_amount=900"), "out of range"),
+        (("--vf", "movie=a.mkv"), "something beside the video"),
+        (("--crop", "400:200:0:0"), "beyond its 320x180"),
+        (("--tonemap",), "is SDR"),
+        (("--detelecine",), "25 frames a second"),
+        (("--detelecine", "--progressive"), "no picture is interlaced"),
+        (("--scale", "16:16"), "no side may be shorter"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_the_work(
+    words: tuple[str, ...], told: str, refusal: Refusal, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = ffmpeg("-f", "lavfi", "-i", f"{MOVES}:r=25", "-t", "1", *X264, tmp_path / "film.mkv")
+    assert told in refusal("tune", film, *QUICK, *words)
+    assert told in refusal("encode", film, "-o", tmp_path / "o.mkv", *QUICK, *words)
+
+
+def test_other_filters_are_another_measurement(
+    vqcast: Vqcast, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = ffmpeg("-f", "lavfi", "-i", f"{MOVES}:r=25", "-t", "1", *X264, tmp_path / "film.mkv")
+    asked = ("tune", film, *QUICK, "--cache", tmp_path / "cache", "--json")
+
+    def probes(*more: str) -> list[bool]:
+        lines = map(json.loads, vqcast(*asked, *more).stdout.splitlines())
+        return [line["probe"]["reused"] for line in lines if line["event"] == "probe"]
+
+    assert not any(probes("--vf", "hflip"))
+    assert all(probes("--vf", "hflip"))
+    assert not any(probes("--vf", "vflip"))
+    assert not any(probes())
+
+
+def test_corpora_and_predictions_are_of_the_filtered_source(
+    vqcast: Vqcast, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    film = ffmpeg("-f", "lavfi", "-i", f"{MOVES}:r=25,pad=320:240:0:30", "-t", "2", *X264,
+                  tmp_path / "film.mkv")  # fmt: skip
+    out, words = tmp_path / "corpus.jsonl", ("--crop", "auto")
+    asked = ("corpus", "build", film, "--encoder", "libx264", "--preset", "ultrafast", "--cq", "30")
+    asked += ("--no-v1", "--out", out)
+    vqcast(*asked, *words)
+    corpus = load(out, min_rows=1)
+    rows = list(corpus.frame.rows())
+    assert {(row["options"], row["score_height"]) for row in rows} == {("--crop auto", 180)}
+    vqcast(*asked, *words, "--vf", "hflip")
+    assert [cell[-1] for cell in load(out, min_rows=1).cells()[0]] == [
+        "--crop auto", "--crop auto --vf hflip"
+    ]  # fmt: skip
+    made = ffmpeg("-i", film, "-vf", "crop=320:180:0:30", "-c:v", "libx264", "-preset", "ultrafast",
+                  "-crf", "30", "-pix_fmt", "yuv420p", tmp_path / "made.mkv")  # fmt: skip
+    encode = ("predict", film, made, "--encoder", "libx264", "--cq", "30", "--json")
+    found = json.loads(vqcast(*encode, *words).stdout)
+    assert found["filters"] == "--crop auto" and len(found["frames"]) == 50
+    mean = float(np.mean([row["vmaf"] for row in rows]))
+    assert found["pooled"]["measured"] == pytest.approx(mean, abs=0.5)
+    assert "--score-size" in vqcast(*encode, code=2).stderr

@@ -97,7 +97,7 @@ def found(path: Path) -> Found | None:
         return Found(
             times, Counter(_kind(s) for s in streams), chapters, early,
             tuple(s.metadata.get("language", "und") for s in streams if s.type == "audio"),
-            _tags(opened, first),
+            _tags(opened, first, int(re.findall(r"#dimensions 0: (\d+)x", done.stdout)[0])),
             tuple(
                 (s.type, bool(s.disposition & _DEFAULT), bool(s.disposition & _FORCED))
                 for s in streams if s.type in ("audio", "subtitle")
@@ -114,9 +114,9 @@ _EMPTY_LINE = 2
 _DEFAULT, _FORCED = av.stream.Disposition.default, av.stream.Disposition.forced
 
 
-def _tags(opened: Any, video: Any) -> tuple[str, ...]:
+def _tags(opened: Any, video: Any, width: int) -> tuple[str, ...]:
     tags = {key.lower(): word for key, word in (*opened.metadata.items(), *video.metadata.items())}
-    shown = round(video.width * (video.sample_aspect_ratio or 1))
+    shown = round(width * (video.sample_aspect_ratio or 1))
     return (opened.metadata.get("title", ""), tags.get("timecode", ""), f"{shown}")
 
 

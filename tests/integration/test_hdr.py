@@ -243,7 +243,7 @@ def test_nvenc_is_given_10_bits_and_the_colours(film: Path, tool: Tool) -> None:
 def test_networks_take_sdr_alone(film: Path, tool: Tool) -> None:
     with pytest.raises(MediaError, match=r"is HDR \(PQ\)") as refused:
         probe(film, tool, intake=Intake(sdr_only=True))
-    assert refused.value.hint and "tonemap" in refused.value.hint
+    assert refused.value.hint and "--tonemap" in refused.value.hint
 
 
 def test_hdr10_plus_is_kept_or_its_loss_is_said(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:

@@ -32,7 +32,8 @@ def refuse(path: Path, header: Header, *, sdr_only: bool = False) -> None:
         raise MediaError(
             f"is HDR ({header.hdr}), and the networks are defined on SDR pictures",
             path=path,
-            hint=f"map it to SDR first: {remake(path, to_sdr(header.hdr))}",
+            hint="corpus build maps it with --tonemap; or map it to SDR first: "
+            + remake(path, to_sdr(header.hdr)),
         )
     vision = header.light.dolby_vision
     if vision is not None and not vision.compatible:

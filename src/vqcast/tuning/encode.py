@@ -157,8 +157,8 @@ def encode_found(
 ) -> EncodeResult:
     """Write what was ``planned`` at the CRF that ``found`` names, and score it as probes were.
 
-    ``parts``: None: a long title, too, is encoded in one.
-    Raises ToolFailure where ffmpeg fails, LargerThanSource as `encode` does.
+    ``parts``: None: a long title, too, is encoded in one. Raises ToolFailure where ffmpeg fails,
+    LargerThanSource as `encode` does.
     """
     start, most = time.monotonic(), None if allow_larger else source.video_bytes
     if most is not None and found.bytes_lower > most:

@@ -19,12 +19,13 @@ from vqcast.errors import LargerThanSource
 from vqcast.media.decode import decode, decode_made
 from vqcast.media.deliver import Delivered, deliver, measure_delivered, plan
 from vqcast.media.encoders import ENCODERS
+from vqcast.media.filters import Filters
 from vqcast.media.in_parts import Scoring, Work, make
 from vqcast.media.inputs import Video
 from vqcast.media.join import join
 from vqcast.media.parts import AT_ONCE, Parts, TitlePart, cut, schedule
 from vqcast.media.run import Cancelled
-from vqcast.media.source import Source, probe
+from vqcast.media.source import Intake, Source, probe
 from vqcast.media.threads import plan as plan_threads
 from vqcast.media.tool import Tool
 
@@ -147,6 +148,21 @@ def test_joined_parts_decode_to_what_was_made_and_scored(
     ]
     assert delivered.scores is not None
     assert np.abs(delivered.scores.columns["vmaf"] - whole[places]).max() < 1e-6
+
+
+def test_parts_go_through_filters_that_see_one_picture_each(
+    title: Path, tmp_path: Path, tool: Tool
+) -> None:
+    intake = Intake(filters=Filters(crop="64:48:16:8", scale="96:72"))
+    source, output = probe(title, tool, intake=intake), tmp_path / "out.mkv"
+    made = _deliver(source, tool, output, tmp_path / "parts", scoring=Scoring(every=EVERY))
+    assert made.parts == 4
+    with av.open(str(output)) as opened:
+        assert (opened.streams.video[0].width, opened.streams.video[0].height) == (96, 72)
+    whole = measure_delivered(source, made, tool, v1=False).columns["vmaf"]
+    assert made.scores is not None
+    inside = made.scores.columns["vmaf"][:7]  # of the first part: frames 0, 7, ... 42
+    assert np.abs(inside - whole[:43:EVERY]).max() < 1e-6
 
 
 def test_uneven_times_are_kept(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:

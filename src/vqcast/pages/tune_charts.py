@@ -13,11 +13,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vqcast.documents.tune import TuneProbe, TuneResult
+from vqcast.metric import METRICS
 from vqcast.pages import ink, picture
 
 FORECAST, PROBE, CHOICE = ink.SERIES[0][0], ink.SERIES[1][0], ink.SERIES[3][0]
 _SHOWN = 40.0
-METRICS = {"vmaf": "VMAF", "vmaf-v1": "VMAF v1"}
+_ROOM = 1.5
+NAMES = {
+    "vmaf": "VMAF", "vmaf-v1": "VMAF v1", "vmaf-neg": "VMAF NEG", "vmaf-4k": "VMAF 4K",
+    "vmaf-phone": "VMAF phone", "xpsnr": "XPSNR, dB", "psnr": "PSNR, dB", "ssim": "SSIM",
+}  # fmt: skip
 POOLS = {
     "mean": "mean of frames",
     "harmonic": "harmonic mean",
@@ -55,12 +60,18 @@ def heading(result: TuneResult) -> str:
 def answer(result: TuneResult) -> str:
     """The choice and what it is expected to give, in one sentence."""
     how = "measured" if result.basis == "verified" else "forecast"
+    shown = METRICS[result.metric].shown
     return (
-        f"CRF {result.crf:g}: {metric(result)} {result.score:.2f} {how} "
-        f"({result.lower:.2f} to {result.upper:.2f}), {sure(result.probability)} sure of "
+        f"CRF {result.crf:g}: {metric(result)} {shown(result.score)} {how} "
+        f"({shown(result.lower)} to {shown(result.upper)}), {sure(result.probability)} sure of "
         f"{result.target:g}; {megabytes(result.bytes)} MB, {result.size_percent:.0f} % of the "
         "source"
     )
+
+
+def digits(result: TuneResult) -> int:
+    """How many are shown of a score, behind the point."""
+    return METRICS[result.metric].digits
 
 
 def sure(probability: float) -> str:
@@ -70,7 +81,7 @@ def sure(probability: float) -> str:
 
 def metric(result: TuneResult) -> str:
     """The metric's name as people write it."""
-    return METRICS.get(result.metric, result.metric)
+    return NAMES[result.metric]
 
 
 def megabytes(count: float) -> str:
@@ -81,11 +92,23 @@ def megabytes(count: float) -> str:
 def floor(result: TuneResult) -> float:
     """Where a picture begins: 40 points under the target, or lower where a probe lies lower.
 
+    A point is one of VMAF, or what is about as visible (`vqcast.metric`).
+
     Far below the target nobody decides anything, and the curve would be squeezed.
     """
-    probed = [result.target - _SHOWN, result.score, *(probe.score for probe in result.probes)]
+    point = METRICS[result.metric].point
+    least = result.target - _SHOWN * point
+    probed = [least, result.score, *(probe.score for probe in result.probes)]
     reached = [point.lower for point in result.curve] or [min(probed)]
-    return max(min(probed), min(reached)) - 1.5
+    return max(min(probed), min(reached)) - _ROOM * point
+
+
+def ceiling(result: TuneResult) -> float:
+    """Where it ends: at the top of the scale, of dB at the best that is drawn."""
+    metric = METRICS[result.metric]
+    drawn = [result.target, result.score, *(each.score for each in result.probes)]
+    best = max(*drawn, *(point.upper for point in result.curve), 0.0)
+    return (best if metric.scale == "dB" else metric.most) + _ROOM * metric.point
 
 
 def title_bytes(probe: TuneProbe, result: TuneResult) -> float:
@@ -112,7 +135,7 @@ def draw_quality(axes: Axes, result: TuneResult) -> None:
     _probes(axes, [(probe.crf, probe.score, probe) for probe in result.probes])
     _choice(axes, result, result.crf, result.score)
     _limits(axes, result)
-    axes.set_ylim(floor(result), 101.5)
+    axes.set_ylim(floor(result), ceiling(result))
     axes.set_ylabel(f"{metric(result)}, {POOLS.get(result.pool, result.pool)}")
 
 
@@ -136,7 +159,7 @@ def draw_rate(axes: Axes, result: TuneResult) -> None:
     _choice(axes, result, result.bytes / 1e6, result.score, line=False)
     ink.log_scale(axes.xaxis, axes)
     axes.set_xlabel("size of the title, MB, log scale")
-    axes.set_ylim(floor(result), 101.5)
+    axes.set_ylim(floor(result), ceiling(result))
     axes.set_ylabel(metric(result))
 
 

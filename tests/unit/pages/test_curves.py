@@ -14,6 +14,7 @@ from vqcast.corpus.table import Corpus, load
 from vqcast.corpus.writing import convert
 from vqcast.documents.tune import TuneResult
 from vqcast.errors import DocumentError, InputError
+from vqcast.metric import METRICS
 from vqcast.pages import curve_charts, tune_charts
 from vqcast.pages.points import of_sources, points_of
 from vqcast.pages.report import ReportContent, report
@@ -181,6 +182,28 @@ def test_a_picture_begins_near_the_target_and_holds_every_probe(tune_lines: Path
     probe = msgspec.structs.replace(result.probes[0], score=31.0)
     assert tune_charts.floor(msgspec.structs.replace(low, probes=[probe])) < 31
     assert tune_charts.floor(result) < min(point.lower for point in result.curve)
+
+
+@pytest.mark.parametrize(("metric", "target"), [("xpsnr", 40.0), ("ssim", 0.98)])
+def test_a_metric_of_another_scale_fills_its_own_picture(
+    metric: str, target: float, tune_lines: Path, tmp_path: Path
+) -> None:
+    result = result_of(tune_lines)
+    scale = target / result.target
+    curve = [
+        msgspec.structs.replace(
+            each, score=each.score * scale, lower=each.lower * scale, upper=each.upper * scale
+        )
+        for each in result.curve
+    ]
+    other = msgspec.structs.replace(
+        result, metric=metric, target=target, score=result.score * scale, curve=curve, probes=[]
+    )
+    top = max(each.upper for each in curve) if metric == "xpsnr" else 1.0
+    assert top < tune_charts.ceiling(other) < 1.05 * top
+    assert tune_charts.floor(other) >= target - 41.5 * METRICS[metric].point - 1e-9
+    assert METRICS[metric].shown(other.score) in tune_charts.answer(other)
+    tune_charts.write(other, tmp_path / "other.png")
 
 
 @pytest.mark.parametrize(("given", "said"), [(0.0, "1 %"), (0.904, "90 %"), (0.9999, "99 %")])

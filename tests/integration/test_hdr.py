@@ -224,6 +224,16 @@ def test_a_look_is_scored_as_if_nothing_were_said_of_its_colours(
     assert told == pytest.approx(untold, abs=0.5)
 
 
+def test_more_light_than_pq_has_is_left_to_the_container(
+    ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    words = hdr_words(light=False)
+    words[-1] += ":max-cll=65535,400"  # VVenC encodes nothing where it is told more than 10,000
+    source = probe(ffmpeg(*PICTURE, *words, tmp_path / "a.mkv"), tool)
+    made = _deliver(source, "libvvenc", tool, tmp_path / "made.mkv")
+    assert _kept(made.hdr)["content light level"] == "container"
+
+
 def test_8_bits_are_refused(film: Path, tool: Tool, tmp_path: Path) -> None:
     source = probe(film, tool)
     for options in (EncoderOptions(depth=8), EncoderOptions(pix_fmt="yuv420p")):

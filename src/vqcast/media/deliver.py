@@ -144,7 +144,9 @@ def plan(
         made = carriage(refused)
     if source.light is not None and choice is not None and choice.dolby_vision == "keep":
         can = "dolbyvision" in known_options(entry.name, tool)[0]
-        made.pictures += keep_hdr.keep_dolby_vision(source.light, entry, target.muxer, can=can)
+        made.pictures += keep_hdr.keep_dolby_vision(
+            source.light, entry, target.muxer, can=can, chain=source.video.chain
+        )
     elif source.light is not None:
         made.told += keep_hdr.left_out(source.light)
     if source.raw is None and (early := chapters(source.path)[1]):

@@ -22,6 +22,8 @@ _FULL_RANGE = 2
 _MASTERING = "MASTERING_DISPLAY_METADATA"
 _LIGHT_LEVEL = "CONTENT_LIGHT_LEVEL"
 _AMBIENT = "AMBIENT_VIEWING_ENVIRONMENT"
+_MOST_LUMINANCE = 10_000.0
+"""What ST 2086 goes up to, cd/m2."""
 _HDR10_PLUS = "DYNAMIC_HDR_PLUS"
 _DOLBY_VISION = "DOVI_METADATA"
 
@@ -109,15 +111,18 @@ def _beside(frame: Any) -> dict[str, bytes]:
 
 
 def _mastering(data: bytes) -> Mastering | None:
-    """FFmpeg's AVMasteringDisplayMetadata; None where a part of it is not said."""
+    """FFmpeg's AVMasteringDisplayMetadata; None where a part is not said, or says what can't be."""
     if len(data) < 88:
         return None
     numbers = struct.unpack_from("=22i", data)
     parts = [a / b if b else 0.0 for a, b in zip(numbers[:20:2], numbers[1:20:2], strict=True)]
-    if not all(numbers[20:]) or not parts[9]:
+    low, high = parts[8:]
+    if not all(numbers[20:]) or not all(0 <= part <= 1 for part in parts[:8]):
+        return None
+    if not 0 <= low < high <= _MOST_LUMINANCE:
         return None
     red, green, blue, white = parts[0:2], parts[2:4], parts[4:6], parts[6:8]
-    return Mastering((*red, *green, *blue, *white), (parts[9], parts[8]))  # type: ignore[arg-type]
+    return Mastering((*red, *green, *blue, *white), (high, low))  # type: ignore[arg-type]
 
 
 def _level(data: bytes) -> tuple[int, int] | None:
@@ -142,6 +147,8 @@ def _dolby_vision(data: bytes, codec: str) -> DolbyVision | None:
         return None
     (start,) = struct.unpack_from("=Q", data)
     header = data[start : start + 18]
+    if len(header) < 18:
+        return None
     rpu_profile, full_range, depth = header[4], header[9], header[12]
     enhanced = bool(header[14]) and not header[15]
     compatible = not (rpu_profile == 0 and full_range)

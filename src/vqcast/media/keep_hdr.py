@@ -25,6 +25,8 @@ _NAMES = {
     "colorspace": {1: "bt709", 9: "bt2020nc", 10: "bt2020c", 14: "ictcp"},
 }
 """FFmpeg's names of H.273's numbers; others are given as numbers."""
+_MOST_NITS = 10_000
+"""What PQ ends at, cd/m2."""
 _CHROMATICITY, _CANDELA = 50_000, 10_000
 """Units of ST 2086's SEI message: of a chromaticity, and of a cd/m2."""
 
@@ -106,7 +108,7 @@ def _vvenc(light: Light) -> Pairs:
         colours, lit = _sei(light.mastering)
         numbers = ",".join(map(str, (*colours, *lit)))
         told.append(("MasteringDisplayColourVolume", numbers))
-    if light.level:
+    if light.level and max(light.level) <= _MOST_NITS:  # beyond that it encodes nothing
         told.append(("MaxContentLightLevel", "{},{}".format(*light.level)))
     return told
 
@@ -125,10 +127,13 @@ def left_out(light: Light) -> list[str]:
     return [f"Dolby Vision ({light.dolby_vision}) is left out: its {base} base layer is encoded"]
 
 
-def keep_dolby_vision(light: Light, entry: Encoder, muxer: str, *, can: bool) -> list[str]:
+def keep_dolby_vision(
+    light: Light, entry: Encoder, muxer: str, *, can: bool, chain: str = ""
+) -> list[str]:
     """ffmpeg's words by which an encode carries Dolby Vision on; none where ``light`` has none.
 
-    ``can``: whether this ffmpeg's encoder takes them. Raises InputError where it can't be kept.
+    ``can``: whether this ffmpeg's encoder takes them; ``chain``: the filters that the pictures go
+    through. Raises InputError where it can't be kept.
     """
     vision, wanted = light.dolby_vision, "--dolby-vision keep"
     if vision is None:
@@ -146,6 +151,11 @@ def keep_dolby_vision(light: Light, entry: Encoder, muxer: str, *, can: bool) ->
         )
     if vision.profile in _WITH_ENHANCEMENT:
         raise InputError(f"{wanted}: {vision} has a second layer, which is not encoded", hint=base)
+    if "crop=" in chain:
+        raise InputError(
+            f"{wanted}: its metadata says where the picture's bars are, which --crop cuts off",
+            hint=f"leave out --crop, or {base}",
+        )
     return ["-dolbyvision:v:0", "1", "-strict", "unofficial"]
 
 

@@ -44,7 +44,7 @@ encodercolorformat colorformat internalbitdepth outputdepth outputbitdepth outpu
 colorprim transfer colormatrix colorprimaries colortrc
 colorspace colorrange range fullrange chromasamplelocation chromaloc chromasampleposition
 transfercharacteristics matrixcoefficients masterdisplay mastering masteringdisplay maxcll maxfall
-contentlight hdr hdr10 hdr10opt dhdr10opt dolbyvision dolbyvisionprofile interlace interlaced tff
+contentlight hdr hdr10 dhdr10opt dolbyvision dolbyvisionprofile interlace interlaced tff
 bff fakeinterlaced fieldorder fieldcoding picstruct pulldown frames framestobeencoded n seek
 frameskip skip chunkstart chunkend resizemode resizedenom resizekfdenom resizeframeevts
 resizeframekfdenoms resizeframedenoms resizedynamic renderwidth renderheight annexb

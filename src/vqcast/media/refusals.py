@@ -23,6 +23,8 @@ _LARGER = (
     f"scale={4 * MIN_SIDE}:{4 * MIN_SIDE}:force_original_aspect_ratio=increase"
     ":force_divisible_by=2,format=yuv420p"
 )
+_FORM = ("yuv420p", "yuv420p10le")
+"""Of pictures of 8 bits, and of more."""
 _PQ_TAGS = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
 
 
@@ -53,7 +55,7 @@ def refuse(path: Path, header: Header, *, sdr_only: bool = False) -> None:
         raise MediaError(
             f"has an alpha channel ({header.pix_fmt}), which no encode here keeps",
             path=path,
-            hint=f"drop it first: {remake(path, 'format=yuv420p')}",
+            hint=f"drop it first: {remake(path, f'format={_FORM[header.bits > 8]}')}",
         )
 
 
@@ -73,7 +75,7 @@ def refuse_size(path: Path, size: tuple[int, int] | None, header: Header) -> Non
             path=path,
             hint=f"scale it up first: {remake(path, _LARGER)}",
         )
-    even = f"crop={width // 2 * 2}:{height // 2 * 2}:0:0,format=yuv420p"
+    even = f"crop={width // 2 * 2}:{height // 2 * 2}:0:0,format={_FORM[header.bits > 8]}"
     raise MediaError(
         f"{width}x{height} can't be encoded as 4:2:0, which needs even sides",
         path=path,

@@ -109,6 +109,10 @@ def test_a_second_layer_is_not_kept_and_room_is_made_once() -> None:
     film = replace(HDR10, dolby_vision=DolbyVision(7, True))
     with pytest.raises(InputError, match="profile 7 has a second layer"):
         keep_dolby_vision(film, encoder("libx265"), "mp4", can=True)
+    film = replace(HDR10, dolby_vision=DolbyVision(8, True))
+    assert keep_dolby_vision(film, encoder("libx265"), "mp4", can=True, chain="hqdn3d=2:1")
+    with pytest.raises(InputError, match="--crop cuts off"):
+        keep_dolby_vision(film, encoder("libx265"), "mp4", can=True, chain="crop=1920:800:0:140")
     given = EncoderOptions(x265="aq-mode=3")
     room = with_room(given, "libx265", 3840 * 2160)
     assert room.x265 == "aq-mode=3:vbv-maxrate=100000:vbv-bufsize=100000"

@@ -76,12 +76,17 @@ def measured(suite: str, seed: int) -> dict[str, Any]:
 
 
 def attempted_again(name: str, seed: int) -> dict[str, Any]:
-    """The record of the suites with one attack carried out anew."""
+    """The record of the suites with one attack carried out anew, or for the first time."""
     attack = next(attack for attack in ATTACKS if attack.name == name)
-    row = carried_out(attack, seed)
+    row = carried_out(attack, seed) | {
+        "measured_at_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+    }
     document = evidence()
-    rows = document["suites"][attack.suite]["attacks"]
-    rows[[each["attack"] for each in rows].index(name)] = row
+    suite = document["suites"][attack.suite]
+    rows = {each["attack"]: each for each in suite["attacks"]} | {name: row}
+    names = [each.name for each in ATTACKS if each.suite == attack.suite]
+    suite["attacks"] = [rows[each] for each in names if each in rows]
     return document
 
 

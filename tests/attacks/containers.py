@@ -35,7 +35,8 @@ _HDR = (16, 18)
 _TIMES_US = 2100
 _SOUND_S = 0.07
 """How far sound may lie off: a packet and an encoder's delay."""
-_LINES_S = 0.02
+_LINES_S = 0.026
+"""Half a frame at 20 a second: a picture's time is rounded to the rate."""
 _OPTION = re.compile(r"--(?:allow-larger|progressive|(?:audio|subtitles|drop|map) [-:\w]+)")
 _COMMAND = re.compile(r"ffmpeg -noautorotate -i FILE .*? OUT\.mkv")
 
@@ -88,6 +89,8 @@ def found(path: Path) -> Found | None:
                 if packet.stream_index in lines and packet.size > _EMPTY_LINE:
                     lines[packet.stream_index].append(start)
                 end = start + float((packet.duration or 0) * packet.time_base)
+                if packet.stream.type == "audio" and start < (opened.start_time or 0) / 1e6 - 0.001:
+                    continue  # a decoder's start, before the film
                 spans[packet.stream_index] = [min(span[0], start), max(span[1], end)]
         sounds = [spans[s.index] for s in streams if s.type == "audio"]
         first = next(s for s in streams if s.type == "video" and not _is_cover(s))

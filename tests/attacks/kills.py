@@ -208,7 +208,7 @@ def _one_real_build(
         after = _finished_cells(out)
         if any(after.get(name) != data for name, data in before.items()):
             count.fail("a kill changed a finished cell")
-        if not _gone(str(out.parent)):
+        if not gone(str(out.parent)):
             count.fail("ffmpeg outlived the build that was killed")
     if begun(_encoding, out, builds.grid()).wait() != 0 or _timeless(out) != whole:
         count.fail("the resumed corpus is another")
@@ -224,7 +224,7 @@ def _finished_cells(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in cells_folder(out).glob("*.json")}
 
 
-def _gone(word: str) -> bool:
+def gone(word: str) -> bool:
     """Whether no process names ``word`` on its command line, within a few seconds."""
     until = time.monotonic() + 10
     while time.monotonic() < until:

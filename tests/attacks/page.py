@@ -21,9 +21,13 @@ def page(document: dict[str, Any]) -> str:
         found = document["suites"][suite]
         day = found["measured_at_utc"].partition("T")[0]
         lines.append(f"## {title}\n")
+        later = [
+            f" *{row['attack']}* was carried out on {row['measured_at_utc'].partition('T')[0]}."
+            for row in found["attacks"] if "measured_at_utc" in row
+        ]  # fmt: skip
         lines.append(
             f"{found['machine']}, {day}, vqcast {found['vqcast']}, seed {found['seed']}; "
-            "seconds are wall time beside other work.\n"
+            f"seconds are wall time beside other work.{''.join(later)}\n"
         )
         lines.append(f"| attack | attempts | {held} | wrong | seconds |")
         lines.append("|---|---:|---:|---:|---:|")

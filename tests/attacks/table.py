@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from attacks import builds, graphs, kills, names, parsers, promotions, signatures, tampering, videos
+from attacks import (
+    batches,
+    builds,
+    containers,
+    graphs,
+    kills,
+    names,
+    parsers,
+    promotions,
+    signatures,
+    tampering,
+    videos,
+)
 from attacks.count import Attack
 
 EVERYTHING = 10**9
@@ -24,6 +36,7 @@ ATTACKS = (
            builds.errors_and_kills, 50, 1_000),
     Attack(CRASH, "power cut in a corpus build", builds.power_cuts, 2_000, 20_000),
     Attack(CRASH, "SIGKILL of a build that encodes", kills.real_builds, 2, 16),
+    Attack(CRASH, "SIGKILL of a batch that encodes", batches.killed_batches, 20, 40),
     Attack(CRASH, "build beside seven others of one corpus", kills.builders_at_once, 8, 80),
     Attack(HOSTILE, "hostile ONNX file", graphs.graphs, EVERYTHING, EVERYTHING),
     Attack(HOSTILE, "flipped bit in a registry's file", tampering.flips, 200, 10_000),
@@ -34,5 +47,6 @@ ATTACKS = (
     Attack(HOSTILE, "forged registry against a public key", signatures.forgeries, 44, 1_100),
     Attack(HOSTILE, "name that means something elsewhere", names.names, 6, EVERYTHING),
     Attack(HOSTILE, "damaged video", videos.damaged, 12, EVERYTHING),
+    Attack(HOSTILE, "film in a container", containers.every_container, 12, 300),
     Attack(FUZZ, "mutated document", parsers.every_parser, 2_200, 60_000),
 )  # fmt: skip

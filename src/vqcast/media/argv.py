@@ -17,7 +17,7 @@ from vqcast.media.inputs import WITHOUT_GRAIN as WITHOUT_GRAIN
 from vqcast.media.inputs import RawLike as RawLike
 from vqcast.media.inputs import Span as Span
 from vqcast.media.inputs import Video as Video
-from vqcast.media.inputs import cut, drop
+from vqcast.media.inputs import cut, drop, through
 from vqcast.media.inputs import filtered as filtered
 from vqcast.media.inputs import raw_frame_bytes as raw_frame_bytes
 from vqcast.media.inputs import read as read
@@ -157,7 +157,7 @@ def encode(
     words = [*_start(ffmpeg), *source, "-map", f"0:{video}", *limit]
     # Reading back chapters whose track is not there would look like damage.
     words += ["-map_metadata", "-1", "-map_chapters", "-1"]
-    words += ["-fps_mode", "passthrough", *filtered(options, video.chain)]
+    words += ["-fps_mode", "passthrough", *filtered(options, through(video, span))]
     words += ["-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size} {pts}"]
     return [*words, "-fflags", "+bitexact", "-f", "mp4", f"file:{output}"]
 
@@ -327,7 +327,7 @@ def encode_and_score(
         *_start(ffmpeg),
         *source,
         *("-map", f"0:{video}", *limit, "-fps_mode", "passthrough"),
-        *filtered(options, video.chain),
+        *filtered(options, through(video, span)),
         *("-flags:v", "+global_header"),
         *("-stats_mux_pre", PACKET_LOG, "-stats_mux_pre_fmt", "{size} {pts}"),
         *("-f", "null", "-", *WITHOUT_GRAIN, "-dec", "0:0"),

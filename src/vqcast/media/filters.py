@@ -30,9 +30,9 @@ DENOISERS = {
 _ALONE = """avgblur bilateral boxblur cas chromanr chromashift colorbalance colorchannelmixer
 colorcontrast colorcorrect colorlevels colormatrix colorspace colortemperature copy crop curves
 deband deblock delogo drawbox eq fillborders gblur gradfun hflip histeq hue lenscorrection limiter
-lutyuv median nlmeans owdenoise pad pp7 removegrain rotate sab scale setdar setsar smartblur spp
-transpose unsharp vaguedenoiser vflip vibrance vignette"""
-_BESIDE = """atadenoise deflicker fftdnoiz hqdn3d noise normalize"""
+lutyuv median nlmeans owdenoise pad removegrain rotate sab scale setdar setsar smartblur spp
+transpose unsharp vaguedenoiser vflip vibrance"""
+_BESIDE = """atadenoise deflicker hqdn3d noise normalize"""
 _BY_ITSELF = frozenset(_ALONE.split())
 """Filters that make each picture from one alone; the others look at those beside it."""
 TAKEN = _BY_ITSELF | frozenset(_BESIDE.split())

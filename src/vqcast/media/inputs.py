@@ -152,21 +152,32 @@ def _span_start(span: Span | None) -> str | None:
     return f"{span.start_us - span.seek_us}us"
 
 
+def _span_end(span: Span | None) -> str | None:
+    """When a span ends, on that clock; None: where reading ends."""
+    if span is None or span.end_us is None or span.end_us == span.until_us:
+        return None
+    return f"{span.end_us - span.seek_us}us"
+
+
 def drop(span: Span | None) -> str:
     """The filter that keeps a span of what is read for it, behind other filters."""
-    start, ends = _span_start(span), []
-    if span is not None and span.end_us is not None and span.end_us != span.until_us:
-        ends = [f"end={span.end_us - span.seek_us}us"]
-    words = [f"start={start}", *ends] if start else ends
+    words = [f"start={start}"] if (start := _span_start(span)) else []
+    words += [f"end={end}"] if (end := _span_end(span)) else []
     return f"trim={':'.join(words)}," if words else ""
 
 
 def cut(span: Span | None) -> list[str]:
-    """The same for an encode."""
-    words = [] if (start := _span_start(span)) is None else ["-ss", start]
-    if span is not None and span.end_us is not None and span.end_us != span.until_us:
-        words += ["-t", f"{span.end_us - (span.start_us or 0)}us"]
-    return words
+    """The same for an encode, but for the end, which is `through`'s."""
+    return [] if (start := _span_start(span)) is None else ["-ss", start]
+
+
+def through(video: Video, span: Span | None) -> str:
+    """The filters of an encode of ``span``: those of ``video``, and its end.
+
+    An encoder that is told a duration rounds times to its frame rate first.
+    """
+    end = _span_end(span)
+    return video.chain if end is None else f"{video.first}trim=end={end}"
 
 
 def filtered(options: Sequence[str], graph: str) -> list[str]:

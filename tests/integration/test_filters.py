@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import av
 import numpy as np
 import pytest
 from command_kit import Refusal, Vqcast
+from hdr_kit import hdr_words
 
 from vqcast.corpus.table import load
 
@@ -111,6 +113,34 @@ def test_a_filter_of_one_s_own_is_in_the_file(
     plain = delivered(film)["frames"][0].to_ndarray(format="gray")
     assert np.abs(turned[:, ::-1].astype(int) - plain).mean() < 2
     assert np.abs(turned.astype(int) - plain).mean() > 10
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("encoder", [("libx265", "ultrafast"), ("libsvtav1", "12")])
+def test_hdr_comes_out_as_sdr_and_nothing_of_hdr_is_left(
+    encoder: tuple[str, str], suffix: str, vqcast: Vqcast, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    graph = ("-f", "lavfi", "-i", "testsrc2=s=128x96:r=24", "-frames:v", 12)
+    plain = ffmpeg(*graph, *hdr_words("PQ"), tmp_path / "plain.mp4")
+    film = ffmpeg("-display_rotation", "90", "-i", plain, "-c", "copy", tmp_path / "film.mp4")
+    words = ("--encoder", encoder[0], "--preset", encoder[1], "--target", 60, "--max-crf", 30)
+    out = tmp_path / f"out{suffix}"
+    done = vqcast("encode", film, "-o", out, *words, "--no-cache", "--tonemap", "--allow-larger",
+                  "--json")  # fmt: skip
+    start, *_, made = map(json.loads, done.stdout.splitlines())
+    assert "PQ is mapped to SDR" in start["notes"][0]
+    assert not made["indicative"] and made["hdr"] is None
+    with av.open(str(out)) as opened:
+        video = opened.streams.video[0]
+        frame = next(opened.decode(video))
+        kinds = {data.type.name for data in frame.side_data}
+    assert frame.format.name == "yuv420p"
+    assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (1, 1, 1)
+    assert not {kind for kind in kinds if re.search("MASTERING|LIGHT|AMBIENT|DYNAMIC|DOVI", kind)}
+    assert "DISPLAYMATRIX" in kinds, "it is still turned"
+    deep = json.loads(vqcast("tune", film, *words, "--no-cache", "--tonemap", "--depth", 10,
+                             "--json").stdout.splitlines()[0])  # fmt: skip
+    assert "yuv420p10le" in deep["source"]["chain"]
 
 
 @pytest.mark.parametrize(

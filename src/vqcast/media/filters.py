@@ -57,9 +57,9 @@ _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _FILES = re.compile(r"file|path|plot|model|weights|^stats")
 _CHANGES = re.compile(r"\b(n|t|N|T|pts|PTS|pos|random)\b")
 """In an expression: what differs from one picture to the next."""
-_CROP = re.compile(r"(\d{1,5}):(\d{1,5}):(\d{1,5}):(\d{1,5})")
-_SCALE = re.compile(r"(-2|\d{1,5}):(-2|\d{1,5})")
-_RATE = re.compile(r"\d{1,6}(?:/\d{1,4}|\.\d{1,4})?")
+_CROP = re.compile(r"(\d{1,5}):(\d{1,5}):(\d{1,5}):(\d{1,5})", re.ASCII)
+_SCALE = re.compile(r"(-2|\d{1,5}):(-2|\d{1,5})", re.ASCII)
+_RATE = re.compile(r"\d{1,6}(?:/\d{1,4}|\.\d{1,4})?", re.ASCII)
 _NTSC = (24, 30, 48, 60, 120)
 _MOST_RATE = 300
 

@@ -14,9 +14,11 @@ _TRANSFERS = {"PQ": "smpte2084", "HLG": "arib-std-b67"}
 _TO_SDR = (
     "setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc,"
     "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,"
-    "zscale=t=bt709:m=bt709:r=tv:d=error_diffusion,format={pix_fmt},sidedata=mode=delete"
+    "zscale=t=bt709:m=bt709:r=tv:d=error_diffusion,format={pix_fmt}"
 )
-"""Side data of HDR would be carried on: mastering display, light levels, ambient, Dolby Vision."""
+_BESIDE = """MASTERING_DISPLAY_METADATA CONTENT_LIGHT_LEVEL AMBIENT_VIEWING_ENVIRONMENT
+DYNAMIC_HDR_PLUS DOVI_METADATA DOVI_RPU_BUFFER"""
+"""What comes beside HDR pictures and would be carried on; rotation and captions stay."""
 _NEIGHBOURS = 2
 """Pictures before and after one that bwdif looks at, and one more."""
 
@@ -68,7 +70,8 @@ def graph(
 
 def to_sdr(hdr: str, pix_fmt: str = "yuv420p") -> str:
     """The filters that make SDR of PQ or HLG pictures, whatever of their colours is not tagged."""
-    return _TO_SDR.format(transfer=_TRANSFERS[hdr], pix_fmt=pix_fmt)
+    mapped = _TO_SDR.format(transfer=_TRANSFERS[hdr], pix_fmt=pix_fmt)
+    return ",".join([mapped, *(f"sidedata=mode=delete:type={kind}" for kind in _BESIDE.split())])
 
 
 def _written(name: str, given: list[tuple[str | None, str]]) -> str:

@@ -35,7 +35,7 @@ NEEDS = {
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Ffmpeg) -> dict[str, Path]:
-    """Sixty frames with grain: progressive with key frames far apart and near, interlaced, woven."""
+    """Sixty frames with grain: progressive with key frames far apart and near; woven."""
     folder = tmp_path_factory.mktemp("films")
     grain = "noise=alls=12:allf=t:all_seed=1"
     plain = f"testsrc2=s=128x96:r=25,{grain}"

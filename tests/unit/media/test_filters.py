@@ -73,7 +73,7 @@ def test_rates_are_read(text: str, rate: Fraction) -> None:
 
 def test_a_mapped_picture_has_the_depth_of_the_encode() -> None:
     deep = Filters(tonemap=True).for_encode(EncoderOptions(depth=10))
-    assert "format=yuv420p10le,sidedata" in chain(deep, hdr="HLG").chain
+    assert "format=yuv420p10le,sidedata=mode=delete:type=" in chain(deep, hdr="HLG").chain
     assert "color_trc=arib-std-b67" in chain(deep, hdr="HLG").chain
     plain = Filters(tonemap=True).for_encode(EncoderOptions())
     assert chain(plain, hdr="PQ").chain.endswith(",format=yuv420p")

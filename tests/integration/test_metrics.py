@@ -135,6 +135,7 @@ def test_a_corpus_has_the_metrics_as_columns(
     columns = {"xpsnr", "xpsnr_y", "xpsnr_u", "xpsnr_v", "ssim", "vmaf_neg", "vmaf"}
     assert all(columns <= row.keys() for row in rows)
     assert {(row["score_width"], row["score_height"]) for row in rows} == {(256, 192)}
+    assert {(row["source_width"], row["source_height"]) for row in rows} == {(128, 96)}
     better, worse = (next(row for row in rows if row["cq"] == cq) for cq in (20, 40))
     assert better["xpsnr"] > worse["xpsnr"] and better["ssim"] > worse["ssim"]
     provenance = json.loads((tmp_path / "c.provenance.json").read_text())
@@ -143,6 +144,7 @@ def test_a_corpus_has_the_metrics_as_columns(
     assert "scored at 256x192" in said
     plain = tmp_path / "plain.jsonl"
     vqcast(*asked, "--cq", "20", "--out", plain)
+    columns |= {"source_width", "source_height"}
     assert not columns - {"vmaf"} & json.loads(plain.read_text().splitlines()[0]).keys()
 
 

@@ -211,6 +211,14 @@ class _Building:
         return self.store.read([self.names[index] for index in indices])
 
 
+def _own_size(cell: Cell) -> dict[str, int]:
+    """The source's size, where it was scored at another."""
+    source = cell.source
+    if cell.scaled_to is None:
+        return {}
+    return {"source_width": source.width, "source_height": source.height}
+
+
 def rows_of(cell: Cell, measured: Measurement) -> list[dict[str, Any]]:
     """The cell's rows, frame by frame."""
     cq = int(cell.cq) if float(cell.cq).is_integer() else cell.cq
@@ -222,6 +230,7 @@ def rows_of(cell: Cell, measured: Measurement) -> list[dict[str, Any]]:
         **({"options": cell.added} if cell.added else {}),
         "score_width": measured.score_width,
         "score_height": measured.score_height,
+        **_own_size(cell),
         **({} if cell.source.group is None else {"group": cell.source.group}),
     }
     return [

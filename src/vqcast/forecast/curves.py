@@ -86,6 +86,12 @@ def _cells(corpus: Corpus) -> pl.DataFrame:
             path=corpus.path,
             hint="build the corpus with vqcast corpus build",
         )
+    if "source_width" in frame.kinds and frame.number("source_width").drop_nulls().len():
+        raise CorpusError(
+            "holds cells that were scored at another size than their source's",
+            path=corpus.path,
+            hint="a forecaster is made from those at its own: corpus build without --score-size",
+        )
     scores = [column for column in METRICS.values() if column in frame.kinds]
     names = [
         frame.text(name).cast(pl.Utf8).alias(name)

@@ -79,6 +79,24 @@ def test_a_curve_is_its_cells_pooled(tmp_path: Path, rows: list[dict[str, Any]])
     assert one.bits_per_pixel[2] == pytest.approx(8 * cell[0]["enc_bytes"] / pixels)
 
 
+def test_other_models_of_vmaf_have_curves_of_their_own(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    more = [row | {"vmaf_neg": 0.9 * row["vmaf"], "xpsnr": 40.0} for row in rows]
+    found, _ = curves.read([load(write(tmp_path / "a", more))])
+    for one in found:
+        assert one.score["vmaf-neg/mean"] == pytest.approx(0.9 * one.score[MEASURE])
+        assert not any(name.startswith("xpsnr") for name in one.score)
+
+
+def test_curves_of_pictures_that_were_scaled_make_no_forecaster(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    scaled = [row | {"source_width": 320, "source_height": 180} for row in rows[-40:]]
+    with pytest.raises(CorpusError, match="another size than their source's"):
+        curves.read([load(write(tmp_path / "a", [*rows[:-40], *scaled]))])
+
+
 def test_corpora_that_make_no_forecaster_are_refused(
     tmp_path: Path, rows: list[dict[str, Any]]
 ) -> None:

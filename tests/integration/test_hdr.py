@@ -250,6 +250,11 @@ def test_nvenc_is_given_10_bits_and_the_colours(film: Path, tool: Tool) -> None:
     assert options[options.index("-vf") + 1] == f"setparams={tags}"
 
 
+def test_options_are_tried_on_hdr(film: Path, vqcast: Vqcast) -> None:
+    words = ("tune", film, "--encoder", "libx265", "--preset", "ultrafast", "--target", 60)
+    vqcast(*words, "--no-cache", "--x265", "hdr10-opt=1")  # which x265 advises against for SDR
+
+
 def test_networks_take_sdr_alone(film: Path, tool: Tool) -> None:
     with pytest.raises(MediaError, match=r"is HDR \(PQ\)") as refused:
         probe(film, tool, intake=Intake(sdr_only=True))
@@ -268,6 +273,20 @@ def test_hdr10_plus_is_kept_or_its_loss_is_said(ffmpeg: Ffmpeg, tmp_path: Path, 
         assert made.hdr is not None
         lost = [each for each in notes(made.hdr, name) if each.startswith("HDR10+")]
         assert bool(lost) != keeps
+
+
+def test_a_source_is_not_replaced_by_what_lost_some_of_its_light(
+    ffmpeg: Ffmpeg, tmp_path: Path, vqcast: Vqcast
+) -> None:
+    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
+    film = with_units(plain, before=hdr10_plus())
+    bytes_before = film.read_bytes()
+    words = ("--encoder", "libx265", "--preset", "ultrafast", "--target", 60, "--no-cache")
+    done = vqcast("encode", film, *words, "--replace", "--name", "{stem}.new.mkv", "--json", code=3)
+    line = json.loads(done.stdout.splitlines()[0])
+    assert line["status"] == "kept" and line["indicative"]
+    assert "HDR10+ would be lost" in line["reason"]
+    assert film.read_bytes() == bytes_before
 
 
 def test_dolby_vision_is_its_base_layer(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:

@@ -19,6 +19,8 @@ from vqcast.errors import InputError
 from vqcast.media import argv
 from vqcast.media.complaint import told
 from vqcast.media.encoders import Encoder
+from vqcast.media.hdr import Light
+from vqcast.media.keep_hdr import tags
 from vqcast.media.options import PLAIN, nearest
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
@@ -69,8 +71,13 @@ _FOR_LOOKING_UP = {
 """Parameters of each library, to find the one that was meant; they are not what is accepted."""
 
 
-def require_options(entry: Encoder, preset: str | None, depth: int, tool: Tool) -> None:
-    """Raise InputError for an option given to ``entry`` that this ffmpeg or its library refuses."""
+def require_options(
+    entry: Encoder, preset: str | None, depth: int, tool: Tool, *, light: Light | None = None
+) -> None:
+    """Raise InputError for an option given to ``entry`` that this ffmpeg or its library refuses.
+
+    ``light``: of what it is tried on; None: SDR.
+    """
     if entry.given == PLAIN:
         return
     names = [name for name, _ in entry.given.named]
@@ -81,7 +88,7 @@ def require_options(entry: Encoder, preset: str | None, depth: int, tool: Tool) 
     for name in names:
         if name not in known or (name in program and name not in _AS_WRITTEN):
             raise InputError(f"{entry.name}: --enc {name} is not known{nearest(name, known)}")
-    said = _tried(entry, preset, depth, tool)
+    said = _tried(entry, preset, depth, tool, tags(light) if light else "")
     if said:
         raise InputError(f"{entry.name} does not take these options: {_explained(entry, said)}")
 
@@ -111,9 +118,9 @@ def help_of(tool: Tool, topic: str | None) -> str:
     return run([str(tool.path), "-hide_banner", *asked], deadline_s=_DEADLINE_S).stdout
 
 
-def _tried(entry: Encoder, preset: str | None, depth: int, tool: Tool) -> list[str]:
+def _tried(entry: Encoder, preset: str | None, depth: int, tool: Tool, chain: str) -> list[str]:
     """What ffmpeg and the library say against the options; empty: they take them."""
-    words = entry.options(entry.middle, preset, depth, rate=_RATE)
+    words = argv.filtered(entry.options(entry.middle, preset, depth, rate=_RATE), chain)
     with scratch() as folder:
         finished = run(
             argv.trial_encode(tool.path, entry.before_input, words),

@@ -132,7 +132,7 @@ class Session:
             request.encoder, request.min_crf, request.max_crf, request.crf_step, request.options
         )
         encoder_options(source, entry, self.grid.low, self.preset)  # refuses what it can't take
-        require_options(entry, self.preset, source.depth, tool)
+        require_options(entry, self.preset, source.depth, tool, light=source.light)
         self.request, self.source, self.metric = request, source, METRICS[request.metric]
         own = (source.width, source.height)
         self.size = compared_at(request.score_size, own, self.metric)

@@ -158,3 +158,19 @@ def test_predict_measures_them_beside(vqcast: Vqcast, small: Path, tmp_path: Pat
     assert found["metrics"].keys() == {"xpsnr", "ssim"} and 20 < found["metrics"]["xpsnr"] < 60
     assert (found["score_width"], found["score_height"]) == (1440, 1080)
     assert re.search(r"^ssim 0\.9\d{3} \(measured\)$", vqcast(*asked, *sized).stdout, re.MULTILINE)
+
+
+def test_4k_pictures_say_which_screen_the_model_is_for(
+    vqcast: Vqcast, ffmpeg: Callable[..., Path], tmp_path: Path
+) -> None:
+    large = ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=2576x1456:rate=25", "-frames:v", "2",
+        "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", tmp_path / "large.mkv",
+    )  # fmt: skip
+    asked = ("corpus", "build", large, "--encoder", "libx264", "--preset", "ultrafast", "--no-v1")
+    asked += ("--cq", "40", "--metric", "vmaf-4k", "--out")
+    said = vqcast(*asked, tmp_path / "own.jsonl").stderr
+    assert "vmaf is a model for screens of 1080 lines, the pictures are scored at 2576x1456" in said
+    assert "vmaf-4k is a model for screens of 2160 lines" in said
+    scaled = vqcast(*asked, tmp_path / "scaled.jsonl", "--score-size", "640x360").stderr
+    assert "1080 lines" not in scaled

@@ -23,6 +23,8 @@ class FilmResult(Document, frozen=True, kw_only=True):
     """Whether the output stands in its source's place."""
     crf: float | None = None
     score: float | None = None
+    metric: str = "vmaf"
+    """Of ``score``."""
     indicative: bool = False
     """Whether the score is of HDR pictures, by a model that was made for SDR."""
     source_bytes: int | None = None

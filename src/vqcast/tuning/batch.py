@@ -154,7 +154,7 @@ def film_result(
         return told("failed", reason=f"{error.filename or output}: {error.strerror or error}")
     facts: dict[str, Any] = {
         "crf": made.crf, "score": made.score, "bytes": made.bytes, "source_bytes": source_bytes,
-        "notes": made.notes, "indicative": made.indicative,
+        "notes": made.notes, "indicative": made.indicative, "metric": made.metric,
     }  # fmt: skip
     if asked.names.replace:
         if why := _why_not(made, source_bytes or 0):

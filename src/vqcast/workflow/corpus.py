@@ -41,7 +41,7 @@ from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Intake, RawFormat, Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.media.unlisted import described
-from vqcast.metric import ScoreSize
+from vqcast.metric import VMAF, ScoreSize, metrics, unlike
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def build(
     if scheduler is None:
         require_devices(grid.qualities, tool)
     sources = [_source(text, grid, manifest, copies, tool, watcher) for text in grid.sources]
-    planned = _planned(sources, grid)
+    planned = _planned(sources, grid, watcher)
     for cell in {(each.encoder, each.preset): each for each in planned}.values():
         entry = encoder(cell.encoder, grid.options)
         require_options(entry, cell.preset, cell.source.depth, tool)
@@ -164,11 +164,17 @@ def build(
     return CorpusMade(built, len(planned), kept_in, origin if built.sha256 else None)
 
 
-def _planned(sources: Sequence[Source], grid: Grid) -> list[Cell]:
-    return plan(
+def _planned(sources: Sequence[Source], grid: Grid, watcher: Watcher) -> list[Cell]:
+    """The cells; sizes that a model was not made for are told."""
+    cells = plan(
         sources, grid.qualities, grid.presets, v1=grid.v1, options=grid.options, also=grid.also,
         score_size=grid.score_size,
     )  # fmt: skip
+    sizes = dict.fromkeys(cell.size or (cell.source.width, cell.source.height) for cell in cells)
+    for metric in metrics([VMAF.name, *grid.also]):
+        for note in (note for size in sizes for note in unlike(metric, size)):
+            watcher.note(f"note: {note}")
+    return cells
 
 
 def _source(

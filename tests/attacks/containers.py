@@ -89,7 +89,8 @@ def found(path: Path) -> Found | None:
                 if packet.stream_index in lines and packet.size > _EMPTY_LINE:
                     lines[packet.stream_index].append(start)
                 end = start + float((packet.duration or 0) * packet.time_base)
-                if packet.stream.type == "audio" and start < (opened.start_time or 0) / 1e6 - 0.001:
+                begun = (opened.start_time or 0) / 1e6 + 0.001
+                if packet.stream.type == "audio" and start < end <= begun:
                     continue  # a decoder's start, before the film
                 spans[packet.stream_index] = [min(span[0], start), max(span[1], end)]
         sounds = [spans[s.index] for s in streams if s.type == "audio"]

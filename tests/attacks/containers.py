@@ -37,7 +37,9 @@ _SOUND_S = 0.07
 """How far sound may lie off: a packet and an encoder's delay."""
 _LINES_S = 0.026
 """Half a frame at 20 a second: a picture's time is rounded to the rate."""
-_OPTION = re.compile(r"--(?:allow-larger|progressive|(?:audio|subtitles|drop|map) [-:\w]+)")
+_OPTION = re.compile(
+    r"--(?:allow-larger|progressive|(?:deinterlace|audio|subtitles|drop|map) [-:\w]+)"
+)
 _COMMAND = re.compile(r"ffmpeg -noautorotate -i FILE .*? OUT\.mkv")
 
 

@@ -196,6 +196,9 @@ def test_corpora_and_predictions_are_of_the_filtered_source(
     assert [cell[-1] for cell in load(out, min_rows=1).cells()[0]] == [
         "--crop auto", "--crop auto --vf hflip"
     ]  # fmt: skip
+    part = (*asked[:8], "30,40", "--no-v1", "--out", tmp_path / "part.jsonl", "--frames", 10)
+    vqcast(*part, "--fps", "12.5", "--deinterlace", "auto")
+    assert len(load(tmp_path / "part.jsonl", min_rows=1).frame) == 20
     made = ffmpeg("-i", film, "-vf", "crop=320:180:0:30", "-c:v", "libx264", "-preset", "ultrafast",
                   "-crf", "30", "-pix_fmt", "yuv420p", tmp_path / "made.mkv")  # fmt: skip
     encode = ("predict", film, made, "--encoder", "libx264", "--cq", "30", "--json")

@@ -47,6 +47,9 @@ def tune() -> None:
     vqcast.TuneRequest(encoder="libx264", target=93, pool="median")  # wrong
     vqcast.TuneRequest(encoder="libx264", target="93")  # wrong
     vqcast.TuneRequest(encoder="libx264", target=93, patience=3)  # wrong
+    filters = vqcast.Filters(crop="auto", scale="-2:720", vf="unsharp=3:3:0.5")
+    vqcast.TuneRequest(encoder="libx264", target=93, filters=filters)
+    vqcast.Filters(crop=(640, 360, 0, 60))  # wrong: it is words, as on the command line
     asked.target = 95  # wrong: a request is frozen
     vqcast.tune("film.mkv", encoder="libx264", target=93)  # wrong
     vqcast.tune("film.mkv", asked, without={"group"})  # wrong: a benchmark's business

@@ -66,6 +66,8 @@ class Pictures:
         # Matroska's raw video has 8 bits, and its clock of 1 ms is that of few other containers.
         if source.depth > 8 or source.path.suffix not in _CONTAINERS:
             return None
+        if source.video.chain and not source.whole:  # its first frames may need more of the file's
+            return None
         if size > MAX_BYTES or size * _FREE_TIMES > shutil.disk_usage(folder).free:
             return None
         path = folder / str(next(self._names))

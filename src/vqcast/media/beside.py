@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vqcast.errors import InputError
 from vqcast.metric import Metric, metrics
 
 VMAF_LOG = "vmaf.json"
 _SLOW, _FAST = 25, 50
 """Frames a second that stand for all below 32, and all others: XPSNR looks back one, or two."""
 _LIMIT = 32
+_ROW = 64
+"""Samples whose rows lie without gaps, of luma and of 4:2:0 chroma, in frames that are copied."""
 _SYNC = "eof_action=pass:repeatlast=0"
 
 
@@ -31,6 +34,25 @@ def libvmaf(v1: bool, threads: int, every: int, names: Sequence[str]) -> str:
         f"libvmaf=model='{models}':log_fmt=json:log_path={VMAF_LOG}"
         f":n_threads={threads}{f':n_subsample={every}' if every > 1 else ''}:{_SYNC}"
     )
+
+
+def require_width(names: Sequence[str], width: int, depth: int) -> None:
+    """Raise InputError where ffmpeg's xpsnr gives wrong values.
+
+    It takes rows of samples deeper than a byte to lie without gaps, which they do in frames of
+    some widths alone.
+    """
+    if "xpsnr" in names and not fits_xpsnr(width, depth):
+        raise InputError(
+            f"ffmpeg's xpsnr misreads {depth} bit pictures {width} wide: it needs a multiple of "
+            f"{_ROW}",
+            hint="use another --metric, or score at such a width: --score-size 1280x720",
+        )
+
+
+def fits_xpsnr(width: int, depth: int) -> bool:
+    """Whether ffmpeg's xpsnr reads pictures of this width right."""
+    return depth == 8 or width % _ROW == 0
 
 
 def pads(names: Sequence[str]) -> tuple[str, str]:
@@ -50,7 +72,7 @@ def chains(names: Sequence[str], rate: float | None, ready: str = "") -> str:
     if not each:
         return ""
     hertz = _FAST if rate is not None and rate >= _LIMIT else _SLOW
-    clock = f"{ready}settb=expr=1/{hertz},setpts=N,fps={hertz}"  # which sets the rate, no frame
+    clock = f"{ready}copy,settb=expr=1/{hertz},setpts=N,fps={hertz}"  # which sets the rate alone
     text = ""
     for side in "rd":
         out = "".join(f"[{side}x{number}]" for number in range(len(each)))

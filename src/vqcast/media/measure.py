@@ -25,7 +25,7 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.durable.scratch import scratch
 from vqcast.errors import DocumentError, InputError, MediaError, ToolFailure
-from vqcast.media import argv, inputs, keep_hdr, logs
+from vqcast.media import argv, beside, inputs, keep_hdr, logs
 from vqcast.media.complaint import cause, complaints, ending
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
@@ -304,6 +304,7 @@ def score(
     """
     what = f"{distorted.name} against {reference.name}"
     width, height = check_size(reference, size, v1=v1)
+    beside.require_width(also, width, depth)
     if reference.damage is not None and not (known or itself):
         _require_whole(distorted, tool, what)
     frames = segment.frames if segment else reference.frames

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.durable.scratch import scratch
-from vqcast.media import argv, measure
+from vqcast.media import argv, beside, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.measure import Scores
 from vqcast.media.options import PLAIN, EncoderOptions
@@ -72,10 +72,10 @@ def encode_and_score(
     for what the encoder can't take.
     """
     each = threads or Threads()
-    words = (source.name, encoder_name, preset, f"{cq:g}")
-    what = " ".join(word for word in words if word is not None)
+    what = " ".join(filter(None, (source.name, encoder_name, preset, f"{cq:g}")))
     entry = encoder(encoder_name, given)
-    measure.check_size(source, size, v1=v1)
+    width, _ = measure.check_size(source, size, v1=v1)
+    beside.require_width(also, width, entry.scoring_depth(source.depth))
     frames = segment.frames if segment else source.frames
     graph = argv.score_filter(
         entry.scoring_depth(source.depth), frames, v1=v1, size=size, span=segment, every=every,

@@ -23,6 +23,7 @@ from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError
 from vqcast.forecast.scale import linear, pooled
 from vqcast.media import grain, keep_hdr
+from vqcast.media.beside import fits_xpsnr
 from vqcast.media.deliver import Delivered, Plan, deliver, grown, measure_delivered, plan
 from vqcast.media.encoders import encoder as encoder_entry
 from vqcast.media.in_parts import Scoring
@@ -200,10 +201,11 @@ def _scoring(source: Source, found: TuneResult, measure: Measure | None) -> Scor
     sampled = not sampling.is_short(source.frames) and found.pool in POOLS
     if measure is not None:
         sampled = measure == "sample"
+    told = found.indicative and fits_xpsnr(size[0], 10)
     return Scoring(
         v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
         every=sampling.spacing(source.frames) if sampled else 1,
-        also=beside([found.metric, *([_BESIDE] if found.indicative else [])])[1],
+        also=beside([found.metric, *([_BESIDE] if told else [])])[1],
     )  # fmt: skip
 
 
@@ -237,8 +239,10 @@ def _measured(
 
 
 def _xpsnr(columns: Mapping[str, NDArray[np.float64]], found: TuneResult) -> float | None:
-    """What stands beside an indicative score, dB; None: the score needs none."""
-    return round(pooled(METRICS[_BESIDE], columns, "mean", 25.0), 3) if found.indicative else None
+    """What stands beside an indicative score, dB; None: it needs none, or ffmpeg can't tell."""
+    if not found.indicative or not {*METRICS[_BESIDE].columns} <= columns.keys():
+        return None
+    return round(pooled(METRICS[_BESIDE], columns, "mean", 25.0), 3)
 
 
 def _name(fate: StreamFate) -> str:

@@ -142,3 +142,11 @@ def test_a_metric_that_is_not_known_is_refused_with_those_that_are() -> None:
     with pytest.raises(InputError, match="is not known") as caught:
         beside.columns(["vmof"])
     assert caught.value.field == "metric" and "xpsnr" in (caught.value.hint or "")
+
+
+def test_xpsnr_is_refused_where_ffmpeg_misreads_the_rows() -> None:
+    beside.require_width(["xpsnr"], 1920, 10)
+    beside.require_width(["xpsnr"], 720, 8)
+    beside.require_width(["psnr", "ssim"], 720, 10)
+    with pytest.raises(InputError, match="720 wide"):
+        beside.require_width(["xpsnr"], 720, 10)

@@ -23,13 +23,14 @@ from vqcast.media.inputs import raw_frame_bytes as raw_frame_bytes
 from vqcast.media.inputs import read as read
 from vqcast.metric import TEACHER as TEACHER
 from vqcast.metric import TEACHER_V1 as TEACHER_V1
+from vqcast.metric import VMAF, VMAF_V1
 
 TIMES_LOG = "times.txt"
 FRAMES_LOG = "frames.txt"
 PACKET_LOG = "packets.txt"
 REFERENCE_COUNT_LOG = "reference_frames.txt"
 DISTORTED_COUNT_LOG = "distorted_frames.txt"
-VMAF_LOG = beside.VMAF_LOG
+VMAF_LOG = "vmaf.json"
 DIGEST_LOG = "digests.txt"
 
 LOOPBACK = "dec:0"
@@ -252,11 +253,12 @@ def score_filter(
     ours, theirs = "", f"{drop(span)}trim=end_frame={frames},"
     if starts is not None:
         ours, theirs = (f"trim=start_frame={at}:end_frame={at + frames}," for at in starts)
-    made, pristine = beside.pads(also)
+    made, pristine = _pads(also)
     return (
         f"{sides[0]}{ours}{clock},{made};"
         f"{sides[1]}{theirs}{clock},{pristine};"
-        f"[d][r]{beside.libvmaf(v1, threads, every, also)}[s]{beside.chains(also, rate)}"
+        f"[d][r]{libvmaf(v1, threads, every, also)}[s]"
+        f"{beside.chains(also, rate) if also else ''}"
     )
 
 
@@ -279,13 +281,28 @@ def watch_filter(
     clock = f"settb=expr=1/{LOOPBACK_HERTZ},setpts=N"
     chosen = with_neighbours(every)
     apart = "" if size else "scale=flags=bicubic,"  # else what is digested would be converted, too
-    made, pristine = (split.replace("]", "0]", 1) for split in beside.pads(also))
+    made, pristine = (split.replace("]", "0]", 1) for split in _pads(also))
     ready = f"{apart}{compared(depth, size)}"
     return (
         f"[{LOOPBACK}]{clock},{made};[d0]{chosen}{ready}[d];"
         f"{video.of(0)}{clock},{pristine};[r0]{chosen}{ready}[r];"
-        f"[d][r]{beside.libvmaf(v1, threads, min(every, 3), also)}[s]"
-        f"{beside.chains(also, rate, f'{ready},')}"
+        f"[d][r]{libvmaf(v1, threads, min(every, 3), also)}[s]"
+        f"{beside.chains(also, rate, f'{ready},') if also else ''}"
+    )
+
+
+def _pads(also: Sequence[str]) -> tuple[str, str]:
+    return beside.pads(also) if also else beside.ALONE
+
+
+def libvmaf(v1: bool, threads: int, every: int, also: Sequence[str]) -> str:
+    """libvmaf's filter with v0.6.1, v1 where asked for, and the models among ``also``."""
+    models = [VMAF.model, *([VMAF_V1.model] if v1 else []), *(beside.models(also) if also else [])]
+    named = "|".join(model.replace(":", "\\:") for model in dict.fromkeys(models))
+    subsample = f":n_subsample={every}" if every > 1 else ""
+    return (
+        f"libvmaf=model='{named}':log_fmt=json:log_path={VMAF_LOG}"
+        f":n_threads={threads}{subsample}:{beside.SYNC}"
     )
 
 

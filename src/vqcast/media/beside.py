@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from vqcast.errors import InputError
 from vqcast.metric import Metric, metrics
 
-VMAF_LOG = "vmaf.json"
 _SLOW, _FAST = 25, 50
 """Frames a second that stand for all below 32, and all others: XPSNR looks back one, or two."""
 _LIMIT = 32
 _ROW = 64
 """Samples whose rows lie without gaps, of luma and of 4:2:0 chroma, in frames that are copied."""
-_SYNC = "eof_action=pass:repeatlast=0"
+SYNC = "eof_action=pass:repeatlast=0"
+"""How filters of two inputs end: where either does."""
 
 
 def log_name(metric: Metric) -> str:
@@ -26,14 +26,9 @@ def log_name(metric: Metric) -> str:
     return f"{metric.filter}.txt"
 
 
-def libvmaf(v1: bool, threads: int, every: int, names: Sequence[str]) -> str:
-    """libvmaf's filter with v0.6.1, v1 where asked for, and the models among ``names``."""
-    wanted = metrics(["vmaf", *(["vmaf-v1"] if v1 else []), *names])
-    models = "|".join(each.model.replace(":", "\\:") for each in wanted if each.model)
-    return (
-        f"libvmaf=model='{models}':log_fmt=json:log_path={VMAF_LOG}"
-        f":n_threads={threads}{f':n_subsample={every}' if every > 1 else ''}:{_SYNC}"
-    )
+def models(names: Sequence[str]) -> list[str]:
+    """libvmaf's models among ``names``."""
+    return [each.model for each in metrics(names) if each.model]
 
 
 def require_width(names: Sequence[str], width: int, depth: int) -> None:
@@ -55,10 +50,13 @@ def fits_xpsnr(width: int, depth: int) -> bool:
     return depth == 8 or width % _ROW == 0
 
 
+ALONE = ("split[d][dn]", "split[r][rn]")
+
+
 def pads(names: Sequence[str]) -> tuple[str, str]:
     """How the distorted side and the reference are split into what counts, scores and `chains`."""
     if not any(each.filter for each in metrics(names)):
-        return "split[d][dn]", "split[r][rn]"
+        return ALONE
     return "split=3[d][dn][dx]", "split=3[r][rn][rx]"
 
 
@@ -79,7 +77,7 @@ def chains(names: Sequence[str], rate: float | None, ready: str = "") -> str:
         text += f";[{side}x]{clock},split={len(each)}{out}"
     for number, metric in enumerate(each):
         log = f"metadata=print:file={log_name(metric)}"
-        text += f";[rx{number}][dx{number}]{metric.filter}={_SYNC},{log},nullsink"
+        text += f";[rx{number}][dx{number}]{metric.filter}={SYNC},{log},nullsink"
     return text
 
 

@@ -161,7 +161,9 @@ def encoder_options(
         options = argv.filtered(options, "setfield=prog")
     if source.one_view:
         options = argv.filtered(options, "sidedata=mode=delete:type=STEREO3D")
-    if entry.given.grain:  # libaom takes noise out of the frame it is lent, a score's reference
+    if (
+        entry.given != PLAIN and entry.given.grain
+    ):  # libaom takes noise out of the frame it is lent, a score's reference
         options = argv.filtered(options, "copy")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
         _refuse_rate(source, entry)
@@ -292,29 +294,28 @@ def score(
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
 
-    Film grain that the decoder of ``distorted`` would draw is left out.
-    ``depth`` is the deeper bit depth of the two. With a ``segment``, ``distorted`` holds the
-    frames of that part of ``reference`` alone. ``size`` (width, height) is what both sides are
-    scaled to for scoring; None: both are of one size and stay so. ``every`` scores frames 0,
-    every, 2 every, ..., with the values that they have among all. ``known``: the distorted side
-    was probed, too, and may be as damaged as was found; ``itself``: it is the reference. Of an
-    ``overlap`` only the frames that both have are paired. ``also`` names metrics beside VMAF v0.6.1
-    and, with ``v1``, VMAF v1. Raises ToolFailure unless every planned
-    frame was decoded on both sides and scored, InputError for a size that can't be.
+    Film grain that the decoder of ``distorted`` would draw is left out. ``depth`` is the deeper bit
+    depth of the two. With a ``segment``, ``distorted`` holds the frames of that part of
+    ``reference`` alone. ``size`` (width, height) is what both sides are scaled to for scoring;
+    None: both are of one size and stay so. ``every`` scores frames 0, every, 2 every, ..., with the
+    values that they have among all. ``known``: the distorted side was probed, too, and may be as
+    damaged as was found; ``itself``: it is the reference. Of an ``overlap`` only the frames that
+    both have are paired. ``also`` names metrics beside VMAF v0.6.1 and, with ``v1``, VMAF v1.
+    Raises ToolFailure unless every planned frame was decoded on both sides and scored, InputError
+    for a size that can't be.
     """
     what = f"{distorted.name} against {reference.name}"
     width, height = check_size(reference, size, v1=v1)
-    beside.require_width(also, width, depth)
+    if also:
+        beside.require_width(also, width, depth)
     if reference.damage is not None and not (known or itself):
         _require_whole(distorted, tool, what)
-    frames = segment.frames if segment else reference.frames
-    starts = None
-    if overlap is not None:
-        frames, starts = overlap.frames, (overlap.distorted, overlap.reference)
+    frames = overlap.frames if overlap else segment.frames if segment else reference.frames
+    starts = (overlap.distorted, overlap.reference) if overlap else None
     own = reference.video if itself else distorted_video
     graph = argv.score_filter(
         depth, frames, v1=v1, size=size, span=segment, starts=starts, every=every, threads=threads,
-        sides=(own.of(0), reference.video.of(1)), also=also, rate=reference.fps,
+        sides=(own.of(0), reference.video.of(1)), also=also, rate=reference.fps if also else None,
     )  # fmt: skip
     raw = reference.raw if itself else distorted_raw
     pictures = argv.read(distorted.absolute(), raw, grain=itself)
@@ -387,11 +388,11 @@ def read_logs(
     if not log.is_file():
         raise ToolFailure(f"{what}: libvmaf wrote no log")
     metrics = V06_METRICS | (V1_METRICS if v1 else {})
-    for metric in named(also):
+    for metric in named(also) if also else ():
         metrics |= metric.logged if metric.model else {}
     given, each = seen or (frames, every)
     columns = parse_log(read_regular(log), given, metrics, what=what, every=each)
-    return columns | logs.read(folder, frames, also, what=what, every=every)
+    return columns | (logs.read(folder, frames, also, what=what, every=every) if also else {})
 
 
 def check_counts(folder: Path, frames: int, what: str, source: Source) -> None:

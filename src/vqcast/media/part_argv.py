@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqcast.media import argv, beside
+from vqcast.media import argv
 from vqcast.media.inputs import PLAIN, Span, Video, drop
 
 _CLOCK = "settb=expr=1/25,setpts=N"
@@ -47,7 +47,7 @@ def sample_filter(
     """
     return (
         f"[0:v:0]{_CLOCK},split[d0][dn];[d0]{_shown(depth, every, size)}[d];"
-        f"[1:v:0]{_CLOCK},split[r][rn];[d][r]{beside.libvmaf(v1, threads, 3, also)}[s]"
+        f"[1:v:0]{_CLOCK},split[r][rn];[d][r]{argv.libvmaf(v1, threads, 3, also)}[s]"
     )
 
 

@@ -200,7 +200,7 @@ class Encoder:
             words += [self.preset_option, preset]
         for knob in self.knobs:
             words += [knob, f"{math.floor(cq) if self.fine else self.knob_value(cq):g}"]
-        if threads is None or not self.parallel:
+        if threads is None or not self.parallel or threads == self.thread_blind == 1:
             words += self.fixed
         else:
             frames = sum(threads >= step for step in _FRAME_THREADS)

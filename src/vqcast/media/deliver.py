@@ -35,7 +35,7 @@ from vqcast.media.decode import decode_made, digests
 from vqcast.media.encoders import Encoder
 from vqcast.media.hdr_readback import read_back
 from vqcast.media.in_parts import Scoring, Work, make
-from vqcast.media.join import join
+from vqcast.media.join import Unlike, join
 from vqcast.media.measure import (
     Scores,
     check,
@@ -216,10 +216,11 @@ def deliver(
     try:
         with scratch() as name:
             _write_covers(source, planned.carriage, Path(name))
+            done = None
             if apart is not None and len(cuts) > 1:
-                done = _in_parts(job, cuts, Path(name), apart)
-            else:
-                done = _in_one(job, Path(name))
+                with contextlib.suppress(Unlike):  # then it is encoded in one
+                    done = _in_parts(job, cuts, Path(name), apart)
+            done = done or _in_one(job, Path(name))
         hdr = read_back(source.light, made)
         _refuse_existing(path, overwrite=planned.overwrite)
         adopt(made, path)
@@ -230,7 +231,7 @@ def deliver(
     return Delivered(
         path, planned.entry, source.frames, path.stat().st_size, done.video_bytes,
         time.monotonic() - start, tuple(planned.carriage.fates), hdr, done.scores,
-        parts=max(len(cuts), 1), reused=done.reused,
+        parts=max(len(done.files), 1), reused=done.reused,
     )  # fmt: skip
 
 

@@ -26,6 +26,10 @@ from vqcast.media.tool import Tool
 _LIST = "parts.txt"
 
 
+class Unlike(ToolFailure):
+    """Parts whose headers differ, as where colour tags change on the way."""
+
+
 def join(
     source: Source,
     made: Sequence[Made],
@@ -39,13 +43,13 @@ def join(
 ) -> NDArray[np.int64]:
     """Write the parts to ``output``, with what ``words`` say of other streams; its frames' times.
 
-    ``folder`` is ffmpeg's working folder. Raises ToolFailure where parts don't go together, or the
-    file holds other packets than they do.
+    ``folder`` is ffmpeg's working folder. Raises Unlike where parts don't go together, ToolFailure
+    where the file holds other packets than they do.
     """
     assert source.index is not None
     seen = [_packets(each.path) for each in made]
     if len({header for header, _, _ in seen}) > 1:
-        raise ToolFailure(
+        raise Unlike(
             f"{what}: its parts have other headers than each other, so they can't be joined",
             hint="say --no-parts",
         )

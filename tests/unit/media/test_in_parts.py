@@ -254,6 +254,27 @@ def test_parts_that_were_made_on_other_threads_join(
     assert np.array_equal(decode_made(output, tool).digests, apart)
 
 
+def test_where_colour_tags_change_on_the_way_it_is_encoded_in_one(
+    ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    tags = ("bt709", "smpte170m")
+    halves = [
+        _drawn(
+            ffmpeg, tmp_path / f"{tag}.mkv", "-c:v", "libx264", "-g", "25", "-colorspace", tag,
+            "-color_primaries", tag, "-color_trc", tag, seconds=3,
+        )
+        for tag in tags
+    ]  # fmt: skip
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"file '{half}'\n" for half in halves))
+    film = ffmpeg("-f", "concat", "-safe", "0", "-i", listed, "-c", "copy", tmp_path / "film.mkv")
+    source = probe(film, tool)
+    asked = {"encoder": "libsvtav1", "preset": "12", "cq": 40}
+    assert len(cut(source, ENCODERS["libsvtav1"], 1.6)) > 1
+    made = _deliver(source, tool, tmp_path / "out.mkv", tmp_path / "parts", **asked)
+    assert (made.parts, made.frames) == (1, source.frames)
+
+
 def test_a_damaged_part_is_made_again(source: Source, tmp_path: Path, tool: Tool) -> None:
     folder, entry = tmp_path / "parts", ENCODERS["libx264"]
     work = Work(source, entry, "ultrafast", 30, tool, Parts(folder))

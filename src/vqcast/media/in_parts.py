@@ -22,10 +22,10 @@ from vqcast.documents.part import PartDocument
 from vqcast.durable.files import sha256_bytes, sha256_file
 from vqcast.durable.scratch import scratch
 from vqcast.errors import ToolFailure
-from vqcast.media import argv, part_argv, parts
+from vqcast.media import argv, keep_hdr, part_argv, parts
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder
-from vqcast.media.header import RawFormat
+from vqcast.media.header import RawFormat, read_header
 from vqcast.media.inputs import drop
 from vqcast.media.measure import (
     check,
@@ -257,6 +257,8 @@ def _encoding(work: Work, threads: Threads, file: Path, folder: Path, way: Segme
     source, asked = work.source, work.scoring
     read = argv.read(source.path, source.raw, way, threads.decoder)
     options = work.options(threads.encoder)
+    if source.raw is None and source.light is None and not source.video.chain:
+        options = argv.filtered(options, _colours_of(source))
     if early := drop(way).rstrip(","):
         options = argv.filtered(options, early)
     words = argv.encode(
@@ -268,6 +270,16 @@ def _encoding(work: Work, threads: Threads, file: Path, folder: Path, way: Segme
     return words + part_argv.samples(
         work.depth, asked.every, folder / _SAMPLES, way, size=asked.size, video=source.video
     )
+
+
+def _colours_of(source: Source) -> str:
+    """The filter that tags every part as the title's first frame, as one encode would be.
+
+    Tags that change on the way would otherwise give parts headers that do not go together.
+    """
+    named = source.video.stream
+    stream = int(named) if named.isdecimal() else None
+    return keep_hdr.tags(read_header(source.path, stream=stream).light, unsaid=True)
 
 
 _SAMPLES = "samples.yuv"

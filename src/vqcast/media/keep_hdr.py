@@ -31,18 +31,20 @@ _CHROMATICITY, _CANDELA = 50_000, 10_000
 """Units of ST 2086's SEI message: of a chromaticity, and of a cd/m2."""
 
 
-def tags(light: Light) -> str:
-    """The filter that sets the colours of each frame."""
+def tags(light: Light, *, unsaid: bool = False) -> str:
+    """The filter that sets the colours of each frame; with ``unsaid`` also to not being said."""
     said = {
         "color_primaries": light.primaries, "color_trc": light.trc, "colorspace": light.matrix,
     }  # fmt: skip
     words = [
         f"{option}={_NAMES[option].get(value, value)}"
         for option, value in said.items()
-        if value != UNSAID
+        if value != UNSAID or unsaid
     ]
     if light.full_range is not None:
         words.append(f"range={'full' if light.full_range else 'limited'}")
+    elif unsaid:
+        words.append("range=unspecified")
     return f"setparams={':'.join(words)}"
 
 

@@ -6,7 +6,9 @@ GS CCM 001 whose mapping changes nothing.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 MASTERING = "G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L(10000000,1)"
@@ -47,8 +49,8 @@ class Bits:
         return int(text, 2).to_bytes(len(text) // 8, "big")
 
 
-def hdr10_plus() -> bytes:
-    """A user data SEI message (ITU-T T.35) with one window's statistics."""
+def hdr10_plus(average: int = 5_000, *, curve: bool = False) -> bytes:
+    """A user data SEI message (ITU-T T.35) with one window's statistics, and a curve."""
     bits = Bits()
     bits.u(8, 0xB5)
     bits.u(16, 0x3C, 1)
@@ -56,12 +58,17 @@ def hdr10_plus() -> bytes:
     bits.u(2, 1)
     bits.u(27, 400)
     bits.u(1, 0)
-    bits.u(17, 20_000, 18_000, 15_000, 5_000)
+    bits.u(17, 20_000, 18_000, 15_000, average)
     bits.u(4, 1)
     bits.u(7, 99)
     bits.u(17, 19_000)
     bits.u(10, 0)
-    bits.u(1, 0, 0, 0)
+    bits.u(1, 0, curve)
+    if curve:
+        bits.u(12, 17, 64)
+        bits.u(4, 2)
+        bits.u(10, 265, 957)
+    bits.u(1, 0)
     payload = bits.bytes()
     return bytes((0x4E, 0x01, 4, len(payload))) + payload + b"\x80"
 
@@ -102,13 +109,16 @@ def rpu(profile: int) -> bytes:
     return b"\x7c\x01\x19" + payload + checksum.to_bytes(4, "big") + b"\x80"
 
 
-def with_units(stream: Path, *, before: bytes = b"", after: bytes = b"") -> Path:
-    """A raw HEVC file in which a NAL unit stands before and after each picture's."""
+def with_units(stream: Path, *, before: bytes | Sequence[bytes] = b"", after: bytes = b"") -> Path:
+    """A raw HEVC file in which a NAL unit stands before and after each picture's.
+
+    ``before`` may be one unit a picture, as they are coded.
+    """
     units = re.split(rb"\x00\x00\x00?\x01", stream.read_bytes())[1:]
-    written = b""
+    written, others = b"", itertools.repeat(before) if isinstance(before, bytes) else iter(before)
     for unit in units:
         is_picture = unit[0] >> 1 < 32
-        for each in (before, unit, after) if is_picture else (unit,):
+        for each in (next(others), unit, after) if is_picture else (unit,):
             if each:
                 escaped = each if each is unit else _escaped(each)
                 written += b"\x00\x00\x00\x01" + escaped

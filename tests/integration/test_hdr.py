@@ -26,6 +26,8 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media import argv
 from vqcast.media.deliver import Delivered, deliver, plan
 from vqcast.media.encoders import encoder
+from vqcast.media.filters import Filters
+from vqcast.media.hdr10_plus import entry_of
 from vqcast.media.hdr_readback import stream_light
 from vqcast.media.keep_hdr import notes, with_room
 from vqcast.media.measure import encode, encoder_options
@@ -261,18 +263,49 @@ def test_networks_take_sdr_alone(film: Path, tool: Tool) -> None:
     assert refused.value.hint and "--tonemap" in refused.value.hint
 
 
-def test_hdr10_plus_is_kept_or_its_loss_is_said(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:
-    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
-    source = probe(with_units(plain, before=hdr10_plus()), tool)
-    assert "DYNAMIC_HDR_PLUS" in _seen(source.path)["beside"]  # type: ignore[operator]
-    for name, keeps in (("libaom-av1", True), ("libx265", False), ("libsvtav1", False)):
+def _plus(path: Path) -> list[bytes | None]:
+    """The HDR10+ of each frame, as shown."""
+    with av.open(str(path)) as opened:
+        said = [
+            {data.type.name: bytes(data) for data in frame.side_data}
+            for frame in opened.decode(video=0)
+        ]
+    return [each.get("DYNAMIC_HDR_PLUS") for each in said]
+
+
+@pytest.fixture(scope="module")
+def film_plus(ffmpeg: Ffmpeg, clips: Path) -> Path:
+    """HDR10+ that differs from picture to picture, not in the order in which it is shown."""
+    plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", clips / "plain.h265")
+    units = [hdr10_plus(1000 + n, curve=n % 2 == 1) for n in range(FRAMES)]
+    return with_units(plain, before=units)
+
+
+def test_hdr10_plus_is_kept_or_its_loss_is_said(
+    film_plus: Path, tmp_path: Path, tool: Tool
+) -> None:
+    source, before = probe(film_plus, tool), _plus(film_plus)
+    assert None not in before and len(set(before)) == FRAMES
+    for name, keeps in (("libaom-av1", True), ("libx265", True), ("libsvtav1", False)):
         made = _deliver(source, name, tool, tmp_path / f"{name}.mkv")
-        there = "DYNAMIC_HDR_PLUS" in _seen(made.path)["beside"]  # type: ignore[operator]
-        assert there == keeps
+        assert _plus(made.path) == (before if keeps else [None] * FRAMES)
         assert _kept(made.hdr)["HDR10+"] == ("stream" if keeps else "no")
         assert made.hdr is not None
         lost = [each for each in notes(made.hdr, name) if each.startswith("HDR10+")]
         assert bool(lost) != keeps
+
+
+def test_hdr10_plus_of_other_pictures_or_that_x265_has_no_place_for_is_left_out(
+    film_plus: Path, tmp_path: Path, tool: Tool
+) -> None:
+    cropped = probe(film_plus, tool, intake=Intake(filters=Filters(crop="96:64:0:0")))
+    made = _deliver(cropped, "libx265", tool, tmp_path / "cropped.mkv")
+    assert _plus(made.path) == [None] * FRAMES and _kept(made.hdr)["HDR10+"] == "no"
+
+    said = _plus(film_plus)[0]
+    assert said is not None and entry_of(said) is not None and entry_of(b"") is None
+    for at, value in ((2, 2), (420, 1), (1296, 1), (268, 1)):  # windows, saturation, peaks, bright
+        assert entry_of(said[:at] + bytes((value,)) + said[at + 1 :]) is None
 
 
 def test_a_source_is_not_replaced_by_what_lost_some_of_its_light(
@@ -281,7 +314,7 @@ def test_a_source_is_not_replaced_by_what_lost_some_of_its_light(
     plain = ffmpeg(*PICTURE, *hdr_words(), "-f", "hevc", tmp_path / "plain.h265")
     film = with_units(plain, before=hdr10_plus())
     bytes_before = film.read_bytes()
-    words = ("--encoder", "libx265", "--preset", "ultrafast", "--target", 60, "--no-cache")
+    words = ("--encoder", "libsvtav1", "--preset", "12", "--target", 60, "--no-cache")
     done = vqcast("encode", film, *words, "--replace", "--name", "{stem}.new.mkv", "--json", code=3)
     line = json.loads(done.stdout.splitlines()[0])
     assert line["status"] == "kept" and line["indicative"]

@@ -28,7 +28,7 @@ from vqcast.documents.source import Hdr, StreamFate
 from vqcast.durable.files import TEMPORARY_PREFIX, adopt, remove
 from vqcast.durable.scratch import mine, scratch
 from vqcast.errors import InputError, LargerThanSource, MediaError, ToolFailure
-from vqcast.media import argv, keep_hdr
+from vqcast.media import argv, hdr10_plus, keep_hdr
 from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
 from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
@@ -211,7 +211,8 @@ def deliver(
         source, planned, preset, cq, tool, made, threads, scoring, most_bytes, cancel,
         on_progress or (lambda frames: None),
     )  # fmt: skip
-    apart = None if planned.carriage.keeps_dolby_vision else parts
+    whole = planned.carriage.keeps_dolby_vision or hdr10_plus.by_file(source, planned.entry)
+    apart = None if whole else parts
     cuts = cut(source, planned.entry, apart.length_s) if apart else ()
     try:
         with scratch() as name:
@@ -282,6 +283,7 @@ def _in_one(job: _Job, folder: Path) -> _Done:
         source, job.planned.entry, job.cq, job.preset,
         threads=each.encoder if job.threads else None,
     )  # fmt: skip
+    options = hdr10_plus.told(options, source, job.planned.entry, folder, job.cancel)
     log = folder / argv.PACKET_LOG
     finished = run(
         _command(source, options, job.tool, job.planned, made, each, scoring),

@@ -24,7 +24,7 @@ _LIGHT_LEVEL = "CONTENT_LIGHT_LEVEL"
 _AMBIENT = "AMBIENT_VIEWING_ENVIRONMENT"
 _MOST_LUMINANCE = 10_000.0
 """What ST 2086 goes up to, cd/m2."""
-_HDR10_PLUS = "DYNAMIC_HDR_PLUS"
+HDR10_PLUS = "DYNAMIC_HDR_PLUS"
 _DOLBY_VISION = "DOVI_METADATA"
 
 
@@ -89,21 +89,22 @@ class Light:
 
 def frame_light(frame: Any, codec: str) -> Light:
     """What a frame of PyAV says; ``codec`` is FFmpeg's name of what it was coded as."""
-    beside = _beside(frame)
+    said = beside(frame)
     return Light(
         trc=int(frame.color_trc or UNSAID),
         primaries=int(frame.color_primaries or UNSAID),
         matrix=int(UNSAID if frame.colorspace is None else frame.colorspace),
         full_range=None if not frame.color_range else int(frame.color_range) == _FULL_RANGE,
-        mastering=_mastering(beside.get(_MASTERING, b"")),
-        level=_level(beside.get(_LIGHT_LEVEL, b"")),
-        ambient=_ambient(beside.get(_AMBIENT, b"")),
-        dolby_vision=_dolby_vision(beside.get(_DOLBY_VISION, b""), codec),
-        hdr10_plus=_HDR10_PLUS in beside,
+        mastering=_mastering(said.get(_MASTERING, b"")),
+        level=_level(said.get(_LIGHT_LEVEL, b"")),
+        ambient=_ambient(said.get(_AMBIENT, b"")),
+        dolby_vision=_dolby_vision(said.get(_DOLBY_VISION, b""), codec),
+        hdr10_plus=HDR10_PLUS in said,
     )
 
 
-def _beside(frame: Any) -> dict[str, bytes]:
+def beside(frame: Any) -> dict[str, bytes]:
+    """What comes beside a frame of PyAV, by FFmpeg's names."""
     try:
         return {data.type.name: bytes(data) for data in frame.side_data}
     except ValueError:  # of several views; PyAV has no name for it

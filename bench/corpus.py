@@ -205,7 +205,7 @@ def main() -> None:
     options = parser.parse_args()
     tool = find_ffmpeg()
     clips = [(options.clips / f"{name}.mkv").resolve() for name in options.names]
-    cells = plan([probe(clip, tool) for clip in clips], QUALITIES, {}, v1=False)
+    cells = plan([probe(clip, tool) for clip in clips], QUALITIES, {})
     rounds, difference = [], 0.0
     for number in range(options.rounds):
         turn: dict[str, Any] = {"load": os.getloadavg()[0]}

@@ -31,7 +31,7 @@ from typing import Any
 import tune_rules as rules
 
 from vqcast.durable.files import sha256_file, write_atomic
-from vqcast.media import argv, measure
+from vqcast.media import argv, inputs, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.source import probe
 from vqcast.media.threads import usable_cores
@@ -238,12 +238,12 @@ class Bench:
     def _scored(self, film: Path, name: str, crf: float, *, deep: bool) -> float:
         source = probe(film, self.ffmpeg)
         graph = argv.score_filter(
-            10 if deep else 8, source.frames, v1=False, every=TRUTH_EVERY,
+            10 if deep else 8, source.frames, every=TRUTH_EVERY,
             threads=usable_cores(), sides=(f"[{argv.LOOPBACK}]", source.video.of(0)),
             hertz=argv.LOOPBACK_HERTZ,
         )  # fmt: skip
         words = [*_encoder(name, crf), "-pix_fmt", "yuv420p10le" if deep else "yuv420p"]
-        read = argv.read(source.path, threads=usable_cores())
+        read = inputs.read(source.path, threads=usable_cores())
         with tempfile.TemporaryDirectory() as folder:
             command = argv.encode_and_score(
                 self.ffmpeg.path, read, None, words, graph, video=source.video

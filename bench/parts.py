@@ -39,7 +39,7 @@ def measured(source: Source, name: str, tool: Tool, length_s: float | None, fold
     cores = usable_cores()
     parts = None if length_s is None else Parts(folder / "parts", length_s=length_s)
     made = deliver(source, planned, preset, crf, tool, threads=plan_threads(cores, 1), parts=parts)
-    scores = measure_delivered(source, made, tool, v1=False, every=EVERY, threads=cores)
+    scores = measure_delivered(source, made, tool, every=EVERY, threads=cores)
     vmaf = round(float(scores.columns["vmaf"].mean()), 4)
     return {"parts": made.parts, "video_bytes": made.video_bytes, "vmaf": vmaf}
 

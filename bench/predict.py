@@ -283,7 +283,7 @@ def measure_libvmaf(rounds: int) -> dict[str, Any]:
         source = probe(reference, tool)
         for _ in range(rounds):
             start = time.perf_counter()
-            measure.score(source, distorted, tool, depth=8, v1=False)
+            measure.score(source, distorted, tool, depth=8)
             rates.append(CLIP_FRAMES / (time.perf_counter() - start))
     return {"size": CLIP_SIZE, "frames": CLIP_FRAMES, "frames_per_s": rates}
 

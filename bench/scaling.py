@@ -95,11 +95,11 @@ def fixed_costs(clips: list[Path]) -> list[dict[str, Any]]:
             entry = {"clip": clip.stem, "width": source.width, "height": source.height}
             entry |= {"frames": source.frames}
             entry["read"] = processor_s(lambda c=clip: probe(c, tool)) / megapixels
-            for v1 in (False, True):
+            for also in ((), ("vmaf-v1",)):
                 taken = processor_s(
-                    lambda s=source, m=made, v=v1: score(s, m.path, tool, depth=8, v1=v)
+                    lambda s=source, m=made, a=also: score(s, m.path, tool, depth=8, also=a)
                 )
-                entry["score_v1" if v1 else "score"] = taken / megapixels
+                entry["score_v1" if also else "score"] = taken / megapixels
         found.append(entry)
     return found
 
@@ -107,7 +107,7 @@ def fixed_costs(clips: list[Path]) -> list[dict[str, Any]]:
 def curve(clips: list[Path]) -> list[dict[str, Any]]:
     """The same small grid by one and by two workers, from nothing."""
     tool = find_ffmpeg()
-    cells = len(plan([probe(clip, tool) for clip in clips], SWEEP, {}, v1=False))
+    cells = len(plan([probe(clip, tool) for clip in clips], SWEEP, {}))
     found = []
     for workers in (1, 2):
         with tempfile.TemporaryDirectory() as name:

@@ -35,12 +35,13 @@ from vqcast.evidence.coverage import Coverage, judge_intervals, width_at_coverag
 from vqcast.evidence.folder import in_registry
 from vqcast.evidence.methods import conformal_method, left_out
 from vqcast.interval import bounds
-from vqcast.media import argv, measure
+from vqcast.media import argv, inputs, measure
 from vqcast.media.complaint import cause
 from vqcast.media.encoders import encoder
 from vqcast.media.run import run
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
+from vqcast.metric import TEACHER
 from vqcast.pages import blocks, template
 from vqcast.regressor.dataset import codes_of, out_of_fold, trainable
 from vqcast.regressor.spec import spec_of
@@ -190,8 +191,8 @@ def _measure(
         finished = run(
             argv.score(
                 tool.path,
-                argv.read(encoded.path),
-                argv.read(source.path),
+                inputs.read(encoded.path),
+                inputs.read(source.path),
                 score_filter(depth, source.frames, len(models)),
             ),
             cwd=folder,
@@ -207,9 +208,9 @@ def _measure(
 
 def score_filter(depth: int, frames: int, models: int) -> str:
     """The scoring graph of the corpus, the collection's members beside the teacher."""
-    teacher = f"version={argv.TEACHER}\\:name=vmaf"
+    teacher = f"version={TEACHER}\\:name=vmaf"
     beside = "|".join(f"path=b{i:02d}.json\\:name=b{i:02d}" for i in range(models))
-    return argv.score_filter(depth, frames, v1=False).replace(teacher, f"{teacher}|{beside}", 1)
+    return argv.score_filter(depth, frames).replace(teacher, f"{teacher}|{beside}", 1)
 
 
 def _judge(

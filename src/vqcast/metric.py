@@ -166,15 +166,12 @@ def unlike(metric: Metric, size: tuple[int, int]) -> list[str]:
     return []
 
 
-def beside(names: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
-    """Whether VMAF v1 is among ``names``, and those that are neither it nor v0.6.1.
+def beside(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``names`` that are scored beside VMAF v0.6.1, each once, in the table's order.
 
     Raises InputError for a name that is not known.
     """
-    found = [each.name for each in metrics(names)]
-    return VMAF_V1.name in found, tuple(
-        name for name in found if name not in (VMAF.name, VMAF_V1.name)
-    )
+    return tuple(each.name for each in metrics(names) if each is not VMAF)
 
 
 def metrics(names: Sequence[str]) -> tuple[Metric, ...]:

@@ -40,7 +40,7 @@ def grid() -> tuple[Cell, ...]:
     sources = [
         probe(drawn_clip(graph, 4, f"{graph.partition('=')[0]}.mkv"), tool()) for graph in graphs
     ]
-    cells = plan(sources, {"libx264": [20, 26, 32, 38]}, {"libx264": "ultrafast"}, v1=False)
+    cells = plan(sources, {"libx264": [20, 26, 32, 38]}, {"libx264": "ultrafast"})
     return tuple(cells)
 
 

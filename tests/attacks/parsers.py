@@ -29,7 +29,8 @@ from vqcast.documents.registry import Registry, Status
 from vqcast.errors import VqcastError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence import gate
-from vqcast.media.measure import V06_METRICS, parse_log
+from vqcast.media.measure import parse_log
+from vqcast.metric import VMAF
 from vqcast.registry import law
 from vqcast.regressor.spec import ENSEMBLE
 from vqcast.serve import guard
@@ -108,7 +109,7 @@ def _file(end: str) -> bytes:
 
 
 def _log() -> bytes:
-    row = dict.fromkeys(V06_METRICS.values(), 0.5)
+    row = dict.fromkeys(VMAF.logged.values(), 0.5)
     frames = [{"frameNum": number, "metrics": row} for number in range(3)]
     return json.dumps({"version": "3", "frames": frames, "pooled_metrics": {}}).encode()
 
@@ -182,7 +183,7 @@ def targets() -> dict[str, Target]:
     return {
         "strict JSON": Target(lambda data: jsontext.parse(data, where="fuzz"), every),
         "libvmaf's log": Target(
-            lambda data: parse_log(data, 3, V06_METRICS, what="fuzz"), (_log(),)
+            lambda data: parse_log(data, 3, VMAF.logged, what="fuzz"), (_log(),)
         ),
         "ONNX guard": Target(lambda data: guard.parse(data, where="fuzz"), graphs, False),
         "registry.json": Target(_document(Registry), (registry,)),

@@ -226,7 +226,7 @@ def test_a_distorted_side_that_is_no_whole_video_is_refused(
 ) -> None:
     make = next(entry[1] for entry in REFUSED if entry[0] == case)
     with pytest.raises((MediaError, ToolFailure)) as refused:
-        score(pattern_source, make(tmp_path, ffmpeg, pattern), tool, depth=8, v1=False)
+        score(pattern_source, make(tmp_path, ffmpeg, pattern), tool, depth=8)
     assert "against pattern" in refused.value.message
     assert "\n" not in refused.value.message
 
@@ -243,7 +243,7 @@ def test_a_clip_whose_size_changes_half_way_is_refused(
     path = tmp_path / "both.h264"
     path.write_bytes(pieces)
     with pytest.raises((MediaError, ToolFailure)):
-        score(probe(path, tool), path, tool, depth=8, v1=False)
+        score(probe(path, tool), path, tool, depth=8)
 
 
 NAMES = [
@@ -287,7 +287,7 @@ def test_a_name_is_only_a_name(name: bytes, tmp_path: Path, pattern: Path, tool:
     output = Path(os.fsdecode(os.fsencode(tmp_path / "out") + b"/" + name)) / "e.mp4"
     output.parent.mkdir(parents=True)
     encoded = encode(source, "libx264", "ultrafast", 40, tool, output)
-    scores = score(source, encoded.path, tool, depth=8, v1=False)
+    scores = score(source, encoded.path, tool, depth=8)
     assert 20 < scores.columns["vmaf"].mean() < 90
     assert sorted(os.listdir(os.fsencode(folder))) == before
 
@@ -304,5 +304,5 @@ def test_the_distorted_side_s_name_is_only_a_name(
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
     path.write_bytes(blurred.read_bytes())
     monkeypatch.chdir(tmp_path)
-    scores = score(pattern_source, Path(os.fsdecode(name)), tool, depth=8, v1=False)
+    scores = score(pattern_source, Path(os.fsdecode(name)), tool, depth=8)
     assert scores.columns["vmaf"][0] == pytest.approx(39.975132, abs=1e-3)

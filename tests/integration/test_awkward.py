@@ -108,8 +108,8 @@ def test_it_is_delivered_with_its_times_and_its_pictures(
         clock = ("-vf", f"settb=1/25,setpts=N,format={form}", "-fps_mode", "passthrough")
         name = tmp_path / f"by-hand-{len(pair)}.nut"
         pair.append(ffmpeg("-noautorotate", "-i", side, *clock, "-c:v", "rawvideo", name))
-    by_hand = score(probe(pair[0], tool), pair[1], tool, depth=source.depth, v1=False)
-    delivered = measure_delivered(source, made, tool, v1=False)
+    by_hand = score(probe(pair[0], tool), pair[1], tool, depth=source.depth)
+    delivered = measure_delivered(source, made, tool)
     for column, values in by_hand.columns.items():
         assert np.allclose(delivered.columns[column], values, rtol=0, atol=1e-4), column
 
@@ -125,7 +125,7 @@ def test_a_rotated_video_keeps_its_rotation(
     assert (source.width, source.height) == (64, 48)
     made = _deliver(source, "libx264", "ultrafast", 20, tool, tmp_path / f"made{suffix}")
     assert _facts(made.path) == _facts(path)
-    assert measure_delivered(source, made, tool, v1=False).columns["vmaf"].mean() > 80
+    assert measure_delivered(source, made, tool).columns["vmaf"].mean() > 80
 
 
 @pytest.mark.parametrize("spread", ["limited", "full"])
@@ -307,7 +307,7 @@ def test_an_edit_list_is_obeyed(tmp_path: Path, ffmpeg: Ffmpeg, tool: Tool) -> N
     assert (packets, source.frames) == (FRAMES, FRAMES - 5)
     made = _deliver(source, "libx264", "ultrafast", 30, tool, tmp_path / "made.mp4")
     assert made.frames == FRAMES - 5
-    assert measure_delivered(source, made, tool, v1=False).frames == FRAMES - 5
+    assert measure_delivered(source, made, tool).frames == FRAMES - 5
 
 
 def test_a_length_that_the_header_lies_about(tmp_path: Path, ffmpeg: Ffmpeg, tool: Tool) -> None:

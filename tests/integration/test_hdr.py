@@ -23,7 +23,7 @@ from hdr_kit import COLOURS, hdr10_plus, hdr_words, rpu, with_units
 
 from vqcast.documents.source import Hdr
 from vqcast.errors import InputError, MediaError
-from vqcast.media import argv
+from vqcast.media import inputs
 from vqcast.media.deliver import Delivered, deliver, plan
 from vqcast.media.encoders import encoder
 from vqcast.media.filters import Filters
@@ -218,7 +218,7 @@ def test_a_look_is_scored_as_if_nothing_were_said_of_its_colours(
     source = probe(ffmpeg(*PICTURE, *words, tmp_path / "hdr.mkv"), tool)
     reel = Reel(source, (0,), FRAMES, tmp_path / "look.yuv")
     gather_by_seeking(reel, tool)
-    plain = replace(reel.video, light=None, video=argv.PLAIN)
+    plain = replace(reel.video, light=None, video=inputs.PLAIN)
     told, untold = (
         encode_and_score(look, "libx265", "ultrafast", 30, tool).scores.columns["vmaf"].mean()
         for look in (reel.video, plain)

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from vqcast.corpus.plan import plan
 from vqcast.measured.cell import Cell
-from vqcast.media.source import RawFormat, Source
+from vqcast.media.inputs import RawFormat
+from vqcast.media.source import Source
 
 SOURCE = Source(
     path=Path("/clips/a.mkv"), name="a", sha256="ab" * 32, width=128, height=96, depth=8, frames=8
 )
-CELL = Cell(SOURCE, "libx264", "medium", 28, False)
+CELL = Cell(SOURCE, "libx264", "medium", 28)
 FFMPEG = "cd" * 32
 DIGEST = st.text("0123456789abcdef", min_size=64, max_size=64)
 
@@ -43,7 +44,7 @@ def test_every_part_of_the_measurement_is_in_the_key() -> None:
         replace(CELL, cq=29),
         replace(CELL, preset="fast"),
         replace(CELL, encoder="libx265"),
-        replace(CELL, v1=True),
+        replace(CELL, also=("vmaf-v1",)),
         replace(CELL, source=replace(SOURCE, depth=10)),
         replace(CELL, source=replace(SOURCE, frames=7)),
         *(replace(CELL, source=replace(SOURCE, raw=each)) for each in raws),
@@ -59,8 +60,8 @@ def test_every_part_of_the_measurement_is_in_the_key() -> None:
 )
 def test_a_plan_does_not_depend_on_the_order_of_sources_or_qualities(names, cqs, encoders) -> None:
     sources = [replace(SOURCE, name=name) for name in names]
-    made = plan(sources, dict.fromkeys(encoders, cqs), {}, v1=False)
-    again = plan(sources[::-1], dict.fromkeys(encoders, cqs[::-1]), {}, v1=False)
+    made = plan(sources, dict.fromkeys(encoders, cqs), {})
+    again = plan(sources[::-1], dict.fromkeys(encoders, cqs[::-1]), {})
     assert made == again
     assert len(made) == len(set(made)) == 3 * 2 * len(set(cqs))
     assert [cell.source.name for cell in made] == sorted(cell.source.name for cell in made)

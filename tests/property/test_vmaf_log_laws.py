@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vqcast.errors import ToolFailure
-from vqcast.media.measure import V06_METRICS, parse_log
+from vqcast.media.measure import parse_log
+from vqcast.metric import VMAF
 
 NUMBERS = st.floats() | st.integers(-(10**400), 10**400)
 VALUES = (
@@ -23,10 +24,10 @@ VALUES = (
 
 def _parse(log: bytes, frames: int) -> dict[str, np.ndarray] | None:
     try:
-        columns = parse_log(log, frames, V06_METRICS, what="here")
+        columns = parse_log(log, frames, VMAF.logged, what="here")
     except ToolFailure:
         return None
-    assert list(columns) == list(V06_METRICS)
+    assert list(columns) == list(VMAF.logged)
     for values in columns.values():
         assert values.shape == (frames,)
         assert np.isfinite(values).all()
@@ -36,18 +37,18 @@ def _parse(log: bytes, frames: int) -> dict[str, np.ndarray] | None:
 @given(st.integers(0, 3), st.data())
 def test_any_values_are_read_exactly_or_refused(frames: int, data: st.DataObject) -> None:
     rows = [
-        {metric: data.draw(st.floats(0, 100)) for metric in V06_METRICS.values()}
+        {metric: data.draw(st.floats(0, 100)) for metric in VMAF.logged.values()}
         for _ in range(frames)
     ]
     spoilt = frames and data.draw(st.booleans())
     if spoilt:
-        metric = data.draw(st.sampled_from(list(V06_METRICS.values())))
+        metric = data.draw(st.sampled_from(list(VMAF.logged.values())))
         rows[data.draw(st.integers(0, frames - 1))][metric] = data.draw(VALUES)
     entries = [{"frameNum": number, "metrics": row} for number, row in enumerate(rows)]
     columns = _parse(json.dumps({"frames": entries}).encode(), frames)
     if not spoilt:
         assert columns is not None
-        for column, metric in V06_METRICS.items():
+        for column, metric in VMAF.logged.items():
             assert columns[column].tolist() == [row[metric] for row in rows]
 
 

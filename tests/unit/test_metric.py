@@ -58,7 +58,7 @@ def test_a_model_of_another_screen_says_so() -> None:
 
 
 def test_vmaf_v1_and_v06_are_told_apart_from_the_others() -> None:
-    assert beside(["ssim", "vmaf-v1", "vmaf", "xpsnr", "ssim"]) == (True, ("xpsnr", "ssim"))
-    assert beside([]) == (False, ())
+    assert beside(["ssim", "vmaf-v1", "vmaf", "xpsnr", "ssim"]) == ("vmaf-v1", "xpsnr", "ssim")
+    assert beside([]) == ()
     with pytest.raises(InputError):
         beside(["vmof"])

@@ -24,9 +24,8 @@ from vqcast.corpus.watch import Watcher
 from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
 from vqcast.media.filters import Filters
+from vqcast.media.inputs import RawFormat
 from vqcast.media.options import EncoderOptions
-from vqcast.media.source import RawFormat
-from vqcast.metric import beside as beside_v1
 from vqcast.workflow.corpus import CorpusMade, Grid
 from vqcast.workflow.corpus import build as build_corpus
 
@@ -197,8 +196,8 @@ def build(
         _qualities(names, cq),
         _presets(names, preset or []),
         frames=frames,
-        v1=v1 or "vmaf-v1" in scored.metric,
-        also=beside_v1(scored.metric)[1],
+        v1=v1,
+        also=scored.metric,
         score_size=scored.score_size,
         raws=raw.formats(sources),
         manifest=beside.manifest,

@@ -21,7 +21,7 @@ from vqcast.corpus.lent import Lent
 from vqcast.durable.files import remove
 from vqcast.durable.scratch import scratch
 from vqcast.errors import VqcastError
-from vqcast.media import argv
+from vqcast.media import inputs
 from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
@@ -89,7 +89,7 @@ def _told(
 ) -> list[str]:
     """What ffmpeg says of every frame it decodes; nothing where it fails or complains."""
     command = [str(tool.path), "-hide_banner", "-nostdin", "-nostats", "-y"]
-    command += ["-loglevel", "level+info", *argv.read(path)]
+    command += ["-loglevel", "level+info", *inputs.read(path)]
     command += ["-map", "0:v:0", "-fps_mode", "passthrough", "-vf", "showinfo", *output]
     finished = run(command, cwd=cwd, deadline_s=_DEADLINE_S, cancel=cancel)
     if finished.returncode or re.search(r"\[(error|fatal|panic)\]", finished.stderr):

@@ -24,7 +24,6 @@ def plan(
     qualities: Mapping[str, Sequence[float]],
     presets: Mapping[str, str | tuple[str, ...]],
     *,
-    v1: bool,
     options: EncoderOptions = PLAIN,
     also: tuple[str, ...] = (),
     score_size: ScoreSize | None = None,
@@ -70,11 +69,11 @@ def plan(
                     encoder_options(source, entry, cq, preset)  # refuses what it can't take
                     cells.append(
                         Cell(
-                            source, encoder_name, preset, cq, v1, size=size, options=options,
+                            source, encoder_name, preset, cq, size=size, options=options,
                             also=also,
                         )
                     )  # fmt: skip
-        check_size(source, size, v1=v1)
+        check_size(source, size, also)
     if not cells:
         raise InputError("the grid is empty", hint="name at least one source, encoder and quality")
     return cells

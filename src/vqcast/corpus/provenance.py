@@ -16,10 +16,10 @@ from vqcast.documents.provenance import Clip, CorpusProvenance, EncoderGrid, Ffm
 from vqcast.durable.files import read_regular
 from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
-from vqcast.media import argv
 from vqcast.media.encoders import encoder
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
+from vqcast.metric import TEACHER, TEACHER_V1, VMAF_V1
 
 _CARRIED = ("content", "origin", "licence", "licence_evidence")
 """Columns of a manifest that go along, with spaces for underscores."""
@@ -78,9 +78,10 @@ def provenance(
         ffmpeg=Ffmpeg(version=tool.version, sha256=tool.sha256),
         libvmaf=libvmaf,
         models=[
-            argv.TEACHER,
-            *([argv.TEACHER_V1] if any(cell.v1 for cell in cells) else []),
-            *dict.fromkeys(name for cell in cells for name in cell.also),
+            TEACHER,
+            *dict.fromkeys(
+                TEACHER_V1 if name == VMAF_V1.name else name for cell in cells for name in cell.also
+            ),
         ],
         grid={name: _grid([c for c in cells if c.encoder == name], depth) for name in names},
         sources=[_clip(source, manifest) for _, source in sorted(sources.items())],

@@ -18,8 +18,8 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.media import argv, beside, measure
 from vqcast.media.encoders import encoder
+from vqcast.media.inputs import Segment
 from vqcast.media.options import PLAIN, EncoderOptions
-from vqcast.media.segment import Segment
 from vqcast.media.source import Source
 from vqcast.media.threads import Threads
 
@@ -33,8 +33,6 @@ class Cell:
     preset: str | None
     """None: the encoder has no presets."""
     cq: float
-    v1: bool = False
-    """Whether VMAF v1 is scored beside v0.6.1."""
     segment: Segment | None = None
     """The stretch that is encoded; None: all frames of ``source``."""
     size: tuple[int, int] | None = None
@@ -48,7 +46,7 @@ class Cell:
     options: EncoderOptions = PLAIN
     """What a user adds to the encoder's words."""
     also: tuple[str, ...] = ()
-    """Metrics that are scored beside v0.6.1 and v1."""
+    """Metrics that are scored beside VMAF v0.6.1."""
 
     def __str__(self) -> str:
         words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
@@ -83,7 +81,7 @@ class Cell:
     @property
     def columns(self) -> list[str]:
         """The columns that it is measured in."""
-        return beside.columns(["vmaf", *(["vmaf-v1"] if self.v1 else []), *self.also])
+        return beside.columns(["vmaf", *self.also])
 
     def identity(self, ffmpeg_sha256: str) -> dict[str, Any]:
         """Everything that its numbers depend on, as plain values."""
@@ -101,7 +99,6 @@ class Cell:
             "score": argv.score_filter(
                 self.depth,
                 self.frames,
-                v1=self.v1,
                 size=self.scaled_to,
                 every=self.every,
                 sides=("[0:v:0]", source.video.of(1)),

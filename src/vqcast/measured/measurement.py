@@ -68,7 +68,7 @@ def measure(
     start = time.monotonic()
     if together and tool.loopback and cell.source.damage is None:
         trial = encode_and_score(
-            cell.source, cell.encoder, cell.preset, cell.cq, tool, v1=cell.v1, size=cell.scaled_to,
+            cell.source, cell.encoder, cell.preset, cell.cq, tool, size=cell.scaled_to,
             segment=cell.segment, spliced=cell.spliced, every=cell.every, threads=cell.threads,
             given=cell.options, also=cell.also, cancel=cancel, on_progress=on_progress,
         )  # fmt: skip
@@ -98,7 +98,7 @@ def _apart(
             spliced=cell.spliced, given=cell.options, cancel=cancel,
         )  # fmt: skip
         scores = media.score(
-            cell.source, encoded.path, tool, depth=cell.depth, v1=cell.v1,
+            cell.source, encoded.path, tool, depth=cell.depth,
             segment=cell.segment, size=cell.scaled_to, every=cell.every,
             threads=threads.score if threads else 1, also=cell.also, cancel=cancel,
         )  # fmt: skip

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from vqcast.measured.cell import Cell
 from vqcast.measured.store import FolderStore, measure_once
+from vqcast.media.inputs import Segment
 from vqcast.media.options import PLAIN, EncoderOptions
-from vqcast.media.segment import Segment
 from vqcast.media.source import Source
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
@@ -31,7 +31,7 @@ class Probed:
     wall_s: float
     """Of encode and score, when they ran."""
     columns: dict[str, NDArray[np.float64]]
-    """``vmaf``, canonical-6 and, where asked for, VMAF v1's columns, each ``[frames]``."""
+    """``vmaf``, canonical-6 and the columns of what was scored beside, each ``[frames]``."""
     reused: bool
 
     @property
@@ -50,7 +50,6 @@ class Prober:
     tool: Tool
     cache: Path | None
     """The folder of earlier measurements, a corpus's cells among them; None keeps nothing."""
-    v1: bool = False
     size: tuple[int, int] | None = None
     """Width and height at which pictures are compared; None: the source's own."""
     threads: Threads | None = None
@@ -58,13 +57,13 @@ class Prober:
     options: EncoderOptions = PLAIN
     """What a user adds to the encoder's words."""
     also: tuple[str, ...] = ()
-    """Metrics that are scored beside v0.6.1 and v1."""
+    """Metrics that are scored beside VMAF v0.6.1."""
     cancel: threading.Event | None = None
 
     def cell(self, crf: float, segment: Segment | None = None) -> Cell:
         """What a probe at ``crf`` measures."""
         return Cell(
-            self.source, self.encoder, self.preset, crf, self.v1, segment, self.size,
+            self.source, self.encoder, self.preset, crf, segment, self.size,
             threads=self.threads, options=self.options, also=self.also,
         )  # fmt: skip
 

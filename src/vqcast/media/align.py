@@ -6,15 +6,15 @@ the pictures fit it clearly better than none, so that a still title has none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.durable.scratch import scratch
-from vqcast.media import argv
+from vqcast.media import argv, inputs
 from vqcast.media.decode import deadline_s
+from vqcast.media.measure import Overlap
 from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
@@ -30,22 +30,6 @@ _MOVES = 0.05
 """Levels of difference below which two pictures are one."""
 
 Pictures = NDArray[np.int16]
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """The frames that two files have in common."""
-
-    distorted: int
-    """First of them in the encode."""
-    reference: int
-    """First of them in the reference."""
-    frames: int
-
-    @property
-    def offset(self) -> int:
-        """Frame n of the encode is frame n + offset of the reference."""
-        return self.reference - self.distorted
 
 
 def find_offset(reference: Source, distorted: Source, tool: Tool) -> int:
@@ -76,7 +60,7 @@ def overlap(reference: Source, distorted: Source, offset: int) -> Overlap:
 def _thumbnails(source: Source, tool: Tool) -> Pictures:
     with scratch() as name:
         output = Path(name) / "thumbnails.gray"
-        read = argv.read(source.path, source.raw)
+        read = inputs.read(source.path, source.raw)
         run(
             argv.thumbnails(tool.path, read, _FRAMES, output, video=source.video),
             deadline_s=deadline_s(source.path),

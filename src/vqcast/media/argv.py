@@ -10,20 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vqcast.media import beside
-from vqcast.media.inputs import FORMATS as FORMATS
-from vqcast.media.inputs import PLAIN as PLAIN
-from vqcast.media.inputs import VIDEO as VIDEO
-from vqcast.media.inputs import WITHOUT_GRAIN as WITHOUT_GRAIN
-from vqcast.media.inputs import RawLike as RawLike
-from vqcast.media.inputs import Span as Span
-from vqcast.media.inputs import Video as Video
-from vqcast.media.inputs import cut, drop, through
-from vqcast.media.inputs import filtered as filtered
-from vqcast.media.inputs import raw_frame_bytes as raw_frame_bytes
-from vqcast.media.inputs import read as read
-from vqcast.metric import TEACHER as TEACHER
-from vqcast.metric import TEACHER_V1 as TEACHER_V1
-from vqcast.metric import VMAF, VMAF_V1
+from vqcast.media.inputs import PLAIN, WITHOUT_GRAIN, Segment, Video, cut, drop, filtered, through
+from vqcast.metric import VMAF
 
 TIMES_LOG = "times.txt"
 FRAMES_LOG = "frames.txt"
@@ -61,7 +49,7 @@ def decode(
     ffmpeg: Path,
     source: Sequence[str],
     frames: int | None,
-    span: Span | None = None,
+    span: Segment | None = None,
     *,
     video: Video = PLAIN,
 ) -> list[str]:
@@ -86,7 +74,7 @@ def gather(
     source: Sequence[str],
     reels: Sequence[tuple[Path, Sequence[tuple[int, int]]]],
     pix_fmt: str,
-    span: Span | None = None,
+    span: Segment | None = None,
     *,
     video: Video = PLAIN,
 ) -> list[str]:
@@ -142,7 +130,7 @@ def encode(
     frames: int | None,
     options: Sequence[str],
     output: Path,
-    span: Span | None = None,
+    span: Segment | None = None,
     *,
     video: Video = PLAIN,
 ) -> list[str]:
@@ -229,9 +217,8 @@ def score_filter(
     depth: int,
     frames: int,
     *,
-    v1: bool,
     size: tuple[int, int] | None = None,
-    span: Span | None = None,
+    span: Segment | None = None,
     every: int = 1,
     threads: int = 1,
     sides: tuple[str, str] = ("[0:v:0]", "[1:v:0]"),
@@ -247,7 +234,8 @@ def score_filter(
     ``size`` (width, height; None: as they are). ``every`` scores frames 0, every, 2 every, ...
     with the values that they have among all; ``sides`` begin the distorted side and the
     reference, ``starts`` the first frames of either that are paired, ``hertz`` the clock's rate.
-    ``also`` names further metrics, ``rate`` is the pictures' frames a second, where known.
+    ``also`` names metrics beside VMAF v0.6.1, ``rate`` is the pictures' frames a second, where
+    known.
     """
     clock = f"settb=expr=1/{hertz},setpts=N,{compared(depth, size)}"
     ours, theirs = "", f"{drop(span)}trim=end_frame={frames},"
@@ -257,7 +245,7 @@ def score_filter(
     return (
         f"{sides[0]}{ours}{clock},{made};"
         f"{sides[1]}{theirs}{clock},{pristine};"
-        f"[d][r]{libvmaf(v1, threads, every, also)}[s]"
+        f"[d][r]{libvmaf(threads, every, also)}[s]"
         f"{beside.chains(also, rate) if also else ''}"
     )
 
@@ -266,7 +254,6 @@ def watch_filter(
     depth: int,
     video: Video,
     *,
-    v1: bool,
     size: tuple[int, int] | None = None,
     every: int = 1,
     threads: int = 1,
@@ -286,7 +273,7 @@ def watch_filter(
     return (
         f"[{LOOPBACK}]{clock},{made};[d0]{chosen}{ready}[d];"
         f"{video.of(0)}{clock},{pristine};[r0]{chosen}{ready}[r];"
-        f"[d][r]{libvmaf(v1, threads, min(every, 3), also)}[s]"
+        f"[d][r]{libvmaf(threads, min(every, 3), also)}[s]"
         f"{beside.chains(also, rate, f'{ready},') if also else ''}"
     )
 
@@ -295,9 +282,9 @@ def _pads(also: Sequence[str]) -> tuple[str, str]:
     return beside.pads(also) if also else beside.ALONE
 
 
-def libvmaf(v1: bool, threads: int, every: int, also: Sequence[str]) -> str:
-    """libvmaf's filter with v0.6.1, v1 where asked for, and the models among ``also``."""
-    models = [VMAF.model, *([VMAF_V1.model] if v1 else []), *(beside.models(also) if also else [])]
+def libvmaf(threads: int, every: int, also: Sequence[str]) -> str:
+    """libvmaf's filter with v0.6.1 and the models among ``also``."""
+    models = [VMAF.model, *(beside.models(also) if also else [])]
     named = "|".join(model.replace(":", "\\:") for model in dict.fromkeys(models))
     subsample = f":n_subsample={every}" if every > 1 else ""
     return (
@@ -328,7 +315,7 @@ def encode_and_score(
     frames: int | None,
     options: Sequence[str],
     graph: str,
-    span: Span | None = None,
+    span: Segment | None = None,
     *,
     video: Video = PLAIN,
 ) -> list[str]:

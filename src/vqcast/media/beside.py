@@ -1,4 +1,4 @@
-"""What is scored beside VMAF v0.6.1 and v1, in the same pass: more models, other filters.
+"""What is scored beside VMAF v0.6.1, in the same pass: more models, other filters.
 
 Filters of ffmpeg see every frame, since XPSNR weights a picture by what changed since the one
 before (Helmrich et al., ICASSP 2020); its first input is the reference. Each writes a line a value

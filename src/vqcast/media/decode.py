@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from vqcast.durable.scratch import scratch
 from vqcast.errors import MediaError
-from vqcast.media import argv
-from vqcast.media.argv import Span
+from vqcast.media import argv, inputs
 from vqcast.media.complaint import cause, complaints
-from vqcast.media.header import DAMAGE_HINT, RawFormat, opened
+from vqcast.media.header import DAMAGE_HINT, opened
+from vqcast.media.inputs import RawFormat, Segment
 from vqcast.media.remake import remake
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
@@ -78,8 +78,8 @@ def decode(
     *,
     raw: RawFormat | None = None,
     frames: int | None = None,
-    span: Span | None = None,
-    video: argv.Video = argv.PLAIN,
+    span: Segment | None = None,
+    video: inputs.Video = inputs.PLAIN,
     threads: int = 1,
     grain: bool = True,
     cancel: threading.Event | None = None,
@@ -93,7 +93,7 @@ def decode(
         folder = Path(name)
 
         def once(*, steady: bool) -> tuple[int, int, str]:
-            read = argv.read(path, raw, span, threads, steady=steady, grain=grain)
+            read = inputs.read(path, raw, span, threads, steady=steady, grain=grain)
             finished = run(
                 argv.decode(tool.path, read, frames, span, video=video),
                 cwd=folder, deadline_s=deadline_s(path), cancel=cancel,

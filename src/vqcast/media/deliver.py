@@ -28,7 +28,7 @@ from vqcast.documents.source import Hdr, StreamFate
 from vqcast.durable.files import TEMPORARY_PREFIX, adopt, remove
 from vqcast.durable.scratch import mine, scratch
 from vqcast.errors import InputError, LargerThanSource, MediaError, ToolFailure
-from vqcast.media import argv, hdr10_plus, keep_hdr
+from vqcast.media import argv, hdr10_plus, inputs, keep_hdr
 from vqcast.media.carriage import Carriage, Container, carry, container, cover_name
 from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
@@ -167,7 +167,7 @@ def _refusal(source: Source, target: Container, carriage: Carriage, tool: Tool) 
         try:
             finished = run(
                 argv.trial(
-                    tool.path, argv.read(source.path, source.raw), carriage.words, target.muxer,
+                    tool.path, inputs.read(source.path, source.raw), carriage.words, target.muxer,
                     folder / f"trial.{target.muxer}",
                 ),
                 cwd=folder,
@@ -350,16 +350,16 @@ def _command(
 ) -> list[str]:
     entry, carriage = planned.entry, planned.carriage
     decoder = 1 if source.damage else threads.decoder  # threads may mend damage in another way
-    pictures = [*entry.before_input, *argv.read(source.path, source.raw, threads=decoder)]
+    pictures = [*entry.before_input, *inputs.read(source.path, source.raw, threads=decoder)]
     words = argv.deliver(
         tool.path, pictures, options, [*carriage.pictures, *carriage.words],
         planned.target.muxer, made, video=source.video,
     )  # fmt: skip
     if scoring is None:
         return words
-    check_size(source, scoring.size, v1=scoring.v1)
+    check_size(source, scoring.size, scoring.also)
     graph = argv.watch_filter(
-        entry.scoring_depth(source.depth), source.video, v1=scoring.v1, size=scoring.size,
+        entry.scoring_depth(source.depth), source.video, size=scoring.size,
         every=scoring.every, threads=threads.score, also=scoring.also, rate=source.fps,
     )  # fmt: skip
     return [*words, *argv.watch(graph)]
@@ -382,7 +382,7 @@ def _scores(
     width, height = scoring.size or (source.width, source.height)
     given = (argv.chosen(source.frames, scoring.every), min(scoring.every, 3))
     columns = read_logs(
-        folder, source.frames, what, v1=scoring.v1, every=scoring.every, also=scoring.also,
+        folder, source.frames, what, every=scoring.every, also=scoring.also,
         seen=given,
     )  # fmt: skip
     return Scores(columns, width, height)
@@ -403,7 +403,6 @@ def measure_delivered(
     delivered: Delivered,
     tool: Tool,
     *,
-    v1: bool,
     size: tuple[int, int] | None = None,
     every: int = 1,
     threads: int = 1,
@@ -413,7 +412,7 @@ def measure_delivered(
     """Score the delivered file's pictures against the source's, each frame, or every nth."""
     depth = delivered.entry.scoring_depth(source.depth)
     return score(
-        source, delivered.path, tool, depth=depth, v1=v1, size=size, known=True, every=every,
+        source, delivered.path, tool, depth=depth, size=size, known=True, every=every,
         threads=threads, also=also, cancel=cancel,
     )  # fmt: skip
 

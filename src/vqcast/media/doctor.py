@@ -14,12 +14,13 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import read_regular
 from vqcast.durable.scratch import scratch
 from vqcast.errors import ToolUnavailable, VqcastError
-from vqcast.media import argv, measure
+from vqcast.media import argv, inputs, measure
 from vqcast.media.complaint import cause
 from vqcast.media.encoders import ENCODERS, Encoder
 from vqcast.media.run import run
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
+from vqcast.metric import TEACHER, TEACHER_V1, VMAF_V1
 from vqcast.vocab import VOCABULARIES
 
 _FRAMES = 3
@@ -64,14 +65,14 @@ def _why_not(entry: Encoder, clip: Source, tool: Tool, folder: Path) -> str:
     """Encode ``clip`` once and score the encode: what stops it, or nothing."""
     output = folder / f"{entry.name}.mp4"
     options = entry.options(entry.middle, entry.default_preset, clip.depth)
-    pictures = [*entry.before_input, *argv.read(clip.path)]
+    pictures = [*entry.before_input, *inputs.read(clip.path)]
     command = argv.encode(tool.path, pictures, None, options, output)
     try:
         finished = run(command, cwd=folder, deadline_s=_DEADLINE_S)
         if finished.returncode or finished.stderr.strip():
             return entry.why_not(finished.stderr)
         depth = entry.scoring_depth(clip.depth)
-        measure.score(clip, output, tool, depth=depth, v1=False)
+        measure.score(clip, output, tool, depth=depth)
     except VqcastError as error:
         return error.message
     return ""
@@ -83,9 +84,9 @@ def _try_encoder(entry: Encoder, clip: Source, tool: Tool, folder: Path) -> Find
 
 
 def _try_models(clip: Source, tool: Tool) -> Iterator[Finding]:
-    for model, v1 in ((argv.TEACHER, False), (argv.TEACHER_V1, True)):
+    for model, also in ((TEACHER, ()), (TEACHER_V1, (VMAF_V1.name,))):
         try:
-            measure.score(clip, clip.path, tool, depth=8, v1=v1)
+            measure.score(clip, clip.path, tool, depth=8, also=also)
         except VqcastError as error:
             yield Finding(model, False, error.message)
         else:
@@ -97,8 +98,8 @@ def libvmaf_version(tool: Tool) -> str:
     with scratch() as name:
         folder = Path(name)
         clip = _tiny_clip(tool, folder)
-        pair = argv.read(clip.path)
-        graph = argv.score_filter(clip.depth, clip.frames, v1=False)
+        pair = inputs.read(clip.path)
+        graph = argv.score_filter(clip.depth, clip.frames)
         run(argv.score(tool.path, pair, pair, graph), cwd=folder, deadline_s=_DEADLINE_S)
         log = jsontext.parse(read_regular(folder / argv.VMAF_LOG), where="libvmaf's log")
     return str(log["version"])

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from vqcast.media.header import RawFormat
+from vqcast.media.inputs import RawFormat
 from vqcast.media.looking import Picture, pictures
 
 PLACES = (0.0, 0.33, 0.66)

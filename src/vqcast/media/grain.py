@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vqcast.media import argv
+from vqcast.media import argv, inputs
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
 
@@ -27,6 +27,6 @@ def has_grain(path: Path, codec: str, tool: Tool) -> bool:
     """Whether the first frames of a file's video come with film grain parameters."""
     if codec not in _CODECS:
         return False
-    words = argv.side_data(tool.path, argv.read(path, grain=False), _FRAMES)
+    words = argv.side_data(tool.path, inputs.read(path, grain=False), _FRAMES)
     finished = run(words, deadline_s=_DEADLINE_S)
     return "film grain" in finished.stderr.lower()

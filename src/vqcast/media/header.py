@@ -11,8 +11,9 @@ from typing import Any
 
 from vqcast.errors import InputError, MediaError
 from vqcast.extras import needed
-from vqcast.media import argv
+from vqcast.media import inputs
 from vqcast.media.hdr import Light, frame_light
+from vqcast.media.inputs import RawFormat
 
 DAMAGE_HINT = (
     "get the file again; ffmpeg -v error -i FILE -f null - shows all that is wrong with it"
@@ -22,16 +23,6 @@ _FIRST_FIELD_ORDER = 2
 MULTI_VIEW = "3D reference displays"
 _FULL_RANGE = 2
 """AVColorRange."""
-
-
-@dataclass(frozen=True, slots=True)
-class RawFormat:
-    """How the bytes of a headerless YUV file are to be read."""
-
-    width: int
-    height: int
-    pix_fmt: str
-    fps: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,7 @@ def opened(path: Path, raw: RawFormat | None = None) -> Iterator[Any]:
     """The file in PyAV, from allowed protocols and formats. Raises MediaError where it can't be."""
     with needed("av", "reading videos"):
         import av
-    options = {"protocol_whitelist": "file", "format_whitelist": argv.FORMATS}
+    options = {"protocol_whitelist": "file", "format_whitelist": inputs.FORMATS}
     if raw is not None:
         options |= {"video_size": f"{raw.width}x{raw.height}", "pixel_format": raw.pix_fmt}
         options |= {"framerate": str(raw.fps)}
@@ -114,7 +105,7 @@ def read_header(path: Path, raw: RawFormat | None = None, stream: int | None = N
         codec = video.codec_context.codec.canonical_name if video.codec_context else ""
         return Header(
             stream=video.index,
-            video=argv.VIDEO if video.index == first else str(video.index),
+            video=inputs.VIDEO if video.index == first else str(video.index),
             width=frame.width,
             height=frame.height,
             pix_fmt=frame.format.name,

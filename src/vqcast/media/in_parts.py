@@ -22,11 +22,11 @@ from vqcast.documents.part import PartDocument
 from vqcast.durable.files import sha256_bytes, sha256_file
 from vqcast.durable.scratch import scratch
 from vqcast.errors import ToolFailure
-from vqcast.media import argv, keep_hdr, part_argv, parts
+from vqcast.media import argv, inputs, keep_hdr, part_argv, parts
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder
-from vqcast.media.header import RawFormat, read_header
-from vqcast.media.inputs import drop
+from vqcast.media.header import read_header
+from vqcast.media.inputs import RawFormat, Segment, drop
 from vqcast.media.measure import (
     check,
     check_size,
@@ -37,7 +37,7 @@ from vqcast.media.measure import (
 )
 from vqcast.media.parts import Parts, TitlePart
 from vqcast.media.run import run
-from vqcast.media.segment import Segment, ways
+from vqcast.media.segment import ways
 from vqcast.media.source import Source
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
@@ -50,13 +50,12 @@ Array = NDArray[np.float64]
 class Scoring:
     """How an encode is scored while it is made."""
 
-    v1: bool = False
     size: tuple[int, int] | None = None
     """Width and height at which pictures are compared; None: the source's own."""
     every: int = 1
     """Frames 0, every, 2 every, ... are scored: of each part, where it is made in parts."""
     also: tuple[str, ...] = ()
-    """Further metrics."""
+    """Metrics beside VMAF v0.6.1."""
 
     @property
     def of_parts(self) -> bool:
@@ -103,7 +102,7 @@ class Work:
         asked = self.scoring
         assert asked is not None
         return part_argv.sample_filter(
-            self.depth, asked.every, v1=asked.v1, size=asked.size, threads=threads, also=asked.also
+            self.depth, asked.every, size=asked.size, threads=threads, also=asked.also
         )
 
 
@@ -255,18 +254,18 @@ _EARLIER_US = 10_000_000
 
 def _encoding(work: Work, threads: Threads, file: Path, folder: Path, way: Segment) -> list[str]:
     source, asked = work.source, work.scoring
-    read = argv.read(source.path, source.raw, way, threads.decoder)
+    read = inputs.read(source.path, source.raw, way, threads.decoder)
     options = work.options(threads.encoder)
     if source.raw is None and source.light is None and not source.video.chain:
-        options = argv.filtered(options, _colours_of(source))
+        options = inputs.filtered(options, _colours_of(source))
     if early := drop(way).rstrip(","):
-        options = argv.filtered(options, early)
+        options = inputs.filtered(options, early)
     words = argv.encode(
         work.tool.path, [*work.entry.before_input, *read], None, options, file, video=source.video
     )
     if asked is None:
         return words
-    check_size(source, asked.size, v1=asked.v1)
+    check_size(source, asked.size, asked.also)
     return words + part_argv.samples(
         work.depth, asked.every, folder / _SAMPLES, way, size=asked.size, video=source.video
     )
@@ -299,8 +298,8 @@ def _score(
     shape = RawFormat(width, height, f"yuv420p{'' if work.depth == 8 else '10le'}", Fraction(25))
     finished = run(
         argv.score(
-            work.tool.path, argv.read(file, threads=threads.score, grain=False),
-            argv.read(folder / _SAMPLES, shape), work._graph(threads.score),
+            work.tool.path, inputs.read(file, threads=threads.score, grain=False),
+            inputs.read(folder / _SAMPLES, shape), work._graph(threads.score),
         ),
         cwd=folder, deadline_s=deadline_s(width * height, part.frames), cancel=stop,
     )  # fmt: skip
@@ -310,9 +309,7 @@ def _score(
     if counts != [part.frames, chosen]:
         raise ToolFailure(f"{what}: {counts[0]} of {part.frames} frames decode, {counts[1]} of "
                           f"{chosen} are there to compare them with")  # fmt: skip
-    columns = read_logs(
-        folder, chosen, what, v1=asked.v1, every=asked.every, also=asked.also, seen=(chosen, 3)
-    )
+    columns = read_logs(folder, chosen, what, every=asked.every, also=asked.also, seen=(chosen, 3))
     return {name: column[_with_neighbours(work, part)] for name, column in columns.items()}
 
 

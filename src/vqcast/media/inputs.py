@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 from vqcast.errors import InputError
 
@@ -56,44 +56,38 @@ PLAIN = Video()
 """The first video stream as it is."""
 
 
-class RawLike(Protocol):
-    """The four facts that a headerless file lacks."""
+@dataclass(frozen=True, slots=True)
+class RawFormat:
+    """How the bytes of a headerless YUV file are to be read."""
 
-    @property
-    def width(self) -> int:
-        """Pixels."""
-
-    @property
-    def height(self) -> int:
-        """Pixels."""
-
-    @property
-    def pix_fmt(self) -> str:
-        """By ffmpeg's name."""
-
-    @property
-    def fps(self) -> object:
-        """Frames a second, as a fraction ffmpeg reads."""
+    width: int
+    height: int
+    pix_fmt: str
+    fps: Fraction
 
 
-class Span(Protocol):
-    """A stretch of a file on its own clock, in microseconds."""
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Frames ``start`` to ``start + frames`` of a source, and a way in that was checked.
 
-    @property
-    def seek_us(self) -> int:
-        """Where reading begins."""
+    Times are microseconds on the clock that ffmpeg gives the whole file.
+    """
 
-    @property
-    def start_us(self) -> int | None:
-        """The first frame's time; None keeps all after the seek."""
-
-    @property
-    def end_us(self) -> int | None:
-        """The time behind the last frame; None reads to the end."""
+    start: int
+    frames: int
+    seek_us: int
+    """Where the demuxer is sent; 0: the file is read from its beginning."""
+    start_us: int | None
+    """Between the frame before and the first; None: the first frame is the file's."""
+    end_us: int | None
+    """Between the last frame and the next; None: the last frame is the file's."""
+    ahead_us: int = 0
+    """How much later reading ends, for filters that look ahead; -1: at the end of the file."""
 
     @property
     def until_us(self) -> int | None:
-        """Where reading ends: there, or later where filters look ahead; None: at the end."""
+        """Where reading ends; None: at the end of the file."""
+        return None if self.end_us is None or self.ahead_us < 0 else self.end_us + self.ahead_us
 
 
 def raw_frame_bytes(width: int, height: int, pix_fmt: str) -> int:
@@ -115,8 +109,8 @@ def is_deep(pix_fmt: str) -> bool:
 
 def read(
     path: Path,
-    raw: RawLike | None = None,
-    span: Span | None = None,
+    raw: RawFormat | None = None,
+    span: Segment | None = None,
     threads: int = 1,
     *,
     steady: bool = True,
@@ -145,33 +139,33 @@ def read(
     return [*options, "-i", f"file:{path}"]
 
 
-def _span_start(span: Span | None) -> str | None:
+def _span_start(span: Segment | None) -> str | None:
     """When a span's first frame comes, on the clock that a read of it starts; None: at once."""
     if span is None or span.start_us is None:
         return None
     return f"{span.start_us - span.seek_us}us"
 
 
-def _span_end(span: Span | None) -> str | None:
+def _span_end(span: Segment | None) -> str | None:
     """When a span ends, on that clock; None: where reading ends."""
     if span is None or span.end_us is None or span.end_us == span.until_us:
         return None
     return f"{span.end_us - span.seek_us}us"
 
 
-def drop(span: Span | None) -> str:
+def drop(span: Segment | None) -> str:
     """The filter that keeps a span of what is read for it, behind other filters."""
     words = [f"start={start}"] if (start := _span_start(span)) else []
     words += [f"end={end}"] if (end := _span_end(span)) else []
     return f"trim={':'.join(words)}," if words else ""
 
 
-def cut(span: Span | None) -> list[str]:
+def cut(span: Segment | None) -> list[str]:
     """The same for an encode, but for the end, which is `through`'s."""
     return [] if (start := _span_start(span)) is None else ["-ss", start]
 
 
-def through(video: Video, span: Span | None) -> str:
+def through(video: Video, span: Segment | None) -> str:
     """The filters of an encode of ``span``: those of ``video``, and its end.
 
     An encoder that is told a duration rounds times to its frame rate first.

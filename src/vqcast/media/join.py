@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.errors import ToolFailure
-from vqcast.media import argv, part_argv
+from vqcast.media import inputs, part_argv
 from vqcast.media.header import opened
 from vqcast.media.in_parts import Made
 from vqcast.media.measure import check, deadline_s
@@ -57,7 +57,7 @@ def join(
     (folder / _LIST).write_text("".join(_listed(made, starts)))
     finished = run(
         part_argv.join(
-            tool.path, argv.read(source.path, source.raw), folder / _LIST, starts[0],
+            tool.path, inputs.read(source.path, source.raw), folder / _LIST, starts[0],
             _told_of(source, words), muxer, output,
         ),
         cwd=folder, deadline_s=deadline_s(source.width * source.height, source.frames),

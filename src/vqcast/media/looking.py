@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.errors import MediaError
-from vqcast.media.header import RawFormat, opened
+from vqcast.media.header import opened
+from vqcast.media.inputs import RawFormat
 
 Picture = NDArray[np.int16]
 """``[height, width]``, levels of 8 bits, black 0."""

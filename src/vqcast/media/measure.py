@@ -16,7 +16,6 @@ import threading
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,21 +28,15 @@ from vqcast.media import argv, beside, inputs, keep_hdr, logs
 from vqcast.media.complaint import cause, complaints, ending
 from vqcast.media.decode import decode_made
 from vqcast.media.encoders import Encoder, encoder
+from vqcast.media.inputs import Segment
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.remake import remake
 from vqcast.media.run import Finished, run
-from vqcast.media.segment import Segment
 from vqcast.media.source import MIN_SIDE, Source
 from vqcast.media.tool import Tool
 from vqcast.metric import VMAF, VMAF_V1
 from vqcast.metric import metrics as named
 from vqcast.vocab import FEATURES
-
-V1_METRICS: dict[str, str] = dict(VMAF_V1.logged)
-"""Corpus column -> libvmaf's name, for VMAF v1 and the four features it reads."""
-
-V06_METRICS: dict[str, str] = dict(VMAF.logged)
-
 
 _V1_LONG, _V1_SHORT = 216, 160
 """Sides below which libvmaf 3.2's VMAF v1 gives no cambi, or crashes in SpEED."""
@@ -92,20 +85,20 @@ class Scores:
         return np.column_stack([self.columns[name] for name in FEATURES])
 
 
-class Paired(Protocol):
-    """Frames of two files that are paired."""
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """The frames that two files have in common."""
+
+    distorted: int
+    """First of them in the encode."""
+    reference: int
+    """First of them in the reference."""
+    frames: int
 
     @property
-    def distorted(self) -> int:
-        """First of them in the encode."""
-
-    @property
-    def reference(self) -> int:
-        """First of them in the reference."""
-
-    @property
-    def frames(self) -> int:
-        """How many."""
+    def offset(self) -> int:
+        """Frame n of the encode is frame n + offset of the reference."""
+        return self.reference - self.distorted
 
 
 def deadline_s(pixels: int, frames: int) -> float:
@@ -156,18 +149,18 @@ def encoder_options(
     options = entry.options(cq, preset, source.depth, threads, spliced=spliced, rate=source.rate)
     if source.light is not None and source.is_hdr:
         options = keep_hdr.told(options, entry, source.light, source.depth)
-        options = argv.filtered(options, keep_hdr.tags(source.light))
+        options = inputs.filtered(options, keep_hdr.tags(source.light))
     if source.flagged:
-        options = argv.filtered(options, "setfield=prog")
+        options = inputs.filtered(options, "setfield=prog")
     if source.one_view:
-        options = argv.filtered(options, "sidedata=mode=delete:type=STEREO3D")
+        options = inputs.filtered(options, "sidedata=mode=delete:type=STEREO3D")
     if (
         entry.given != PLAIN and entry.given.grain
     ):  # libaom takes noise out of the frame it is lent, a score's reference
-        options = argv.filtered(options, "copy")
+        options = inputs.filtered(options, "copy")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
         _refuse_rate(source, entry)
-        options = argv.filtered(options, "setpts=PTS")  # which forgets the rate that was guessed
+        options = inputs.filtered(options, "setpts=PTS")  # which forgets the rate that was guessed
     if source.steady:
         return options
     if not entry.variable:
@@ -234,7 +227,7 @@ def encode(
     output = output.absolute()
     entry = encoder(encoder_name, given)
     options = encoder_options(source, entry, cq, preset, threads=threads, spliced=spliced)
-    pictures = [*entry.before_input, *argv.read(source.path, source.raw, segment)]
+    pictures = [*entry.before_input, *inputs.read(source.path, source.raw, segment)]
     limit = None if source.whole else source.frames
     frames = segment.frames if segment else source.frames
     reach = segment.start + frames if segment else frames
@@ -279,16 +272,15 @@ def score(
     tool: Tool,
     *,
     depth: int,
-    v1: bool,
-    distorted_raw: argv.RawLike | None = None,
-    distorted_video: argv.Video = argv.PLAIN,
+    distorted_raw: inputs.RawFormat | None = None,
+    distorted_video: inputs.Video = inputs.PLAIN,
     segment: Segment | None = None,
     size: tuple[int, int] | None = None,
     known: bool = False,
     every: int = 1,
     threads: int = 1,
     itself: bool = False,
-    overlap: Paired | None = None,
+    overlap: Overlap | None = None,
     also: Sequence[str] = (),
     cancel: threading.Event | None = None,
 ) -> Scores:
@@ -300,12 +292,12 @@ def score(
     None: both are of one size and stay so. ``every`` scores frames 0, every, 2 every, ..., with the
     values that they have among all. ``known``: the distorted side was probed, too, and may be as
     damaged as was found; ``itself``: it is the reference. Of an ``overlap`` only the frames that
-    both have are paired. ``also`` names metrics beside VMAF v0.6.1 and, with ``v1``, VMAF v1.
+    both have are paired. ``also`` names metrics beside VMAF v0.6.1.
     Raises ToolFailure unless every planned frame was decoded on both sides and scored, InputError
     for a size that can't be.
     """
     what = f"{distorted.name} against {reference.name}"
-    width, height = check_size(reference, size, v1=v1)
+    width, height = check_size(reference, size, also)
     if also:
         beside.require_width(also, width, depth)
     if reference.damage is not None and not (known or itself):
@@ -314,12 +306,12 @@ def score(
     starts = (overlap.distorted, overlap.reference) if overlap else None
     own = reference.video if itself else distorted_video
     graph = argv.score_filter(
-        depth, frames, v1=v1, size=size, span=segment, starts=starts, every=every, threads=threads,
+        depth, frames, size=size, span=segment, starts=starts, every=every, threads=threads,
         sides=(own.of(0), reference.video.of(1)), also=also, rate=reference.fps if also else None,
     )  # fmt: skip
     raw = reference.raw if itself else distorted_raw
-    pictures = argv.read(distorted.absolute(), raw, grain=itself)
-    pristine = argv.read(reference.path, reference.raw, segment)
+    pictures = inputs.read(distorted.absolute(), raw, grain=itself)
+    pristine = inputs.read(reference.path, reference.raw, segment)
     with scratch() as name:
         folder = Path(name)
         finished = run(
@@ -330,12 +322,12 @@ def score(
         )
         if not (known and finished.returncode == 0):
             check(finished, what, reference)
-        columns = read_scores(folder, frames, what, reference, v1=v1, every=every, also=also)
+        columns = read_scores(folder, frames, what, reference, every=every, also=also)
     return Scores(columns=columns, width=width, height=height)
 
 
 def check_size(
-    source: Source, size: tuple[int, int] | None, *, v1: bool = False
+    source: Source, size: tuple[int, int] | None, also: Sequence[str] = ()
 ) -> tuple[int, int]:
     """The size at which ``source`` is scored. Raises InputError for one that can't be."""
     width, height = size or (source.width, source.height)
@@ -344,7 +336,7 @@ def check_size(
             f"{width}x{height} can't be a size to score at",
             hint=f"use even sides of at least {MIN_SIDE}",
         )
-    if v1 and (min(width, height) < _V1_SHORT or max(width, height) < _V1_LONG):
+    if VMAF_V1.name in also and (min(width, height) < _V1_SHORT or max(width, height) < _V1_LONG):
         raise InputError(
             f"{width}x{height} is too small for VMAF v1, which needs sides of at "
             f"least {_V1_LONG} and {_V1_SHORT}",
@@ -360,13 +352,12 @@ def read_scores(
     what: str,
     source: Source,
     *,
-    v1: bool,
     every: int,
     also: Sequence[str] = (),
 ) -> dict[str, NDArray[np.float64]]:
     """The columns that a score left in ``folder``. Raises as `check_counts` and `read_logs` do."""
     check_counts(folder, frames, what, source)
-    return read_logs(folder, frames, what, v1=v1, every=every, also=also)
+    return read_logs(folder, frames, what, every=every, also=also)
 
 
 def read_logs(
@@ -374,7 +365,6 @@ def read_logs(
     frames: int,
     what: str,
     *,
-    v1: bool,
     every: int,
     also: Sequence[str],
     seen: tuple[int, int] | None = None,
@@ -387,7 +377,7 @@ def read_logs(
     log = folder / argv.VMAF_LOG
     if not log.is_file():
         raise ToolFailure(f"{what}: libvmaf wrote no log")
-    metrics = V06_METRICS | (V1_METRICS if v1 else {})
+    metrics = dict(VMAF.logged)
     for metric in named(also) if also else ():
         metrics |= metric.logged if metric.model else {}
     given, each = seen or (frames, every)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError
-from vqcast.media import argv
+from vqcast.media import argv, inputs
 from vqcast.media.complaint import told
 from vqcast.media.encoders import Encoder
 from vqcast.media.hdr import Light
@@ -120,7 +120,7 @@ def help_of(tool: Tool, topic: str | None) -> str:
 
 def _tried(entry: Encoder, preset: str | None, depth: int, tool: Tool, chain: str) -> list[str]:
     """What ffmpeg and the library say against the options; empty: they take them."""
-    words = argv.filtered(entry.options(entry.middle, preset, depth, rate=_RATE), chain)
+    words = inputs.filtered(entry.options(entry.middle, preset, depth, rate=_RATE), chain)
     with scratch() as folder:
         finished = run(
             argv.trial_encode(tool.path, entry.before_input, words),

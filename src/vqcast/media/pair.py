@@ -10,7 +10,7 @@ from typing import Literal
 from vqcast.errors import InputError, MediaError
 from vqcast.media import align, grain
 from vqcast.media.filters import UNFILTERED, Filters
-from vqcast.media.measure import Scores, score
+from vqcast.media.measure import Overlap, Scores, score
 from vqcast.media.source import Intake, Source, probe
 from vqcast.media.tool import Tool
 from vqcast.metric import VMAF, ScoreSize, beside, compared_at, unlike
@@ -58,14 +58,14 @@ def score_pair(
     dist = probe(distorted, tool, intake=made)
     filters = replace(filters, bits=dist.depth)
     ref = probe(reference, tool, intake=replace(careful, filters=filters))
-    v1, also = beside(metrics)
+    also = beside(metrics)
     own = (ref.width, ref.height)
     at = compared_at(size, own) or (own if size is not None else None)
     _refuse_sizes(ref, dist, at)
     offset = align.find_offset(ref, dist, tool)
     shared = _overlap(ref, dist, offset, align_by)
     scores = score(
-        ref, dist.path, tool, depth=max(ref.depth, dist.depth), v1=v1, size=at, also=also,
+        ref, dist.path, tool, depth=max(ref.depth, dist.depth), size=at, also=also,
         distorted_video=dist.video, known=True, overlap=shared,
     )  # fmt: skip
     notes = [
@@ -91,7 +91,7 @@ def _refuse_sizes(ref: Source, dist: Source, size: tuple[int, int] | None) -> No
         )
 
 
-def _overlap(ref: Source, dist: Source, offset: int, align_by: Align) -> align.Overlap | None:
+def _overlap(ref: Source, dist: Source, offset: int, align_by: Align) -> Overlap | None:
     """The frames that are scored; None: all of both. Raises MediaError where lengths differ."""
     if (
         align_by == "auto"
@@ -141,9 +141,9 @@ def _blindness(ref: Source, scores: Scores, tool: Tool, size: tuple[int, int] | 
     still = float((scores.columns["motion2"] < _STILL).mean())
     if still < _MOSTLY:
         return []
-    own = score(
-        ref, ref.path, tool, depth=ref.depth, v1=False, size=size, itself=True, known=True
-    ).columns["vmaf"]
+    own = score(ref, ref.path, tool, depth=ref.depth, size=size, itself=True, known=True).columns[
+        "vmaf"
+    ]
     if own.mean() - scores.columns["vmaf"].mean() > _CEILING:
         return [
             f"nothing moves in {still:.0%} of the frames: VMAF sees little of what differs there"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vqcast.media import argv
-from vqcast.media.inputs import PLAIN, Span, Video, drop
+from vqcast.media.inputs import PLAIN, Segment, Video, drop
 
 _CLOCK = "settb=expr=1/25,setpts=N"
 
@@ -19,7 +19,7 @@ def samples(
     depth: int,
     every: int,
     output: Path,
-    span: Span | None,
+    span: Segment | None,
     *,
     size: tuple[int, int] | None = None,
     video: Video = PLAIN,
@@ -35,7 +35,6 @@ def sample_filter(
     depth: int,
     every: int,
     *,
-    v1: bool,
     size: tuple[int, int] | None = None,
     threads: int = 1,
     also: Sequence[str] = (),
@@ -47,7 +46,7 @@ def sample_filter(
     """
     return (
         f"[0:v:0]{_CLOCK},split[d0][dn];[d0]{_shown(depth, every, size)}[d];"
-        f"[1:v:0]{_CLOCK},split[r][rn];[d][r]{argv.libvmaf(v1, threads, 3, also)}[s]"
+        f"[1:v:0]{_CLOCK},split[r][rn];[d][r]{argv.libvmaf(threads, 3, also)}[s]"
     )
 
 

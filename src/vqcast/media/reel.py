@@ -21,13 +21,13 @@ from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.durable.scratch import scratch
 from vqcast.errors import MediaError
-from vqcast.media import argv
+from vqcast.media import argv, inputs
 from vqcast.media.complaint import complaints
 from vqcast.media.decode import deadline_s
-from vqcast.media.header import RawFormat
+from vqcast.media.inputs import RawFormat, Segment
 from vqcast.media.keep_hdr import tags
 from vqcast.media.run import run
-from vqcast.media.segment import Segment, ways
+from vqcast.media.segment import ways
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
 
@@ -62,7 +62,7 @@ class Reel:
     def bytes(self) -> int:
         """Of the file."""
         source = self.source
-        return self.frames * argv.raw_frame_bytes(source.width, source.height, self.pix_fmt)
+        return self.frames * inputs.raw_frame_bytes(source.width, source.height, self.pix_fmt)
 
     @property
     def video(self) -> Source:
@@ -73,7 +73,7 @@ class Reel:
         digest = sha256_bytes(jsontext.dump_line({"looks": looks}))
         rate = frame_rate(source)
         # Pictures of other tags than their encode's would be converted before they are compared.
-        video = argv.Video(chain=tags(source.light)) if source.light else argv.PLAIN
+        video = inputs.Video(chain=tags(source.light)) if source.light else inputs.PLAIN
         return Source(
             path=self.path, name=source.name, sha256=digest, width=source.width,
             height=source.height, depth=source.depth, frames=self.frames, rate=rate,
@@ -114,7 +114,7 @@ def gather_through(
     """
     source = reels[0].source
     looks = [(reel.path, [(start, reel.length) for start in reel.starts]) for reel in reels]
-    read = argv.read(source.path, source.raw, None, threads)
+    read = inputs.read(source.path, source.raw, None, threads)
     said, times = _decode(source, read, looks, reels[0].pix_fmt, None, tool, cancel)
     for reel, found in zip(reels, times, strict=True):
         if said or not _is_planned(reel, found, 0):
@@ -146,7 +146,7 @@ def _ways(look: Reel) -> Sequence[Segment]:
 def _enter(look: Reel, way: Segment, tool: Tool, cancel: threading.Event | None) -> bool:
     """Whether ``way`` gave exactly the frames of one look."""
     source = look.source
-    read = argv.read(source.path, source.raw, way)
+    read = inputs.read(source.path, source.raw, way)
     looks = [(look.path, [(0, look.length)])]
     said, (found,) = _decode(source, read, looks, look.pix_fmt, way, tool, cancel)
     return not said and _is_planned(look, found, way.seek_us)

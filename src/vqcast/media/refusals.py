@@ -6,11 +6,12 @@ from pathlib import Path
 
 from vqcast.documents.source import Damage
 from vqcast.errors import InputError, MediaError
-from vqcast.media import argv
+from vqcast.media import inputs
 from vqcast.media.decode import FrameIndex
 from vqcast.media.fields import is_interlaced, repeated
 from vqcast.media.graph import to_sdr
-from vqcast.media.header import Header, RawFormat
+from vqcast.media.header import Header
+from vqcast.media.inputs import RawFormat
 from vqcast.media.remake import remake
 
 MIN_SIDE = 18
@@ -152,7 +153,7 @@ def check_raw_length(path: Path, raw: RawFormat) -> None:
             path=path,
             hint="check --width, --height and --raw-fps",
         )
-    frame_bytes = argv.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
+    frame_bytes = inputs.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
     size = path.stat().st_size
     if size % frame_bytes:
         raise MediaError(

@@ -12,8 +12,8 @@ from vqcast.media.fields import Fields, look
 from vqcast.media.filters import Filters
 from vqcast.media.graph import graph
 from vqcast.media.hdr import Light
-from vqcast.media.header import Header, RawFormat
-from vqcast.media.inputs import Video
+from vqcast.media.header import Header
+from vqcast.media.inputs import RawFormat, Video
 from vqcast.media.looking import Box, bars
 from vqcast.media.option_check import help_of
 from vqcast.media.options import nearest

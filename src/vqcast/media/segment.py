@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from vqcast.errors import InputError, MediaError
 from vqcast.media.decode import FrameIndex, decode
+from vqcast.media.inputs import Segment
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
 
@@ -24,30 +24,6 @@ _EARLIER_US = 10_000_000
 """How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
 _SAME_US = 1500
 """How far a frame's time may lie off its packet's: both are rounded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Frames ``start`` to ``start + frames`` of a source, and a way in that was checked.
-
-    Times are microseconds on the clock that ffmpeg gives the whole file.
-    """
-
-    start: int
-    frames: int
-    seek_us: int
-    """Where the demuxer is sent; 0: the file is read from its beginning."""
-    start_us: int | None
-    """Between the frame before and the first; None: the first frame is the file's."""
-    end_us: int | None
-    """Between the last frame and the next; None: the last frame is the file's."""
-    ahead_us: int = 0
-    """How much later reading ends, for filters that look ahead; -1: at the end of the file."""
-
-    @property
-    def until_us(self) -> int | None:
-        """Where reading ends; None: at the end of the file."""
-        return None if self.end_us is None or self.ahead_us < 0 else self.end_us + self.ahead_us
 
 
 def ways(source: Source, start: int, frames: int) -> Iterator[Segment]:

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from vqcast.documents.source import Damage
 from vqcast.errors import InputError, MediaError
-from vqcast.media import argv, damage, refusals
+from vqcast.media import damage, inputs, refusals
 from vqcast.media.complaint import cause
 from vqcast.media.decode import Decoded, FrameIndex, decode
 from vqcast.media.filters import UNFILTERED, Filters
 from vqcast.media.hdr import Light
-from vqcast.media.header import DAMAGE_HINT, Header, RawFormat, read_header
+from vqcast.media.header import DAMAGE_HINT, Header, read_header
 from vqcast.media.identity import identify
+from vqcast.media.inputs import RawFormat, Segment
 from vqcast.media.packets import PacketTable, read_packets
 from vqcast.media.refusals import MIN_SIDE
 from vqcast.media.remake import remake
@@ -30,7 +31,7 @@ from vqcast.media.resolve import Resolved, resolve
 from vqcast.media.tool import Tool
 
 Times = NDArray[np.int64]
-__all__ = ["MIN_SIDE", "Doubted", "FrameIndex", "Intake", "RawFormat", "Source", "probe"]
+__all__ = ["MIN_SIDE", "Doubted", "FrameIndex", "Intake", "Source", "probe"]
 
 _STEADY_US = 2000
 """How far a steady rate's times lie off it: containers count milliseconds."""
@@ -102,7 +103,7 @@ class Source:
     """What a large file is told apart by in place of its sha256; see `identity`."""
     rate: Fraction | None = None
     """Frames a second that ffmpeg takes it for."""
-    video: argv.Video = argv.PLAIN
+    video: inputs.Video = inputs.PLAIN
     """Its pictures, as ffmpeg is told them."""
     video_bytes: int | None = None
     """Of the video stream's packets; None where they were not counted."""
@@ -235,7 +236,7 @@ class _File:
         """What it says of its pictures, and their filters change."""
         return self.taken.header
 
-    def decode(self, *, frames: int | None = None, span: argv.Span | None = None) -> Decoded:
+    def decode(self, *, frames: int | None = None, span: Segment | None = None) -> Decoded:
         return decode(
             self.path, self.tool, raw=self.raw, frames=frames, span=span, video=self.taken.video
         )
@@ -244,7 +245,7 @@ class _File:
         if self.raw is None:
             return read_packets(self.path, self.header.stream, self.header.container)
         raw = self.raw
-        each = argv.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
+        each = inputs.raw_frame_bytes(raw.width, raw.height, raw.pix_fmt)
         numbers = np.arange(self.path.stat().st_size // each)
         times = np.round(numbers * float(1_000_000 / raw.fps)).astype(np.int64)
         return PacketTable(times, np.full_like(times, each), np.ones(len(times), bool), True, True)
@@ -254,7 +255,7 @@ def _as_cropped(
     path: Path, tool: Tool, header: Header, raw: RawFormat | None, filters: Filters
 ) -> Header:
     """The header with the size that the container crops to, if it does."""
-    size = decode(path, tool, raw=raw, frames=1, video=argv.Video(header.video)).size
+    size = decode(path, tool, raw=raw, frames=1, video=inputs.Video(header.video)).size
     if size is None or size == (header.width, header.height):
         return header
     if filters.crop == "auto":
@@ -365,20 +366,12 @@ def _agree(times: Times, decoded: Times) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Tail:
-    seek_us: int
-    start_us: int | None = None
-    end_us: int | None = None
-    until_us: int | None = None
-
-
 def _tail(file: _File, times: Times) -> FrameIndex | None:
     """The last frames, decoded, where they are at the times that the packets have."""
     first = len(times) - _LOOK
     start = int(times[first - 1] + times[first]) // 2
     for seek in dict.fromkeys((start, max(start - _EARLIER_US, 0))):
-        found = file.decode(span=_Tail(seek, start))
+        found = file.decode(span=Segment(first, _LOOK, seek, start, None))
         if start > 0 and not found.said and len(found.index.times_us) == _LOOK:
             return found.index if _agree(times[first:] - seek, found.index.times_us) else None
     return None

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.durable.scratch import scratch
-from vqcast.media import argv, beside, measure
+from vqcast.media import argv, beside, inputs, measure
 from vqcast.media.encoders import encoder
+from vqcast.media.inputs import Segment
 from vqcast.media.measure import Scores
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.run import run
-from vqcast.media.segment import Segment
 from vqcast.media.source import Source
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
@@ -51,7 +51,6 @@ def encode_and_score(
     cq: float,
     tool: Tool,
     *,
-    v1: bool = False,
     size: tuple[int, int] | None = None,
     segment: Segment | None = None,
     spliced: int = 0,
@@ -74,11 +73,11 @@ def encode_and_score(
     each = threads or Threads()
     what = " ".join(filter(None, (source.name, encoder_name, preset, f"{cq:g}")))
     entry = encoder(encoder_name, given)
-    width, _ = measure.check_size(source, size, v1=v1)
+    width, _ = measure.check_size(source, size, also)
     beside.require_width(also, width, entry.scoring_depth(source.depth))
     frames = segment.frames if segment else source.frames
     graph = argv.score_filter(
-        entry.scoring_depth(source.depth), frames, v1=v1, size=size, span=segment, every=every,
+        entry.scoring_depth(source.depth), frames, size=size, span=segment, every=every,
         threads=each.score, sides=(f"[{argv.LOOPBACK}]", source.video.of(0)),
         hertz=argv.LOOPBACK_HERTZ, also=also, rate=source.fps,
     )  # fmt: skip
@@ -86,7 +85,7 @@ def encode_and_score(
     options = measure.encoder_options(source, entry, cq, preset, threads=encoding, spliced=spliced)
     command = argv.encode_and_score(
         tool.path,
-        [*entry.before_input, *argv.read(source.path, source.raw, segment, each.decoder)],
+        [*entry.before_input, *inputs.read(source.path, source.raw, segment, each.decoder)],
         None if source.whole else source.frames,
         options,
         graph,
@@ -101,7 +100,7 @@ def encode_and_score(
         wall_s = _run(command, packets, what, source, deadline, cancel, on_progress)
         sizes = measure.packet_sizes(packets)
         measure.require_packets(sizes, frames, what, source)
-        columns = measure.read_scores(folder, frames, what, source, v1=v1, every=every, also=also)
+        columns = measure.read_scores(folder, frames, what, source, every=every, also=also)
     width, height = size or (source.width, source.height)
     return Trial(sizes, Scores(columns, width, height), wall_s * 1000)
 

@@ -203,9 +203,9 @@ def _scoring(source: Source, found: TuneResult, measure: Measure | None) -> Scor
         sampled = measure == "sample"
     told = found.indicative and fits_xpsnr(size[0], 10)
     return Scoring(
-        v1=found.metric == "vmaf-v1", size=None if size == (source.width, source.height) else size,
+        size=None if size == (source.width, source.height) else size,
         every=sampling.spacing(source.frames) if sampled else 1,
-        also=beside([found.metric, *([_BESIDE] if told else [])])[1],
+        also=beside([found.metric, *([_BESIDE] if told else [])]),
     )  # fmt: skip
 
 
@@ -226,7 +226,7 @@ def _measured(
     while True:
         if scores is None:
             scores = measure_delivered(
-                source, made, tool, v1=scoring.v1, size=scoring.size, every=every,
+                source, made, tool, size=scoring.size, every=every,
                 threads=threads.score, also=scoring.also, cancel=cancel,
             )  # fmt: skip
         score = pooled(metric, scores.columns, found.pool, source.frames / duration_s(source))

@@ -116,8 +116,8 @@ class TuneRequest:
 
     @property
     def also(self) -> tuple[str, ...]:
-        """What is scored beside VMAF v0.6.1 and v1."""
-        return beside([self.metric])[1]
+        """What is scored beside VMAF v0.6.1."""
+        return beside([self.metric])
 
     def described(self, tool: Tool) -> TuneRequest:
         """The same, with what ``tool`` says of an encoder that the table lacks."""

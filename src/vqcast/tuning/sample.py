@@ -290,7 +290,7 @@ class Sample:
 
             prober = self.prober
             cell = Cell(
-                self._reel(part).video, prober.encoder, prober.preset, crf, prober.v1,
+                self._reel(part).video, prober.encoder, prober.preset, crf,
                 size=prober.size, spliced=sampling.LENGTH, every=sampling.EVERY, threads=threads,
                 options=prober.options, also=prober.also,
             )  # fmt: skip

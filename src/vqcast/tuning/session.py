@@ -136,7 +136,7 @@ class Session:
         self.request, self.source, self.metric = request, source, METRICS[request.metric]
         own = (source.width, source.height)
         self.size = compared_at(request.score_size, own, self.metric)
-        check_size(source, self.size, v1=request.metric == "vmaf-v1")
+        check_size(source, self.size, request.also)
         self.crfs = self.grid.crfs
         self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
         table = _promoted(registry, trust)
@@ -145,7 +145,7 @@ class Session:
         )
         prober = Prober(
             source, request.encoder, self.preset, tool, cache,
-            v1=request.metric == "vmaf-v1", size=self.size,
+            size=self.size,
             threads=plan((machine or Machine()).cores, 1), options=request.options,
             also=request.also, cancel=cancel,
         )  # fmt: skip
@@ -247,7 +247,7 @@ class Session:
         source, request = self.source, self.request
         prober = self.title.prober
         scores = score(
-            source, source.path, prober.tool, depth=source.depth, v1=prober.v1,
+            source, source.path, prober.tool, depth=source.depth,
             size=self.size, itself=True, also=request.also, cancel=prober.cancel,
         )  # fmt: skip
         self.ceiling = pooled(self.metric, scores.columns, request.pool, self.title.fps)

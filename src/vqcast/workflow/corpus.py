@@ -36,12 +36,13 @@ from vqcast.measured.cell import Cell
 from vqcast.media.doctor import libvmaf_version, require_devices
 from vqcast.media.encoders import encoder
 from vqcast.media.filters import UNFILTERED, Filters
+from vqcast.media.inputs import RawFormat
 from vqcast.media.option_check import require_options
 from vqcast.media.options import PLAIN, EncoderOptions
-from vqcast.media.source import Intake, RawFormat, Source, probe
+from vqcast.media.source import Intake, Source, probe
 from vqcast.media.tool import Tool, find_ffmpeg
 from vqcast.media.unlisted import described
-from vqcast.metric import VMAF, ScoreSize, metrics, unlike
+from vqcast.metric import VMAF, VMAF_V1, ScoreSize, beside, metrics, unlike
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,8 @@ def build(
 def _planned(sources: Sequence[Source], grid: Grid, watcher: Watcher) -> list[Cell]:
     """The cells; sizes that a model was not made for are told."""
     cells = plan(
-        sources, grid.qualities, grid.presets, v1=grid.v1, options=grid.options, also=grid.also,
+        sources, grid.qualities, grid.presets, options=grid.options,
+        also=beside([*grid.also, *([VMAF_V1.name] if grid.v1 else [])]),
         score_size=grid.score_size,
     )  # fmt: skip
     sizes = dict.fromkeys(cell.size or (cell.source.width, cell.source.height) for cell in cells)

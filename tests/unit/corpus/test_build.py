@@ -30,9 +30,9 @@ from vqcast.durable.lock import locked
 from vqcast.errors import Busy
 from vqcast.measured.cell import Cell
 from vqcast.measured.store import FolderStore
-from vqcast.media.measure import V1_METRICS
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
+from vqcast.metric import VMAF_V1
 from vqcast.vocab import FEATURES
 
 QUALITIES = {"libx264": [20, 40], "libsvtav1": [25, 55]}
@@ -45,13 +45,14 @@ from vqcast.corpus.build import build
 from vqcast.corpus.execute import LocalPool
 from vqcast.corpus.plan import plan
 from vqcast.media.source import probe
+from vqcast.metric import VMAF_V1
 from vqcast.media.tool import find_ffmpeg
 
 out, qualities, presets, *paths = sys.argv[1:]
 tool = find_ffmpeg()
 cells = plan(
     [probe(Path(path), tool, group="drawn") for path in paths],
-    eval(qualities), eval(presets), v1=False,
+    eval(qualities), eval(presets),
 )
 say = lambda cell, reused: print(cell, flush=True)
 build(cells, Path(out), tool, executor=LocalPool(1), on_cell=say)
@@ -62,7 +63,7 @@ build(cells, Path(out), tool, executor=LocalPool(1), on_cell=say)
 def grid(pattern_source: Source, fractal_source: Source) -> list[Cell]:
     """2 sources x 2 encoders x 2 qualities."""
     sources = [replace(s, group="drawn") for s in (pattern_source, fractal_source)]
-    return plan(sources, QUALITIES, PRESETS, v1=False)
+    return plan(sources, QUALITIES, PRESETS)
 
 
 @pytest.fixture(scope="module")
@@ -446,7 +447,7 @@ def half_broken(
     path.write_bytes(pattern.read_bytes())
     cut = probe(path, tool)
     path.write_bytes(pattern.read_bytes()[: path.stat().st_size // 2])
-    return plan([cut, fractal_source], {"libx264": [20, 40]}, PRESETS, v1=False), path
+    return plan([cut, fractal_source], {"libx264": [20, 40]}, PRESETS), path
 
 
 def test_a_cell_that_fails_is_told_in_ffmpeg_s_words_and_the_rest_is_written(
@@ -499,7 +500,7 @@ def test_two_sources_of_the_same_bytes_are_both_in_the_corpus(
     fractal_source: Source, tool: Tool, tmp_path: Path
 ) -> None:
     sources = [fractal_source, replace(fractal_source, name="twin")]
-    cells = plan(sources, {"libx264": [30]}, PRESETS, v1=False)
+    cells = plan(sources, {"libx264": [30]}, PRESETS)
     out = tmp_path / "c.jsonl"
     build(cells, out, tool, executor=LocalPool(2))
     assert load(out, min_rows=16).sources == ["fractal", "twin"]
@@ -512,11 +513,11 @@ def test_v1_columns_are_recorded_where_asked_for(
         *("-f", "lavfi", "-i", "testsrc2=s=320x180", "-frames:v", "3", "-pix_fmt", "yuv420p"),
         *("-c:v", "ffv1", tmp_path / "wide.mkv"),
     )
-    cells = plan([probe(path, tool)], {"libx264": [23.5]}, PRESETS, v1=True)
+    cells = plan([probe(path, tool)], {"libx264": [23.5]}, PRESETS, also=("vmaf-v1",))
     out = tmp_path / "c.jsonl"
     assert build(cells, out, tool).failures == []
     row = json.loads(out.read_text().splitlines()[0])
-    assert row.keys() >= V1_METRICS.keys()
+    assert row.keys() >= VMAF_V1.logged.keys()
     assert row["cq"] == 23.5
     assert "group" not in row
 

@@ -13,7 +13,8 @@ from vqcast.corpus.plan import plan, weight
 from vqcast.errors import CorpusError, InputError
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import Measurement
-from vqcast.media.source import RawFormat, Source
+from vqcast.media.inputs import RawFormat
+from vqcast.media.source import Source
 
 A = Source(Path("/a.mkv"), "a", "a" * 64, 128, 96, 8, 10)
 B = Source(Path("/b.mkv"), "b", "b" * 64, 64, 48, 10, 4, group="g")
@@ -102,7 +103,7 @@ def test_a_name_that_json_can_not_hold_is_refused_before_anything_is_measured() 
     refused.value.message.encode()
 
 
-CELL = Cell(A, "libx264", "medium", 30, False)
+CELL = Cell(A, "libx264", "medium", 30)
 RAW = RawFormat(128, 96, "yuv420p", Fraction(25))
 
 
@@ -119,7 +120,7 @@ RAW = RawFormat(128, 96, "yuv420p", Fraction(25))
         replace(CELL, encoder="libx265"),
         replace(CELL, preset="slow"),
         replace(CELL, cq=30.1),
-        replace(CELL, v1=True),
+        replace(CELL, also=("vmaf-v1",)),
     ],
 )
 def test_the_key_changes_with_each_thing_that_the_numbers_depend_on(other: Cell) -> None:
@@ -156,7 +157,7 @@ def test_the_key_does_not_change_with_names_and_groups(other: Cell) -> None:
 def test_a_cell_is_scored_at_the_deeper_of_source_and_encode(
     encoder: str, source_depth: int, depth: int
 ) -> None:
-    assert Cell(replace(A, depth=source_depth), encoder, "faster", 30, False).depth == depth
+    assert Cell(replace(A, depth=source_depth), encoder, "faster", 30).depth == depth
 
 
 def test_weight_grows_with_pixels_frames_and_the_encoder_s_cost() -> None:

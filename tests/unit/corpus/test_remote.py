@@ -191,7 +191,7 @@ def test_a_source_that_changed_since_it_was_planned_fails_its_cell(
     pattern_source: Source, tool: Tool, tmp_path: Path, memory: Any
 ) -> None:
     memory.pipe_file("/b/pattern.mkv", b"another film")
-    cells = plan([pattern_source], {"libx264": [30]}, {}, v1=False)
+    cells = plan([pattern_source], {"libx264": [30]}, {})
     task = Task(cells[0], "x.json", "memory://b/pattern.mkv")
     store = open_store(str(tmp_path))
     ((_, reason),) = LocalPool(1).run([task], tool, store)
@@ -200,7 +200,7 @@ def test_a_source_that_changed_since_it_was_planned_fails_its_cell(
 
 
 def test_a_hardware_encoder_asks_for_its_device(pattern_source: Source) -> None:
-    (software,) = plan([pattern_source], {"libx264": [30]}, {}, v1=False)
+    (software,) = plan([pattern_source], {"libx264": [30]}, {})
     nvenc = replace(software, encoder="h264_nvenc")
     assert device_of("libx264") is None
     assert device_of("hevc_qsv") == "QSV" and device_of("av1_vaapi") == "VAAPI"
@@ -220,6 +220,6 @@ def test_a_scheduler_that_does_not_answer_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("vqcast.corpus.cluster._FIRST_ANSWER_S", 0.3)
-    cells = plan([pattern_source], {"libx264": [30]}, {}, v1=False)
+    cells = plan([pattern_source], {"libx264": [30]}, {})
     with pytest.raises(ToolUnavailable, match=f"{address}: no Dask scheduler answers"):
         list(DaskCluster(address).run([Task(cells[0], "x")], tool, open_store(str(tmp_path))))

@@ -20,10 +20,9 @@ from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import measure, read
 from vqcast.measured.probe import Prober
 from vqcast.measured.store import FolderStore, measure_once
-from vqcast.media.inputs import Video
+from vqcast.media.inputs import RawFormat, Segment, Video
 from vqcast.media.options import EncoderOptions
-from vqcast.media.segment import Segment
-from vqcast.media.source import RawFormat, Source
+from vqcast.media.source import Source
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
 from vqcast.metric import METRICS
@@ -69,7 +68,6 @@ CELL_CHANGES: dict[str, Any] = {
     "encoder": "libx265",
     "preset": "slow",
     "cq": 30.1,
-    "v1": True,
     "segment": PART,
     "size": (64, 48),
     "every": 3,
@@ -93,7 +91,7 @@ def test_every_field_is_in_the_key_or_has_a_reason_not_to_be() -> None:
     assert CELL.key("e" * 64) != CELL.key(FFMPEG)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if name not in ("vmaf", "vmaf-v1")])
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "vmaf"])
 def test_each_metric_is_part_of_the_identity(name: str) -> None:
     with_it = replace(CELL, also=(name,))
     assert with_it.key(FFMPEG) != CELL.key(FFMPEG)
@@ -135,7 +133,7 @@ def test_scoring_at_the_source_s_own_size_is_not_another_cell() -> None:
 
 def test_a_key_is_the_same_from_release_to_release() -> None:
     """Where this fails, everybody's finished cells are measured again: say so in the changelog."""
-    scaled = replace(CELL, segment=PART, size=(64, 48), v1=True)
+    scaled = replace(CELL, segment=PART, size=(64, 48), also=("vmaf-v1",))
     assert [CELL.key(FFMPEG), scaled.key(FFMPEG)] == [
         "c28051d7f4e75de64c9db5a78c22583f1ee3a6518ff8efef08487539196cfa6b",
         "a990ff8476a545d10da710ba861f30b74d1303b3072953f3fbe67524b44a3618",
@@ -152,7 +150,7 @@ def test_a_tuning_takes_a_corpus_s_cells_and_a_corpus_a_tuning_s(
     pattern_source: Source, tool: Tool, tmp_path: Path
 ) -> None:
     out = tmp_path / "c.jsonl"
-    cells = plan([pattern_source], {"libx264": [30]}, {"libx264": "ultrafast"}, v1=False)
+    cells = plan([pattern_source], {"libx264": [30]}, {"libx264": "ultrafast"})
     assert build(cells, out, tool, executor=LocalPool(1)).measured == 1
     prober = Prober(pattern_source, "libx264", "ultrafast", tool, cells_folder(out))
     found = prober.measure(30.0)
@@ -162,7 +160,7 @@ def test_a_tuning_takes_a_corpus_s_cells_and_a_corpus_a_tuning_s(
     assert found.video_bytes == rows[0]["enc_bytes"]
     probed = prober.measure(35.0)
     assert not probed.reused and prober.measure(35.0).reused
-    more = plan([pattern_source], {"libx264": [30, 35]}, {"libx264": "ultrafast"}, v1=False)
+    more = plan([pattern_source], {"libx264": [30, 35]}, {"libx264": "ultrafast"})
     built = build(more, out, tool)
     assert (built.measured, built.reused) == (1, 1)  # a corpus says how long an encode took
     again = prober.measure(35.0)
@@ -236,7 +234,7 @@ def test_a_damaged_file_counts_as_none(
 ) -> None:
     assert read(damage(kept), cell, where="kept") is None
     assert read(None, cell, where="absent") is None
-    assert read(kept, replace(cell, v1=True), where="kept") is None
+    assert read(kept, replace(cell, also=("vmaf-v1",)), where="kept") is None
 
 
 @pytest.mark.usefixtures("private_tmp")

@@ -22,6 +22,7 @@ from vqcast.media.tool import Tool
 from vqcast.metric import CAP_DB, METRICS
 
 ALL = tuple(name for name in METRICS if name not in ("vmaf", "vmaf-v1"))
+MORE = ("vmaf-v1", *ALL)
 Ffmpeg = Callable[..., Path]
 
 
@@ -52,7 +53,7 @@ def test_values_are_those_of_ffmpegs_filters_and_models(
     moving: Source, tool: Tool, tmp_path: Path
 ) -> None:
     made = encode(moving, "libx264", "ultrafast", 32, tool, tmp_path / "made.mp4")
-    columns = score(moving, made.path, tool, depth=8, v1=False, also=ALL).columns
+    columns = score(moving, made.path, tool, depth=8, also=ALL).columns
     for name, key in (("psnr", "psnr_avg"), ("ssim", "All")):
         by_hand(tool, tmp_path, f"[0][1]{name}=stats_file=log.txt", made.path, moving.path)
         found = re.findall(rf"{key}:(\S+)", (tmp_path / "log.txt").read_text())
@@ -78,7 +79,7 @@ def test_values_are_those_of_ffmpegs_filters_and_models(
     rows = [each["metrics"] for each in json.loads((tmp_path / "v.json").read_text())["frames"]]
     for name, key in (("vmaf_neg", "vmaf"), ("vmaf_4k", "k"), ("vmaf_phone", "p")):
         assert columns[name] == pytest.approx([row[key] for row in rows])
-    plain = score(moving, made.path, tool, depth=8, v1=False).columns
+    plain = score(moving, made.path, tool, depth=8).columns
     assert list(columns) == beside.columns(["vmaf", *ALL])
     assert all(np.array_equal(columns[name], plain[name]) for name in plain)
 
@@ -89,16 +90,16 @@ def test_every_way_of_scoring_gives_the_same(
     every: int, size: tuple[int, int] | None, moving: Source, tool: Tool, tmp_path: Path
 ) -> None:
     made = encode(moving, "libx264", "ultrafast", 32, tool, tmp_path / "made.mp4")
-    whole = score(moving, made.path, tool, depth=8, v1=True, also=ALL, size=size).columns
+    whole = score(moving, made.path, tool, depth=8, also=MORE, size=size).columns
     entry = encoder("libx264")
     together = encode_and_score(
-        moving, "libx264", "ultrafast", 32, tool, v1=True, also=ALL, size=size, every=every
+        moving, "libx264", "ultrafast", 32, tool, also=MORE, size=size, every=every
     )
-    scoring = Scoring(v1=True, size=size, every=every, also=ALL)
+    scoring = Scoring(size=size, every=every, also=MORE)
     planned = plan(moving, entry, tmp_path / "out.mkv", tool)
     delivered = deliver(moving, planned, "ultrafast", 32, tool, scoring=scoring)
     assert delivered.scores is not None
-    after = measure_delivered(moving, delivered, tool, v1=True, also=ALL, size=size, every=every)
+    after = measure_delivered(moving, delivered, tool, also=MORE, size=size, every=every)
     for found in (together.scores, delivered.scores, after):
         assert found.columns.keys() == whole.keys()
         for name, values in found.columns.items():
@@ -106,7 +107,7 @@ def test_every_way_of_scoring_gives_the_same(
 
 
 def test_pictures_without_error_stand_as_the_cap(moving: Source, tool: Tool) -> None:
-    found = score(moving, moving.path, tool, depth=8, v1=False, also=ALL, itself=True).columns
+    found = score(moving, moving.path, tool, depth=8, also=ALL, itself=True).columns
     for name in ("psnr", "xpsnr", "xpsnr_y", "xpsnr_u", "xpsnr_v"):
         assert found[name] == pytest.approx(np.full(25, CAP_DB))
     assert set(found["ssim"]) == {1.0}
@@ -118,7 +119,7 @@ def test_ten_bits_are_scored_as_ten(ffmpeg: Ffmpeg, tool: Tool, tmp_path: Path) 
     one = probe(ffmpeg(*drawn, *deep, tmp_path / "one.mkv"), tool)
     step = ("-vf", "format=yuv420p10le,lutyuv=y=val+1")
     off = ffmpeg("-i", one.path, *step, *deep, tmp_path / "off.mkv")
-    found = score(one, off, tool, depth=10, v1=False, also=("psnr",)).columns
+    found = score(one, off, tool, depth=10, also=("psnr",)).columns
     by_one = 10 * np.log10(1023**2 / (4 / 6))  # of the luma alone, two thirds of the samples
     assert found["psnr"] == pytest.approx(by_one, abs=0.05)
 

@@ -102,7 +102,7 @@ def test_everything_beside_the_pictures_goes_with_them(
         assert subtitles[0].codec_context.codec.canonical_name == text
         assert opened.metadata["title"] == "A film"
         assert [chapter["metadata"]["title"] for chapter in opened.chapters()] == ["One", "Two"]
-    assert measure_delivered(source, made, tool, v1=False).frames == 30
+    assert measure_delivered(source, made, tool).frames == 30
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
@@ -202,7 +202,7 @@ def test_a_score_while_it_is_made_is_the_file_s(
         *(source, encoder, preset, 40, tool, tmp_path / f"made{suffix}"),
         scoring=Scoring(every=every), threads=Threads(encoder=2),
     )  # fmt: skip
-    whole = measure_delivered(source, made, tool, v1=False)
+    whole = measure_delivered(source, made, tool)
     assert made.scores is not None
     assert made.scores.columns.keys() == whole.columns.keys()
     for name, values in whole.columns.items():

@@ -53,7 +53,7 @@ def test_every_way_of_scoring_leaves_the_drawn_grain_out(
     without = ffmpeg("-filmgrain", 0, "-i", made.path, *raw, tmp_path / "without.mkv")
 
     def of(path: Path) -> np.ndarray:
-        return score(noisy, path, tool, depth=depth, v1=False).columns["vmaf"]
+        return score(noisy, path, tool, depth=depth).columns["vmaf"]
 
     assert abs(of(with_it) - of(without)).max() > 0.05, "else this test could not fail"
     expected = of(without)
@@ -64,7 +64,7 @@ def test_every_way_of_scoring_leaves_the_drawn_grain_out(
     delivered = deliver(noisy, planned, preset, cq, tool, scoring=Scoring())
     assert delivered.scores is not None
     assert np.array_equal(delivered.scores.columns["vmaf"], expected)
-    afterwards = measure_delivered(noisy, delivered, tool, v1=False)
+    afterwards = measure_delivered(noisy, delivered, tool)
     assert np.array_equal(afterwards.columns["vmaf"], expected)
     pair = score_pair(noisy.path, delivered.path, tool)
     assert np.array_equal(pair.scores.columns["vmaf"], expected)
@@ -75,8 +75,8 @@ def test_the_grain_of_a_source_is_part_of_it(noisy: Source, tool: Tool, tmp_path
     given = GRAIN[0][-1]
     path = encode(noisy, "libsvtav1", "8", 30, tool, tmp_path / "made.mp4", given=given).path
     source = probe(path, tool)
-    itself = score(source, path, tool, depth=8, v1=False, itself=True).columns["vmaf"]
-    without = score(source, path, tool, depth=8, v1=False).columns["vmaf"]
+    itself = score(source, path, tool, depth=8, itself=True).columns["vmaf"]
+    without = score(source, path, tool, depth=8).columns["vmaf"]
     assert itself.mean() > without.mean()
 
 
@@ -107,6 +107,6 @@ def test_an_encoder_that_denoises_what_it_is_lent_leaves_the_reference_alone(
     words = encoder_options(noisy, encoder("libaom-av1", given), 30, "8")
     assert words[:2] == ["-vf", "copy"]
     made = encode(noisy, "libaom-av1", "8", 30, tool, tmp_path / "made.mp4", given=given)
-    apart = score(noisy, made.path, tool, depth=8, v1=False).columns["vmaf"]
+    apart = score(noisy, made.path, tool, depth=8).columns["vmaf"]
     together = encode_and_score(noisy, "libaom-av1", "8", 30, tool, given=given)
     assert np.array_equal(together.scores.columns["vmaf"], apart)

@@ -139,7 +139,7 @@ def test_joined_parts_decode_to_what_was_made_and_scored(
     assert source.index is not None
     assert np.abs(index.times_us - source.index.times_us).max() <= 2000
     assert delivered.video_bytes == sum(each.bytes for each in made)
-    whole = measure_delivered(source, delivered, tool, v1=False).columns["vmaf"]
+    whole = measure_delivered(source, delivered, tool).columns["vmaf"]
     places = [
         part.start + n
         for part in (each.part for each in made)
@@ -159,7 +159,7 @@ def test_parts_go_through_filters_that_see_one_picture_each(
     assert made.parts == 4
     with av.open(str(output)) as opened:
         assert (opened.streams.video[0].width, opened.streams.video[0].height) == (96, 72)
-    whole = measure_delivered(source, made, tool, v1=False).columns["vmaf"]
+    whole = measure_delivered(source, made, tool).columns["vmaf"]
     assert made.scores is not None
     inside = made.scores.columns["vmaf"][:7]  # of the first part: frames 0, 7, ... 42
     assert np.abs(inside - whole[:43:EVERY]).max() < 1e-6

@@ -12,9 +12,11 @@ import pytest
 
 from vqcast.errors import InputError, MediaError, ToolFailure
 from vqcast.media.encoders import encoder
-from vqcast.media.measure import V1_METRICS, Scores, encode, score
-from vqcast.media.source import RawFormat, Source, probe
+from vqcast.media.inputs import RawFormat
+from vqcast.media.measure import Scores, encode, score
+from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
+from vqcast.metric import VMAF_V1
 from vqcast.vocab import FEATURES
 
 pytestmark = pytest.mark.usefixtures("private_tmp")
@@ -36,7 +38,7 @@ X264_LOSSLESS = ("-c:v", "libx264", "-qp", "0", "-preset", "ultrafast")
 
 
 def _scored(reference: Source, distorted: Path, tool: Tool, **options: object) -> Scores:
-    return score(reference, distorted, tool, **({"depth": 8, "v1": False} | options))  # type: ignore[arg-type]
+    return score(reference, distorted, tool, **({"depth": 8} | options))  # type: ignore[arg-type]
 
 
 def _stream(path: Path) -> tuple[str, str, list[int]]:
@@ -148,8 +150,8 @@ def test_v1_adds_its_score_and_its_four_features(
     )
     blurred = ffmpeg("-i", reference, "-vf", "boxblur=2:1", "-c:v", "ffv1", tmp_path / "d.mkv")
     source = probe(reference, tool)
-    both, alone = (_scored(source, blurred, tool, v1=v1) for v1 in (True, False))
-    assert list(both.columns) == ["vmaf", *FEATURES, *V1_METRICS]
+    both, alone = (_scored(source, blurred, tool, also=also) for also in (("vmaf-v1",), ()))
+    assert list(both.columns) == ["vmaf", *FEATURES, *VMAF_V1.logged]
     assert all(len(values) == 4 for values in both.columns.values())
     assert not np.array_equal(both.columns["vmaf_v1"], both.columns["vmaf"])
     for name, values in alone.columns.items():

@@ -48,7 +48,7 @@ def test_a_corpus_is_built_with_it(
     entry: Encoder, fractal_source: Source, tool: Tool, tmp_path: Path
 ) -> None:
     low, high, _ = entry.search_range
-    cells = plan([fractal_source], {entry.name: [low, high]}, {}, v1=False)
+    cells = plan([fractal_source], {entry.name: [low, high]}, {})
     assert weight(cells[0]) > 0
     built = build(cells, tmp_path / "c.jsonl", tool)
     assert (built.measured, built.failures) == (2, [])

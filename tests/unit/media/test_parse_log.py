@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from vqcast.errors import ToolFailure
-from vqcast.media import argv
-from vqcast.media.measure import V06_METRICS, parse_log
+from vqcast.media import argv, inputs
+from vqcast.media.measure import parse_log
 from vqcast.media.tool import Tool
+from vqcast.metric import VMAF
 
 FRAMES = 2
 
@@ -25,16 +26,14 @@ def log(
 ) -> bytes:
     """The log of two frames, as the real libvmaf wrote it."""
     folder = tmp_path_factory.mktemp("log")
-    graph = argv.score_filter(8, FRAMES, v1=False).replace(
-        "[0:v:0]", f"[0:v:0]trim=end_frame={FRAMES},"
-    )
-    command = argv.score(tool.path, argv.read(blurred), argv.read(pattern), graph)
+    graph = argv.score_filter(8, FRAMES).replace("[0:v:0]", f"[0:v:0]trim=end_frame={FRAMES},")
+    command = argv.score(tool.path, inputs.read(blurred), inputs.read(pattern), graph)
     subprocess.run(command, cwd=folder, check=True, timeout=60, capture_output=True)
     return (folder / argv.VMAF_LOG).read_bytes()
 
 
 def _parse(log: bytes) -> dict[str, np.ndarray]:
-    return parse_log(log, FRAMES, V06_METRICS, what="d against r")
+    return parse_log(log, FRAMES, VMAF.logged, what="d against r")
 
 
 @pytest.fixture
@@ -51,9 +50,9 @@ def edited(log: bytes) -> Callable[[Callable[[dict], object]], bytes]:
 
 def test_a_whole_log_gives_its_columns(log: bytes) -> None:
     columns = _parse(log)
-    assert list(columns) == list(V06_METRICS)
+    assert list(columns) == list(VMAF.logged)
     metrics = [frame["metrics"] for frame in json.loads(log)["frames"]]
-    for column, metric in V06_METRICS.items():
+    for column, metric in VMAF.logged.items():
         assert columns[column].tolist() == [frame[metric] for frame in metrics]
 
 
@@ -64,7 +63,7 @@ def test_a_log_cut_at_any_byte_is_refused(log: bytes) -> None:
             _parse(log[:length])
 
 
-@pytest.mark.parametrize("metric", list(V06_METRICS.values()))
+@pytest.mark.parametrize("metric", list(VMAF.logged.values()))
 @pytest.mark.parametrize(
     "value", [None, math.nan, math.inf, -math.inf, "90", True, [], {}, 10**400], ids=repr
 )
@@ -75,7 +74,7 @@ def test_a_value_that_is_no_finite_number_is_refused(
         _parse(edited(lambda log: log["frames"][1]["metrics"].update({metric: value})))
 
 
-@pytest.mark.parametrize("metric", list(V06_METRICS.values()))
+@pytest.mark.parametrize("metric", list(VMAF.logged.values()))
 def test_a_missing_metric_is_refused_by_name(metric: str, edited: Callable[..., bytes]) -> None:
     with pytest.raises(ToolFailure, match=metric):
         _parse(edited(lambda log: log["frames"][1]["metrics"].pop(metric)))

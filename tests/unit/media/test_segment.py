@@ -51,8 +51,8 @@ def test_a_segment_s_pictures_are_those_of_the_whole(
         exact = ffmpeg("-i", source.path, "-vf", cut, "-c:v", "ffv1", tmp_path / "exact.nut")
         segment = find(source, start, frames, tool)
         assert (segment.start, segment.frames) == (start, frames)
-        of_segment = score(source, exact, tool, depth=8, v1=False, segment=segment)
-        itself = score(probe(exact, tool), exact, tool, depth=8, v1=False)
+        of_segment = score(source, exact, tool, depth=8, segment=segment)
+        itself = score(probe(exact, tool), exact, tool, depth=8)
         for column, values in itself.columns.items():
             assert np.array_equal(of_segment.columns[column], values), column
 

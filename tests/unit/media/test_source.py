@@ -12,7 +12,8 @@ import pytest
 from vqcast.durable.files import sha256_file
 from vqcast.errors import InputError, MediaError
 from vqcast.media.decode import decode
-from vqcast.media.source import RawFormat, Source, probe
+from vqcast.media.inputs import RawFormat
+from vqcast.media.source import Source, probe
 from vqcast.media.tool import Tool
 
 pytestmark = pytest.mark.usefixtures("private_tmp")

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from vqcast.media.encoders import encoder
+from vqcast.media.inputs import RawFormat
 from vqcast.media.measure import encode, score
 from vqcast.media.segment import find
-from vqcast.media.source import RawFormat, Source, probe
+from vqcast.media.source import Source, probe
 from vqcast.media.threads import Threads
 from vqcast.media.together import encode_and_score
 from vqcast.media.tool import Tool
@@ -46,7 +47,7 @@ def test_one_process_gives_the_numbers_of_two(
     preset, cq = SIX[name]
     encoded = encode(moving, name, preset, cq, tool, tmp_path / "encoded.mp4")
     depth = encoder(name).scoring_depth(moving.depth)
-    apart = score(moving, encoded.path, tool, depth=depth, v1=False)
+    apart = score(moving, encoded.path, tool, depth=depth)
     trial = encode_and_score(moving, name, preset, cq, tool)
     assert trial.sizes.sum() == encoded.video_bytes and len(trial.sizes) == moving.frames
     for column, values in apart.columns.items():
@@ -60,10 +61,9 @@ def test_a_segment_s_numbers_are_those_of_two_processes(
     encoded = encode(
         moving, "libx264", "ultrafast", 30, tool, tmp_path / "part.mp4", segment=segment
     )
-    apart = score(moving, encoded.path, tool, depth=8, v1=True, segment=segment, size=(320, 240))
-    trial = encode_and_score(
-        moving, "libx264", "ultrafast", 30, tool, segment=segment, v1=True, size=(320, 240)
-    )
+    how = {"also": ("vmaf-v1",), "segment": segment, "size": (320, 240)}
+    apart = score(moving, encoded.path, tool, depth=8, **how)
+    trial = encode_and_score(moving, "libx264", "ultrafast", 30, tool, **how)
     assert trial.sizes.sum() == encoded.video_bytes
     for column, values in apart.columns.items():
         assert np.array_equal(trial.scores.columns[column], values), column

@@ -27,6 +27,7 @@ import numpy as np
 import tune_rules as rules
 
 from vqcast.durable.files import write_atomic
+from vqcast.measured.cell import Cell
 from vqcast.measured.probe import Prober
 from vqcast.media.source import Source, probe
 from vqcast.media.tool import find_ffmpeg
@@ -53,8 +54,8 @@ class Whole:
     def score(self, crf: float) -> float:
         """Mean VMAF of the whole title."""
         if crf not in self.asked:
-            self.asked[crf] = self.prober.measure(crf)
-        return float(self.asked[crf].columns["vmaf"].mean())
+            self.asked[crf], _ = self.prober.measure(crf)
+        return float(self.asked[crf].column("vmaf").mean())
 
     def wall_s(self) -> float:
         """Seconds of everything that was asked for."""
@@ -64,7 +65,7 @@ class Whole:
 def race(source: Source, encoder: str, target: float, cache: Path) -> dict[str, Any]:
     """One source, encoder and target: every search's answer and price, and the oracle's."""
     preset, tool = PRESETS[encoder], find_ffmpeg()
-    prober = Prober(source, encoder, preset, tool, cache)
+    prober = Prober(Cell(source, encoder, preset, 0), tool, cache)
     grid = grid_of(encoder)
     bounds = (grid.low, grid.high, grid.step)
     best = Whole(prober)
@@ -96,9 +97,9 @@ def race(source: Source, encoder: str, target: float, cache: Path) -> dict[str, 
 
 
 def _answer(whole: Whole, crf: float, target: float) -> dict[str, Any]:
-    measured = whole.prober.measure(crf)
-    score = float(measured.columns["vmaf"].mean())
-    return {"crf": crf, "score": score, "bytes": measured.video_bytes, "met": score >= target}
+    measured, _ = whole.prober.measure(crf)
+    score = float(measured.column("vmaf").mean())
+    return {"crf": crf, "score": score, "bytes": measured.enc_bytes, "met": score >= target}
 
 
 def _priced(whole: Whole, crf: float | None, target: float, *, verified: bool) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from command_kit import Refusal, Vqcast
 
 import vqcast as package
 from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
+from vqcast.measured.cell import Cell
+from vqcast.measured.measurement import measure as measured
 from vqcast.measured.probe import Prober
 from vqcast.media.source import probe
 from vqcast.media.tool import Tool
@@ -54,9 +56,9 @@ def test_the_answer_reaches_the_target(vqcast: Vqcast, film: Path, cache: Path, 
     result = msgspec.convert(last, TuneResult)
     assert result.status == "met" and result.basis == "verified" and result.probability == 1
     assert [line["probe"] for line in probes] == last["probes"]
-    truth = Prober(probe(film, tool), "libx264", "ultrafast", tool, None).measure(result.crf)
-    assert truth.columns["vmaf"].mean() == pytest.approx(result.score, abs=0.01)
-    assert truth.video_bytes == result.bytes and result.score >= 85
+    truth = measured(Cell(probe(film, tool), "libx264", "ultrafast", result.crf), tool)
+    assert truth.column("vmaf").mean() == pytest.approx(result.score, abs=0.01)
+    assert truth.enc_bytes == result.bytes and result.score >= 85
     curve = {point.crf: point for point in result.curve}
     assert result.score - curve[result.crf + 2].score > 0
 
@@ -80,15 +82,15 @@ def test_a_changed_source_and_a_damaged_entry_are_measured_again(
     cache = tmp_path / "cache"
     keys = set()
     for path in (film, changed):
-        prober = Prober(probe(path, tool), "libx264", "ultrafast", tool, cache)
-        keys.add(prober.cell(40).key(tool.sha256))
-        assert not prober.measure(40).reused and prober.measure(40).reused
+        prober = Prober(Cell(probe(path, tool), "libx264", "ultrafast", 0), tool, cache)
+        keys.add(prober.at(40).key(tool.sha256))
+        assert not prober.measure(40)[1] and prober.measure(40)[1]
     assert len(keys) == 2
-    entry = cache / prober.cell(40).file_name(tool.sha256)
+    entry = cache / prober.at(40).file_name(tool.sha256)
     whole = entry.read_bytes()
     for damage in (b"", whole[:-40], whole.replace(b'"vmaf":[', b'"vmaf":[1e999,'), b"[]"):
         entry.write_bytes(damage)
-        assert not prober.measure(40).reused
+        assert not prober.measure(40)[1]
         assert entry.read_bytes().startswith(b'{"schema_version":1,"enc_bytes"')
 
 
@@ -166,10 +168,10 @@ def test_looks_stand_for_a_title(
     # However much waste is allowed, an answer is looked at: this is no curve that others have.
     assert min(abs(each.score - result.score) for each in result.probes) <= NEAR
     # The whole title at that CRF and at the others of the curve has what the intervals say.
-    truth = Prober(probe(long, tool), "libx264", "veryfast", tool, None)
+    truth = Prober(Cell(probe(long, tool), "libx264", "veryfast", 0), tool, None)
     curve = {point.crf: point for point in result.curve}
     for crf in (result.crf, result.probes[0].crf, result.crf + 3):
-        measured = truth.measure(crf).columns["vmaf"].mean()
+        measured = truth.measure(crf)[0].column("vmaf").mean()
         point = curve[crf]
         assert point.lower <= measured <= point.upper, crf
         assert point.upper - point.lower < 8, crf

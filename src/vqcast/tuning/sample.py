@@ -1,6 +1,6 @@
 """A long title seen through short looks: the score and size of the whole, and how sure they are.
 
-    with Sample(prober, machine, "vmaf", "mean", allowed=0.27) as sample:
+    with closing(Sample(prober, machine, "vmaf", "mean", allowed=0.27)) as sample:
         seen = sample.probe(28.0)  # seen.score, seen.deviation
 
 Looks are decoded once and kept as raw video in a temporary folder for as long as they are needed.
@@ -17,9 +17,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +26,9 @@ from numpy.typing import NDArray
 from vqcast.durable.scratch import mine, remove_leftovers
 from vqcast.errors import InputError
 from vqcast.forecast.scale import averaging, linear, missing
-from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import Measurement
 from vqcast.measured.probe import Prober
-from vqcast.measured.store import FolderStore, measure_once
+from vqcast.measured.store import measure_once
 from vqcast.media.options import PLAIN
 from vqcast.media.reel import (
     Reel,
@@ -82,7 +80,7 @@ class Seen:
 
 
 class Sample:
-    """Parts of one title, measured at any CRF; a context that removes their pictures."""
+    """Parts of one title, measured at any CRF; to be closed, which removes their pictures."""
 
     def __init__(
         self,
@@ -98,27 +96,19 @@ class Sample:
         self.metric, self.pooling = METRICS[metric], pooling
         self.allowed, self.on_progress = allowed * self.metric.point, on_progress
         self.correction: LookCorrection = correction(
-            prober.encoder, prober.preset if prober.options == PLAIN else None
+            prober.cell.encoder, prober.cell.preset if prober.cell.options == PLAIN else None
         )
         if self.metric.scale != "points":
             self.correction = of_sizes_alone(self.correction)
         self.frames = prober.source.frames
-        self._store = FolderStore(prober.cache) if prober.cache else None
         self._measured: dict[float, dict[int, Measurement]] = {}
         self._folder: Path | None = None
         self._reels: dict[int, Reel] = {}
         self._gathering = threading.Lock()
         self._base: float | None = None
 
-    def __enter__(self) -> Sample:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Remove the pictures."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
@@ -269,7 +259,7 @@ class Sample:
             sampling.starts(self.frames, part),
             sampling.LENGTH,
             (self._folder or Path()) / f"{part}.yuv",
-            self.prober.options.chroma,
+            self.prober.cell.options.chroma,
         )
 
     def _measure(self, crf: float, parts: Sequence[int]) -> bool:
@@ -289,13 +279,12 @@ class Sample:
                     self.on_progress(sum(done.values()), total)
 
             prober = self.prober
-            cell = Cell(
-                self._reel(part).video, prober.encoder, prober.preset, crf,
-                size=prober.size, spliced=sampling.LENGTH, every=sampling.EVERY, threads=threads,
-                options=prober.options, also=prober.also,
+            cell = replace(
+                prober.at(crf), source=self._reel(part).video, spliced=sampling.LENGTH,
+                every=sampling.EVERY, threads=threads,
             )  # fmt: skip
             known[part], reused = measure_once(
-                cell, prober.tool, self._store, prober.cancel,
+                cell, prober.tool, prober.store, prober.cancel,
                 prepare=lambda: self._gather(part, missing), on_progress=tell,
             )  # fmt: skip
             self._drop_what_is_too_much(part)

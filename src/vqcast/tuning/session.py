@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from vqcast.forecast import measured_with
 from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
 from vqcast.forecast.scale import pooled
 from vqcast.forecast.table import FOLDER, load_table
+from vqcast.measured.cell import Cell
 from vqcast.measured.probe import Prober
 from vqcast.media import grain
 from vqcast.media.encoders import encoder as adapter
@@ -100,7 +102,7 @@ def tune(
             registry=registry, trust=trust, machine=machine, on_progress=on_progress,
             cancel=cancel or threading.Event(),
         )  # fmt: skip
-        with session.title:
+        with closing(session.title):
             return session.run(on_event or (lambda event: None))
 
     try:
@@ -126,7 +128,7 @@ class Session:
         cancel: threading.Event | None = None,
         without: Collection[str] = (),
     ) -> None:
-        entry = adapter(request.encoder, request.options)
+        entry, machine = adapter(request.encoder, request.options), machine or Machine()
         self.preset = request.preset if request.preset is not None else entry.default_preset
         self.grid = grid_of(
             request.encoder, request.min_crf, request.max_crf, request.crf_step, request.options
@@ -143,19 +145,22 @@ class Session:
         self.forecaster, self.info = _forecaster(
             request, self.preset, self.grid, table if self.size is None else None, without
         )
-        prober = Prober(
-            source, request.encoder, self.preset, tool, cache,
-            size=self.size,
-            threads=plan((machine or Machine()).cores, 1), options=request.options,
-            also=request.also, cancel=cancel,
+        cell = Cell(
+            source, request.encoder, self.preset, self.grid.low, size=self.size,
+            threads=plan(machine.cores, 1), options=request.options,
+            also=request.also,
         )  # fmt: skip
         self.title = Title(
-            prober, machine or Machine(), request.metric, request.pool,
+            Prober(cell, tool, cache, cancel), machine, request.metric, request.pool,
             target=request.target, sampled=is_sampled(source, request.pool, request.whole),
             allowed=sampling.allowed(request.confidence), on_progress=on_progress,
         )  # fmt: skip
         self.other_version = _other_version(request.encoder, self.info, tool)
-        self.other_options = table is not None and _other_options(request, table[0])
+        own_options = str(request.options) or None
+        self.other_options = (
+            table is not None and table[0].options_of(request.encoder) != own_options
+        )
+        """Whether the forecaster's curves had other encoder options."""
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
         self.lines: list[TuneProbe] = []
@@ -352,14 +357,10 @@ class Session:
         if curve[state.answer].bytes > allowed:
             return self._within(allowed, curve, state.answer)
         if self.goal.target < self.request.target:
-            return (
-                state.answer,
-                "best_effort",
-                (
-                    f"{self.request.target:g} is out of reach{self._of_ceiling()}; "
-                    f"this is the highest CRF within {CEILING_MARGIN:g} of that"
-                ),
-            )
+            return state.answer, "best_effort", (
+                f"{self.request.target:g} is out of reach{self._of_ceiling()}; "
+                f"this is the highest CRF within {CEILING_MARGIN:g} of that"
+            )  # fmt: skip
         return state.answer, "met", self._why(curve, state.answer)
 
     def _of_ceiling(self) -> str:
@@ -404,11 +405,6 @@ def _other_version(encoder: str, info: ForecasterInfo, tool: Tool) -> str | None
         f"the forecaster was measured with {encoder} {measured}, and this ffmpeg has "
         f"{here or 'another, which does not say its version'}: the answer is measured"
     )
-
-
-def _other_options(request: TuneRequest, table: ForecastTable) -> bool:
-    """Whether the forecaster's curves had other encoder options."""
-    return (str(request.options) or None) != table.options_of(request.encoder)
 
 
 Promoted = tuple[ForecastTable, ForecastRow]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import TracebackType
 
 import numpy as np
 
@@ -42,7 +41,7 @@ def is_sampled(source: Source, pooling: str, whole: bool | None) -> bool:
 
 
 class Title:
-    """Probes one source; a context that removes the pictures of its looks."""
+    """Probes one source; to be closed, which removes the pictures of its looks."""
 
     def __init__(
         self,
@@ -70,16 +69,9 @@ class Title:
             prober, machine, metric, pooling, allowed=allowed, on_progress=on_progress
         )
 
-    def __enter__(self) -> Title:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.sample.__exit__(kind, error, where)
+    def close(self) -> None:
+        """Remove the pictures of its looks."""
+        self.sample.close()
 
     @property
     def fps(self) -> float:
@@ -113,14 +105,15 @@ class Title:
         return line, Probe(crf, seen.score, self._bits(seen.bytes_a_frame), seen.features)
 
     def _whole(self, crf: float) -> tuple[TuneProbe, Probe]:
-        found = self.prober.measure(crf, on_progress=self._tell)
-        score = pooled(self.metric, found.columns, self.pooling, self.fps)
-        features = np.array([found.columns[name].mean() for name in FEATURES])
+        found, reused = self.prober.measure(crf, on_progress=self._tell)
+        columns = {name: found.column(name) for name in found.columns}
+        score = pooled(self.metric, columns, self.pooling, self.fps)
+        features = np.array([columns[name].mean() for name in FEATURES])
         line = TuneProbe(
-            crf=crf, score=self._rounded(score), bytes=found.video_bytes, frames=found.frames,
-            whole=True, reused=found.reused, wall_s=round(found.wall_s, 3),
+            crf=crf, score=self._rounded(score), bytes=found.enc_bytes, frames=found.frames,
+            whole=True, reused=reused, wall_s=round(found.wall_s, 3),
         )  # fmt: skip
-        return line, Probe(crf, score, self._bits(found.video_bytes / found.frames), features)
+        return line, Probe(crf, score, self._bits(found.enc_bytes / found.frames), features)
 
     def _rounded(self, score: float) -> float:
         return round(score, self.metric.digits + 2)

@@ -23,7 +23,7 @@ FFMPEG = "f" * 64
 
 
 def _plan(*sources: Source, **options: object) -> list[Cell]:
-    given = {"qualities": QUALITIES, "presets": {}, "v1": False} | options
+    given = {"qualities": QUALITIES, "presets": {}} | options
     return plan(sources, **given)  # type: ignore[arg-type]
 
 

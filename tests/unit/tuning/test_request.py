@@ -59,7 +59,7 @@ def test_a_target_and_a_pooling_are_the_metric_s(words: dict[str, Any], field: s
 @pytest.mark.parametrize("name", get_args(MetricName))
 def test_every_metric_can_be_asked_for(name: str) -> None:
     made = asked(metric=name, target=0.5)
-    assert made.also == (() if name in ("vmaf", "vmaf-v1") else (name,))
+    assert made.also == (() if name == "vmaf" else (name,))
     assert list(get_args(MetricName)) == list(metric.METRICS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 
 from vqcast.errors import InputError
 from vqcast.forecast.scale import pooled
+from vqcast.measured.cell import Cell
 from vqcast.measured.probe import Prober
 from vqcast.media.run import Cancelled
 from vqcast.media.source import Source, probe
@@ -56,7 +57,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prober(film: Source, tool: Tool, cache: Path | None) -> Prober:
-    return Prober(film, "libx264", "veryfast", tool, cache)
+    return Prober(Cell(film, "libx264", "veryfast", 0), tool, cache)
 
 
 def looking(
@@ -69,18 +70,18 @@ def test_looks_tell_the_whole_title(
     film: Source, tool: Tool, cache: Path, private_tmp: Path
 ) -> None:
     given = prober(film, tool, cache)
-    with looking(given, 1.0) as sample:
+    with closing(looking(given, 1.0)) as sample:
         first, again = sample.probe(30.0), sample.probe(34.0)
         assert first is not None and again is not None
         assert list(private_tmp.iterdir())  # the pictures, for the next probe
         once_more = sample.probe(30.0)
     assert not list(private_tmp.iterdir())
     for crf, seen in ((30.0, first), (34.0, again)):
-        whole = given.measure(crf)
-        score = float(whole.columns["vmaf"].mean())
+        whole, _ = given.measure(crf)
+        score = float(whole.column("vmaf").mean())
         assert abs(seen.score - score) < 3 * seen.deviation
-        assert seen.bytes_a_frame == pytest.approx(whole.video_bytes / FRAMES, rel=0.4)
-        features = [whole.columns[name].mean() for name in module.FEATURES]
+        assert seen.bytes_a_frame == pytest.approx(whole.enc_bytes / FRAMES, rel=0.4)
+        features = [whole.column(name).mean() for name in module.FEATURES]
         assert np.allclose(seen.features, features, rtol=0.15, atol=0.4)
         assert seen.deviation < 1.5
     parts = sampling.FIRST_PARTS * sampling.LOOKS
@@ -95,7 +96,7 @@ def test_nothing_is_decoded_or_encoded_again(
     film: Source, tool: Tool, cache: Path, private_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a film that an earlier run has looked at, its file need not even be there."""
-    with looking(prober(film, tool, cache), 1.0) as sample:
+    with closing(looking(prober(film, tool, cache), 1.0)) as sample:
         expected = sample.probe(30.0)
 
     def none(*_: object, **__: object) -> None:
@@ -103,7 +104,7 @@ def test_nothing_is_decoded_or_encoded_again(
 
     monkeypatch.setattr(module, "gather_through", none)
     monkeypatch.setattr(module, "gather_by_seeking", none)
-    with looking(prober(film, tool, cache), 1.0, Machine(threads=1)) as sample:
+    with closing(looking(prober(film, tool, cache), 1.0, Machine(threads=1))) as sample:
         found = sample.probe(30.0)
     assert found is not None and expected is not None
     assert found.reused and found.score == expected.score
@@ -113,7 +114,7 @@ def test_pictures_over_the_budget_are_removed_and_made_again(
     film: Source, tool: Tool, private_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = prober(film, tool, None)
-    with looking(given, 1.0) as sample:
+    with closing(looking(given, 1.0)) as sample:
         expected = sample.probe(30.0)
     part = sample._reel(0).bytes
     monkeypatch.setattr(module, "KEPT_BYTES", 2 * part)
@@ -123,7 +124,7 @@ def test_pictures_over_the_budget_are_removed_and_made_again(
         assert 0 <= done <= of
         most.append(sum(path.stat().st_size for path in private_tmp.rglob("*.yuv")))
 
-    with looking(given, 1.0, on_progress=tell) as sample:
+    with closing(looking(given, 1.0, on_progress=tell)) as sample:
         assert sample.disk_bytes <= (2 + 4) * part
         found = sample.probe(30.0)
         (folder,) = private_tmp.iterdir()
@@ -136,10 +137,12 @@ def test_pictures_over_the_budget_are_removed_and_made_again(
 def test_a_title_that_differs_too_much_is_encoded_whole(
     film: Source, tool: Tool, cache: Path, private_tmp: Path
 ) -> None:
-    with looking(prober(film, tool, cache), 0.001) as sample:
+    with closing(looking(prober(film, tool, cache), 0.001)) as sample:
         assert sample.probe(30.0) is None
     given = prober(film, tool, cache)
-    with Title(given, Machine(), "vmaf", "mean", target=90, sampled=True, allowed=0.001) as title:
+    with closing(
+        Title(given, Machine(), "vmaf", "mean", target=90, sampled=True, allowed=0.001)
+    ) as title:
         line, _ = title.probe(30.0)
         assert line.whole and line.frames == FRAMES and line.looks is None
         assert not title.sampled and title.error == 0
@@ -149,8 +152,8 @@ def test_harmonic_means_are_looked_at_too(
     film: Source, tool: Tool, cache: Path, private_tmp: Path
 ) -> None:
     given = prober(film, tool, cache)
-    whole = given.measure(30.0).columns["vmaf"]
-    with Sample(given, Machine(), "vmaf", "harmonic", allowed=2.0) as sample:
+    whole = given.measure(30.0)[0].column("vmaf")
+    with closing(Sample(given, Machine(), "vmaf", "harmonic", allowed=2.0)) as sample:
         seen = sample.probe(30.0)
     assert seen is not None
     assert abs(seen.score - (1 / np.mean(1 / (whole + 1)) - 1)) < 3 * seen.deviation
@@ -161,20 +164,21 @@ def test_metrics_of_other_scales_are_looked_at_too(
     name: str, film: Source, tool: Tool, private_tmp: Path
 ) -> None:
     metric = METRICS[name]
-    given = replace(prober(film, tool, None), also=(name,))
-    with Sample(given, Machine(), name, "mean", allowed=4.0) as sample:
+    given = Prober(Cell(film, "libx264", "veryfast", 0, also=(name,)), tool, None)
+    with closing(Sample(given, Machine(), name, "mean", allowed=4.0)) as sample:
         seen = sample.probe(30.0)
     assert seen is not None
-    score = pooled(metric, given.measure(30.0).columns, "mean", 25)
+    whole = given.measure(30.0)[0]
+    score = pooled(metric, {each: whole.column(each) for each in whole.columns}, "mean", 25)
     assert 0 < seen.deviation < 8 * metric.point
     assert abs(seen.score - score) < 3 * seen.deviation
 
 
 def test_a_cancelled_look_leaves_nothing(film: Source, tool: Tool, private_tmp: Path) -> None:
     cancel = threading.Event()
-    given = Prober(film, "libx264", "veryslow", tool, None, cancel=cancel)
+    given = Prober(Cell(film, "libx264", "veryslow", 0), tool, None, cancel)
     threading.Timer(0.5, cancel.set).start()
-    with pytest.raises(Cancelled), looking(given, 1.0) as sample:
+    with pytest.raises(Cancelled), closing(looking(given, 1.0)) as sample:
         sample.probe(30.0)
     assert not list(private_tmp.iterdir())
 
@@ -187,7 +191,7 @@ def test_too_little_space_names_the_option(
     )  # type: ignore[attr-defined]
     with (
         pytest.raises(InputError, match="GB free") as refused,
-        looking(prober(film, tool, None), 1.0) as sample,
+        closing(looking(prober(film, tool, None), 1.0)) as sample,
     ):
         sample.probe(30.0)
     assert "--temp-dir" in str(refused.value.hint)
@@ -214,7 +218,9 @@ def test_the_doubt_is_that_of_the_probe_nearest_to_the_target(
 ) -> None:
     """What starting anew changes grows with the distance to 100, so a poor probe says too much."""
     given = prober(film, tool, cache)
-    with Title(given, Machine(), "vmaf", "mean", target=99, sampled=True, allowed=3.0) as title:
+    with closing(
+        Title(given, Machine(), "vmaf", "mean", target=99, sampled=True, allowed=3.0)
+    ) as title:
         good, _ = title.probe(30.0)
         poor, _ = title.probe(44.0)
         assert poor.deviation > good.deviation

@@ -32,9 +32,9 @@ from vqcast.corpus.plan import plan
 from vqcast.measured.cell import Cell
 from vqcast.media.encoders import encoder
 from vqcast.media.source import probe
+from vqcast.media.threads import usable_cores
 from vqcast.media.tool import find_ffmpeg
 from vqcast.pages import blocks
-from vqcast.regressor.engine import usable_cores
 from vqcast.vocab import FEATURES
 
 QUALITIES = {"libx264": (21, 36), "libsvtav1": (25, 55), "libx265": (21, 36)}

@@ -44,6 +44,7 @@ from vqcast.interval import Calibration, LevelQuantile
 from vqcast.media import measure
 from vqcast.media.run import run
 from vqcast.media.source import probe
+from vqcast.media.threads import usable_cores
 from vqcast.media.tool import find_ffmpeg
 from vqcast.pages import blocks
 from vqcast.regressor import graph
@@ -401,13 +402,6 @@ def table(result: dict[str, Any]) -> str:
         met = "met" if goal["met"] else "not met"
         lines.append(f"| {goal['goal']} | {goal['measured']} | {met} |")
     return "\n".join(lines) + "\n"
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def main() -> None:

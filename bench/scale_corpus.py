@@ -26,8 +26,8 @@ import polars as pl
 
 from vqcast.corpus.frame import FLOAT, INT, TEXT, WHOLE
 from vqcast.corpus.parquet import ROW, part_name
+from vqcast.media.threads import usable_cores
 from vqcast.pages import blocks
-from vqcast.regressor.engine import usable_cores
 from vqcast.vocab import FEATURES
 
 LIMIT_BYTES = 4 << 30

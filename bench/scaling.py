@@ -28,9 +28,9 @@ from vqcast.corpus.table import load
 from vqcast.corpus.writing import convert
 from vqcast.media.measure import encode, score
 from vqcast.media.source import probe
+from vqcast.media.threads import usable_cores
 from vqcast.media.tool import find_ffmpeg
 from vqcast.pages import blocks
-from vqcast.regressor.engine import usable_cores
 
 TITLES, QUALITIES = 10_000, 8
 WIDTH, HEIGHT, FPS = 1920, 1080, 25

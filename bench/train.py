@@ -33,9 +33,10 @@ from typing import Any
 
 import numpy as np
 
+from vqcast.media.threads import usable_cores
 from vqcast.pages import blocks
 from vqcast.regressor import net
-from vqcast.regressor.engine import Columns, Fit, train, usable_cores
+from vqcast.regressor.engine import Columns, Fit, train
 from vqcast.regressor.spec import ENSEMBLE, Recipe
 from vqcast.regressor.trainer import Trainer
 from vqcast.vocab import FEATURES

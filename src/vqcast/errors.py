@@ -127,20 +127,8 @@ class LargerThanSource(VqcastError):
 
     exit_status = 4
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        path: str | Path | None = None,
-        field: str | None = None,
-        hint: str | None = None,
-        made: int = 0,
-        source: int = 0,
-        crf: float = 0.0,
-    ) -> None:
-        super().__init__(reason, path=path, field=field, hint=hint)
-        self.made = made
-        """Bytes of the encode's video."""
-        self.source = source
-        """Bytes of the source's video."""
-        self.crf = crf
+    made = 0
+    """Bytes of the encode's video."""
+    source = 0
+    """Bytes of the source's video."""
+    crf = 0.0

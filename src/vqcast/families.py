@@ -14,7 +14,7 @@ name, so that reading the table imports no family, and verifying a registry no t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -90,10 +90,7 @@ class Training:
     @property
     def given(self) -> list[str]:
         """The names of what is asked for."""
-        named = {"seeds": self.seeds, "epochs": self.epochs, "hold_out": self.hold_out}
-        asked = [name for name, value in named.items() if value is not None]
-        flags = {"dry_run": self.dry_run, "unseen": self.unseen}
-        return [*asked, *(name for name, value in flags.items() if value)]
+        return [each.name for each in fields(self) if getattr(self, each.name) != each.default]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ from vqcast.media.remake import remake
 from vqcast.media.run import run
 from vqcast.media.tool import Tool
 
+EARLIER_US = 10_000_000
+"""How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
+SAME_US = 1500
+"""How far a frame's time may lie off its packet's: both are rounded."""
 _DEADLINE_S = 600.0
 _BYTES_PER_S = 500_000
 """So slow a decode is given up; a film of hours is not."""

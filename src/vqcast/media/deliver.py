@@ -390,12 +390,13 @@ def _scores(
 
 def grown(path: Path, made: int, source: int, crf: float) -> LargerThanSource:
     """The refusal of video that has ``made`` bytes, where its source has ``source``."""
-    return LargerThanSource(
+    error = LargerThanSource(
         f"not written: at CRF {crf:g} the video has {made:,} bytes, "
         f"{100 * made / max(source, 1):.0f} % of the source's {source:,}",
-        path=path, made=made, source=source, crf=crf,
-        hint="keep the source, aim lower, or say --allow-larger",
+        path=path, hint="keep the source, aim lower, or say --allow-larger",
     )  # fmt: skip
+    error.made, error.source, error.crf = made, source, crf
+    return error
 
 
 def measure_delivered(

@@ -23,7 +23,7 @@ from vqcast.durable.files import sha256_bytes, sha256_file
 from vqcast.durable.scratch import scratch
 from vqcast.errors import ToolFailure
 from vqcast.media import argv, inputs, keep_hdr, part_argv, parts
-from vqcast.media.decode import decode_made
+from vqcast.media.decode import EARLIER_US, decode_made
 from vqcast.media.encoders import Encoder
 from vqcast.media.header import read_header
 from vqcast.media.inputs import RawFormat, Segment, drop
@@ -243,13 +243,9 @@ def _ways(source: Source, part: TitlePart) -> Iterator[Segment]:
     yield replace(way, seek_us=first, start_us=None)
     if part.start == 0:
         return
-    earlier = int(np.searchsorted(times[: part.start - 1], first - _EARLIER_US))
+    earlier = int(np.searchsorted(times[: part.start - 1], first - EARLIER_US))
     for seek in dict.fromkeys((part.start - 1, earlier)):
         yield replace(way, seek_us=int(times[seek]))
-
-
-_EARLIER_US = 10_000_000
-"""How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
 
 
 def _encoding(work: Work, threads: Threads, file: Path, folder: Path, way: Segment) -> list[str]:

@@ -13,7 +13,7 @@ import math
 import re
 import tempfile
 import threading
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ _V1_LONG, _V1_SHORT = 216, 160
 """Sides below which libvmaf 3.2's VMAF v1 gives no cambi, or crashes in SpEED."""
 
 _TRIES = 8
-"""Encodes tried where ffmpeg ends well and wrote no packet at all (see `argv.encode`)."""
+"""Encodes tried where none gives a packet."""
 
 _DEADLINE_BASE_S = 120.0
 _DEADLINE_S_PER_MEGAPIXEL = 30.0
@@ -231,21 +231,42 @@ def encode(
     limit = None if source.whole else source.frames
     frames = segment.frames if segment else source.frames
     reach = segment.start + frames if segment else frames
-    for _ in range(_TRIES):
-        finished = run(
-            argv.encode(tool.path, pictures, limit, options, output, segment, video=source.video),
-            cwd=output.parent,
-            deadline_s=deadline_s(source.width * source.height, reach),
-            cancel=cancel,
-        )
-        check(finished, what, source)
-        sizes = packet_sizes(output.parent / argv.PACKET_LOG)
-        if len(sizes):
-            break
-    require_packets(sizes, frames, what, source)
+    sizes, wall_s = packets_of(
+        argv.encode(tool.path, pictures, limit, options, output, segment, video=source.video),
+        output.parent, frames, what, source,
+        deadline_s(source.width * source.height, reach), cancel,
+    )  # fmt: skip
     if not output.is_file():
         raise ToolFailure(f"{what}: {len(sizes)} packets for {frames} frames, and no file")
-    return Encoded(output, sizes, finished.wall_s * 1000)
+    return Encoded(output, sizes, wall_s * 1000)
+
+
+def packets_of(
+    command: Sequence[str],
+    folder: Path,
+    frames: int,
+    what: str,
+    source: Source,
+    deadline: float,
+    cancel: threading.Event | None,
+    on_progress: Callable[[int], None] | None = None,
+) -> tuple[NDArray[np.int64], float]:
+    """Run an encode of so many frames in ``folder``: its packets' bytes, and seconds.
+
+    It is run again where ffmpeg ends well and makes no packet at all (see `argv.encode`).
+    Raises ToolFailure where it fails, complains, or makes another number of packets.
+    """
+    log = folder / argv.PACKET_LOG
+    for _ in range(_TRIES):
+        finished = run(
+            command, cwd=folder, deadline_s=deadline, cancel=cancel,
+            on_poll=on_progress and (lambda: on_progress(argv.count_lines(log) // 2)),
+        )  # fmt: skip
+        check(finished, what, source)
+        if len(sizes := packet_sizes(log)):
+            break
+    require_packets(sizes, frames, what, source)
+    return sizes, finished.wall_s
 
 
 def require_packets(sizes: Sized, frames: int, what: str, source: Source) -> None:
@@ -272,7 +293,6 @@ def score(
     tool: Tool,
     *,
     depth: int,
-    distorted_raw: inputs.RawFormat | None = None,
     distorted_video: inputs.Video = inputs.PLAIN,
     segment: Segment | None = None,
     size: tuple[int, int] | None = None,
@@ -309,7 +329,7 @@ def score(
         depth, frames, size=size, span=segment, starts=starts, every=every, threads=threads,
         sides=(own.of(0), reference.video.of(1)), also=also, rate=reference.fps if also else None,
     )  # fmt: skip
-    raw = reference.raw if itself else distorted_raw
+    raw = reference.raw if itself else None
     pictures = inputs.read(distorted.absolute(), raw, grain=itself)
     pristine = inputs.read(reference.path, reference.raw, segment)
     with scratch() as name:

@@ -23,7 +23,7 @@ from vqcast.durable.scratch import scratch
 from vqcast.errors import MediaError
 from vqcast.media import argv, inputs
 from vqcast.media.complaint import complaints
-from vqcast.media.decode import deadline_s
+from vqcast.media.decode import SAME_US, deadline_s
 from vqcast.media.inputs import RawFormat, Segment
 from vqcast.media.keep_hdr import tags
 from vqcast.media.run import run
@@ -31,8 +31,6 @@ from vqcast.media.segment import ways
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
 
-_SAME_US = 1500
-"""How far a frame's time may lie off its packet's: both are rounded."""
 _TIME = re.compile(r" pts:(-?\d+) ")
 
 
@@ -186,7 +184,7 @@ def _is_planned(reel: Reel, found: NDArray[np.int64], seek_us: int) -> bool:
     wanted = np.concatenate([np.arange(start, start + reel.length) for start in reel.starts])
     if len(found) != len(wanted) or reel.path.stat().st_size != reel.bytes:
         return False
-    return bool((np.abs(found + seek_us - index.times_us[wanted]) <= _SAME_US).all())
+    return bool((np.abs(found + seek_us - index.times_us[wanted]) <= SAME_US).all())
 
 
 def _missing(source: Source, said: str) -> MediaError:

@@ -9,21 +9,15 @@ believed only once the pictures it gives are those that the whole decode gave::
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 
 from vqcast.errors import InputError, MediaError
-from vqcast.media.decode import FrameIndex, decode
+from vqcast.media.decode import EARLIER_US, SAME_US, FrameIndex, decode
 from vqcast.media.inputs import Segment
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
-
-_EARLIER_US = 10_000_000
-"""How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
-_SAME_US = 1500
-"""How far a frame's time may lie off its packet's: both are rounded."""
 
 
 def ways(source: Source, start: int, frames: int) -> Iterator[Segment]:
@@ -39,7 +33,7 @@ def ways(source: Source, start: int, frames: int) -> Iterator[Segment]:
     lead_us = _between(source, index, max(start - reach, 0)) or 0
     until_us = _between(source, index, min(end + reach, source.frames))
     ahead_us = -1 if until_us is None or end_us is None else until_us - end_us
-    for seek_us in dict.fromkeys(max(seek, 0) for seek in (lead_us, lead_us - _EARLIER_US, 0)):
+    for seek_us in dict.fromkeys(max(seek, 0) for seek in (lead_us, lead_us - EARLIER_US, 0)):
         yield Segment(start, frames, seek_us, start_us, end_us, ahead_us)
 
 
@@ -57,14 +51,7 @@ def _between(source: Source, index: FrameIndex, cut: int) -> int | None:
     return (before + after) // 2
 
 
-def find(
-    source: Source,
-    start: int,
-    frames: int,
-    tool: Tool,
-    *,
-    cancel: threading.Event | None = None,
-) -> Segment:
+def find(source: Source, start: int, frames: int, tool: Tool) -> Segment:
     """A way to frames ``start`` .. ``start + frames`` that gives exactly their pictures.
 
     Raises InputError for frames that ``source`` does not have, MediaError where no
@@ -75,9 +62,7 @@ def find(
             f"has {source.frames} frames, so not {frames} from frame {start}", path=source.path
         )
     for segment in ways(source, start, frames):
-        found = decode(
-            source.path, tool, raw=source.raw, span=segment, video=source.video, cancel=cancel
-        )
+        found = decode(source.path, tool, raw=source.raw, span=segment, video=source.video)
         if found.said and source.damage is None:
             continue
         if is_part(found.index, source, segment):
@@ -106,5 +91,5 @@ def is_part(found: FrameIndex, source: Source, segment: Segment) -> bool:
         return False
     times = whole.times_us[part] - segment.seek_us
     return len(found.times_us) == len(times) and bool(
-        (np.abs(found.times_us - times) <= _SAME_US).all()
+        (np.abs(found.times_us - times) <= SAME_US).all()
     )

@@ -18,7 +18,7 @@ from vqcast.documents.source import Damage
 from vqcast.errors import InputError, MediaError
 from vqcast.media import damage, inputs, refusals
 from vqcast.media.complaint import cause
-from vqcast.media.decode import Decoded, FrameIndex, decode
+from vqcast.media.decode import EARLIER_US, SAME_US, Decoded, FrameIndex, decode
 from vqcast.media.filters import UNFILTERED, Filters
 from vqcast.media.hdr import Light
 from vqcast.media.header import DAMAGE_HINT, Header, read_header
@@ -39,10 +39,6 @@ _CHEAP_PIXELS = 300_000_000
 """Pixels of a title that is decoded whole at once: a second or two."""
 _LOOK = 16
 """Frames that are decoded at the beginning and the end of a longer one."""
-_EARLIER_US = 10_000_000
-"""How much earlier a demuxer is sent where it landed too late: the longest GOP commonly made."""
-_SAME_US = 1500
-"""How far a frame's time may lie off its packet's: both are rounded."""
 
 
 class Doubted(MediaError):
@@ -362,7 +358,7 @@ def _by_packets(file: _File, packets: PacketTable | None) -> Decoded | None:
 
 def _agree(times: Times, decoded: Times) -> bool:
     return len(times) >= len(decoded) and bool(
-        (np.abs(times[: len(decoded)] - decoded) <= _SAME_US).all()
+        (np.abs(times[: len(decoded)] - decoded) <= SAME_US).all()
     )
 
 
@@ -370,7 +366,7 @@ def _tail(file: _File, times: Times) -> FrameIndex | None:
     """The last frames, decoded, where they are at the times that the packets have."""
     first = len(times) - _LOOK
     start = int(times[first - 1] + times[first]) // 2
-    for seek in dict.fromkeys((start, max(start - _EARLIER_US, 0))):
+    for seek in dict.fromkeys((start, max(start - EARLIER_US, 0))):
         found = file.decode(span=Segment(first, _LOOK, seek, start, None))
         if start > 0 and not found.said and len(found.index.times_us) == _LOOK:
             return found.index if _agree(times[first:] - seek, found.index.times_us) else None

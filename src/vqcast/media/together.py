@@ -24,13 +24,9 @@ from vqcast.media.encoders import encoder
 from vqcast.media.inputs import Segment
 from vqcast.media.measure import Scores
 from vqcast.media.options import PLAIN, EncoderOptions
-from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
-
-_TRIES = 8
-"""Encodes tried where ffmpeg ends well and made no packet at all (see `argv.encode`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,6 @@ class Trial:
     """Bytes of each frame's packet, ``[frames]``, in the order in which frames are shown."""
     scores: Scores
     """Of every frame, or of each ``every``-th."""
-    wall_ms: float
 
 
 def encode_and_score(
@@ -96,38 +91,9 @@ def encode_and_score(
     deadline = 2 * measure.deadline_s(source.width * source.height, reach)
     with scratch() as name:
         folder = Path(name)
-        packets = folder / argv.PACKET_LOG
-        wall_s = _run(command, packets, what, source, deadline, cancel, on_progress)
-        sizes = measure.packet_sizes(packets)
-        measure.require_packets(sizes, frames, what, source)
+        sizes, _ = measure.packets_of(
+            command, folder, frames, what, source, deadline, cancel, on_progress
+        )
         columns = measure.read_scores(folder, frames, what, source, every=every, also=also)
     width, height = size or (source.width, source.height)
-    return Trial(sizes, Scores(columns, width, height), wall_s * 1000)
-
-
-def _run(
-    command: Sequence[str],
-    packets: Path,
-    what: str,
-    source: Source,
-    deadline: float,
-    cancel: threading.Event | None,
-    on_progress: Callable[[int], None] | None,
-) -> float:
-    """Run ``command`` until it logs a packet; the seconds of the run that did."""
-    for _ in range(_TRIES):
-        finished = run(
-            command,
-            cwd=packets.parent,
-            deadline_s=deadline,
-            cancel=cancel,
-            on_poll=None if on_progress is None else lambda: on_progress(_lines(packets)),
-        )
-        measure.check(finished, what, source)
-        if _lines(packets):
-            break
-    return finished.wall_s
-
-
-def _lines(log: Path) -> int:
-    return log.read_bytes().count(b"\n") if log.is_file() else 0
+    return Trial(sizes, Scores(columns, width, height))

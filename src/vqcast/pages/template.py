@@ -9,25 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Protocol
 
 import jinja2
 from markupsafe import Markup, escape
 
 from vqcast.durable.files import sha256_bytes
-
-
-class HasBounds(Protocol):
-    """A share that has a range."""
-
-    @property
-    def low(self) -> float | None:
-        """0..1"""
-
-    @property
-    def high(self) -> float | None:
-        """0..1"""
-
+from vqcast.evidence.coverage import Coverage
 
 PACKAGE = "vqcast.pages"
 _MARKDOWN = re.compile(
@@ -99,7 +86,7 @@ def signed(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:+.{digits}f}"
 
 
-def bounds(measured: HasBounds | None) -> str:
+def bounds(measured: Coverage | None) -> str:
     """The low and high end of a share in percent; a dash where there are none."""
     if measured is None or measured.low is None:
         return "-"

@@ -15,7 +15,6 @@ core busy without any talk between them.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -24,12 +23,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from vqcast.errors import InputError
+from vqcast.media.threads import usable_cores
 from vqcast.regressor.job import Columns, Fit, Fitted
 from vqcast.regressor.spec import Recipe
 from vqcast.regressor.trainer import Stopped, Trainer
 from vqcast.watch import Progress
 
-__all__ = ["Columns", "Fit", "Fitted", "train", "usable_cores"]
+__all__ = ["Columns", "Fit", "Fitted", "train"]
 
 _REPORT_S = 0.2
 """Seconds between two calls of ``progress``."""
@@ -73,13 +73,6 @@ def check_recipe(recipe: Recipe) -> None:
             raise InputError(f"recipe: {name} is {getattr(recipe, name)}; at least 1 is needed")
     if not 0.0 <= recipe.dropout <= 0.99:
         raise InputError(f"recipe: dropout is {recipe.dropout}; 0 to 0.99 is possible")
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Pool:

@@ -186,12 +186,7 @@ class Folder:
 
     def info(self, row: Row) -> ModelInfo:
         """The sidecar beside a row's ONNX file."""
-        name = sidecar_name(row)
+        name = row.files[1]
         if name not in self.files:
             raise RegistryError(f"{row.id} has no sidecar {name}", path=self.root)
         return documents.from_bytes(ModelInfo, self.files[name], where=name)
-
-
-def sidecar_name(row: Row) -> str:
-    """File name of a row's sidecar: the ONNX file's stem with ``.json``."""
-    return row.files[1]

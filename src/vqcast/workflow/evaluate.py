@@ -6,7 +6,6 @@ registry, and their digests are checked before they are read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,8 @@ import numpy as np
 from vqcast.corpus.table import Corpus
 from vqcast.documents.evidence import UnseenReport
 from vqcast.errors import InputError
-from vqcast.evidence.conformal import LEVELS, Array, calibrate
-from vqcast.evidence.evaluation import MAX_SPLITS, Evaluation, evaluate
+from vqcast.evidence.conformal import Array, calibrate
+from vqcast.evidence.evaluation import Evaluation, evaluate
 from vqcast.evidence.folder import Evidence, in_registry
 from vqcast.evidence.metrics import rmse
 from vqcast.interval import Calibration
@@ -62,8 +61,6 @@ def evaluate_registry(
     corpus: Corpus,
     model_id: str,
     *,
-    levels: Sequence[float] = LEVELS,
-    split_limit: int = MAX_SPLITS,
     trust: Trust | None = None,
 ) -> Evaluated:
     """Everything measured about ``model_id`` in the registry ``root``.
@@ -89,12 +86,7 @@ def evaluate_registry(
         model_id=spec.id,
         corpus_sha256=corpus.sha256,
         calibration=calibration,
-        evaluation=evaluate(
-            oof,
-            {"source": kept.src, "encoder": kept.encoder},
-            levels=levels,
-            split_limit=split_limit,
-        ),
+        evaluation=evaluate(oof, {"source": kept.src, "encoder": kept.encoder}),
         shipped=shipped(folder, kept, spec, calibration),
         unseen=found.unseen,
     )

@@ -16,6 +16,7 @@ else:
     class _Polars:
         def __getattr__(self, name: str) -> Any:
             with needed("polars", "reading a corpus"):
-                return getattr(import_module("polars"), name)
+                setattr(self, name, getattr(import_module("polars"), name))
+            return self.__dict__[name]
 
     pl = _Polars()

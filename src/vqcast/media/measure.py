@@ -342,7 +342,8 @@ def score(
         )
         if not (known and finished.returncode == 0):
             check(finished, what, reference)
-        columns = read_scores(folder, frames, what, reference, every=every, also=also)
+        check_counts(folder, frames, what, reference)
+        columns = read_logs(folder, frames, what, every=every, also=also)
     return Scores(columns=columns, width=width, height=height)
 
 
@@ -364,20 +365,6 @@ def check_size(
             hint="leave VMAF v1 out: corpus build --no-v1, tune and encode --metric vmaf",
         )
     return width, height
-
-
-def read_scores(
-    folder: Path,
-    frames: int,
-    what: str,
-    source: Source,
-    *,
-    every: int,
-    also: Sequence[str] = (),
-) -> dict[str, NDArray[np.float64]]:
-    """The columns that a score left in ``folder``. Raises as `check_counts` and `read_logs` do."""
-    check_counts(folder, frames, what, source)
-    return read_logs(folder, frames, what, every=every, also=also)
 
 
 def read_logs(

@@ -94,6 +94,7 @@ def encode_and_score(
         sizes, _ = measure.packets_of(
             command, folder, frames, what, source, deadline, cancel, on_progress
         )
-        columns = measure.read_scores(folder, frames, what, source, every=every, also=also)
+        measure.check_counts(folder, frames, what, source)
+        columns = measure.read_logs(folder, frames, what, every=every, also=also)
     width, height = size or (source.width, source.height)
     return Trial(sizes, Scores(columns, width, height))

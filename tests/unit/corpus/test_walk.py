@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import FrameType
 
-import vqcast
+from walk_kit import walk
+
 from vqcast.corpus.copies import Copies
 from vqcast.corpus.execute import Task, perform
 from vqcast.corpus.pictures import Pictures
@@ -14,8 +13,6 @@ from vqcast.measured.cell import Cell
 from vqcast.measured.store import FolderStore
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
-
-HOUSE = Path(vqcast.__file__).parent
 
 
 def test_a_cell_enters_fourteen_files_at_most(
@@ -25,19 +22,7 @@ def test_a_cell_enters_fourteen_files_at_most(
     cell = Cell(pattern_source, "libx264", "medium", 28.0)
     task = Task(cell, cell.file_name(tool.sha256))
     store, copies, pictures = FolderStore(tmp_path / "cells"), Copies(), Pictures()
-    entered: set[str] = set()
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        path = Path(frame.f_code.co_filename)
-        if event == "call" and path.is_relative_to(HOUSE):
-            entered.add(path.relative_to(HOUSE).with_suffix("").as_posix())
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        perform(task, tool, store, copies, pictures)
-    finally:
-        sys.setprofile(before)
+    entered = walk(lambda: perform(task, tool, store, copies, pictures))
     assert store.names() == {task.name}
     assert "corpus/execute" in entered
-    assert len({each for each in entered if not each.startswith("documents/")}) <= 14, entered
+    assert len(entered) <= 14, entered

@@ -27,6 +27,7 @@ from registry_kit import (
     rows,
     write_corpus,
 )
+from walk_kit import walk
 
 import vqcast
 from vqcast.corpus import synthetic
@@ -46,6 +47,13 @@ def test_the_registry_is_sound_and_whole(pristine: House) -> None:
     names |= {f"{PREFIX}loso_seed{n}.json" for n in range(5)}
     names |= {f"{PREFIX}oof_seed{n}.parquet" for n in range(5)}
     assert names <= set(contents(pristine.registry))
+
+
+def test_a_promotion_enters_thirty_three_files_at_most(pristine: House, tmp_path: Path) -> None:
+    """Counted as a cell's walk is (ADR-0006); the command line's own file is one more."""
+    entered = walk(lambda: promote(pristine.run_dir, [pristine.corpus_path], tmp_path / "registry"))
+    assert {"workflow/steps", "regressor/production", "registry/seal"} <= entered
+    assert len(entered) <= 33, sorted(entered)
 
 
 def test_verdict_and_evidence_ship_byte_for_byte(pristine: House) -> None:

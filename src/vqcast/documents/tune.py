@@ -37,6 +37,8 @@ class TuneSource(Document, frozen=True, kw_only=True):
     """What of it does not decode as it was meant to; null: nothing."""
     chain: str | None = None
     """FFmpeg's filters that its pictures go through; the numbers here are those behind them."""
+    hwaccel: str | None = None
+    """FFmpeg's name of what decodes it on a device; null: software does."""
 
 
 class TuneProbe(Document, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.durable.scratch import scratch
-from vqcast.media import argv, inputs
+from vqcast.media import argv
 from vqcast.media.decode import deadline_s
 from vqcast.media.measure import Overlap
 from vqcast.media.run import run
@@ -60,7 +60,7 @@ def overlap(reference: Source, distorted: Source, offset: int) -> Overlap:
 def _thumbnails(source: Source, tool: Tool) -> Pictures:
     with scratch() as name:
         output = Path(name) / "thumbnails.gray"
-        read = inputs.read(source.path, source.raw)
+        read = source.read()
         run(
             argv.thumbnails(tool.path, read, _FRAMES, output, video=source.video),
             deadline_s=deadline_s(source.path),

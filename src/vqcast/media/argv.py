@@ -165,7 +165,7 @@ def deliver(
 
     Its filters are for it alone: a cover among ``streams`` is a video, too, and copied.
     """
-    options = filtered(options, video.chain)
+    options = filtered(options, video.graph)
     options = ["-filter:v:0" if word == "-vf" else word for word in options]
     words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-fps_mode", "passthrough", *options]
     words += ["-stats_mux_pre:v:0", PACKET_LOG, "-stats_mux_pre_fmt:v:0", "{size}"]
@@ -291,6 +291,17 @@ def libvmaf(threads: int, every: int, also: Sequence[str]) -> str:
         f"libvmaf=model='{named}':log_fmt=json:log_path={VMAF_LOG}"
         f":n_threads={threads}{subsample}:{beside.SYNC}"
     )
+
+
+def on_cuda(graph: str) -> str:
+    """A graph that scores on the card what libvmaf_cuda takes: VMAF v0.6.1 alone, in 8 bits.
+
+    Another graph is given back as it is.
+    """
+    if "|" in graph or "10le" in graph:
+        return graph
+    card = "[d]hwupload_cuda[dc];[r]hwupload_cuda[rc];[dc][rc]libvmaf_cuda="
+    return graph.replace("[d][r]libvmaf=", card)
 
 
 def with_neighbours(every: int) -> str:

@@ -97,7 +97,9 @@ def decode(
         folder = Path(name)
 
         def once(*, steady: bool) -> tuple[int, int, str]:
-            read = inputs.read(path, raw, span, threads, steady=steady, grain=grain)
+            read = inputs.read(
+                path, raw, span, threads, steady=steady, grain=grain, device=video.device
+            )
             finished = run(
                 argv.decode(tool.path, read, frames, span, video=video),
                 cwd=folder, deadline_s=deadline_s(path), cancel=cancel,

@@ -350,7 +350,7 @@ def _command(
 ) -> list[str]:
     entry, carriage = planned.entry, planned.carriage
     decoder = 1 if source.damage else threads.decoder  # threads may mend damage in another way
-    pictures = [*entry.before_input, *inputs.read(source.path, source.raw, threads=decoder)]
+    pictures = [*entry.before_input, *source.read(threads=decoder)]
     words = argv.deliver(
         tool.path, pictures, options, [*carriage.pictures, *carriage.words],
         planned.target.muxer, made, video=source.video,
@@ -362,7 +362,7 @@ def _command(
         entry.scoring_depth(source.depth), source.video, size=scoring.size,
         every=scoring.every, threads=threads.score, also=scoring.also, rate=source.fps,
     )  # fmt: skip
-    return [*words, *argv.watch(graph)]
+    return [*words, *argv.watch(argv.on_cuda(graph) if tool.cuda else graph)]
 
 
 def _scores(

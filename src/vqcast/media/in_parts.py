@@ -89,7 +89,7 @@ class Work:
         """Where a part is once it is finished: named by all that it depends on."""
         source, asked, raw = self.source, self.scoring, self.source.raw
         identity = {
-            "source": source.identity, "video": [source.video.stream, source.video.chain],
+            "source": source.identity, "video": [source.video.stream, source.video.graph],
             "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
             "start": part.start, "frames": part.frames,
             "encode": self.options(self.entry.alike(threads.encoder)),
@@ -250,7 +250,7 @@ def _ways(source: Source, part: TitlePart) -> Iterator[Segment]:
 
 def _encoding(work: Work, threads: Threads, file: Path, folder: Path, way: Segment) -> list[str]:
     source, asked = work.source, work.scoring
-    read = inputs.read(source.path, source.raw, way, threads.decoder)
+    read = source.read(way, threads.decoder)
     options = work.options(threads.encoder)
     if source.raw is None and source.light is None and not source.video.chain:
         options = inputs.filtered(options, _colours_of(source))
@@ -292,10 +292,11 @@ def _score(
         return {}
     width, height = asked.size or (source.width, source.height)
     shape = RawFormat(width, height, f"yuv420p{'' if work.depth == 8 else '10le'}", Fraction(25))
+    graph = work._graph(threads.score)
     finished = run(
         argv.score(
             work.tool.path, inputs.read(file, threads=threads.score, grain=False),
-            inputs.read(folder / _SAMPLES, shape), work._graph(threads.score),
+            inputs.read(folder / _SAMPLES, shape), argv.on_cuda(graph) if work.tool.cuda else graph,
         ),
         cwd=folder, deadline_s=deadline_s(width * height, part.frames), cancel=stop,
     )  # fmt: skip

@@ -19,9 +19,22 @@ FORMATS = (
 VIDEO = "v:0"
 """The first video stream."""
 
+HW_METHODS = ("cuda", "vaapi", "qsv", "videotoolbox")
+"""Of ffmpeg's ``-hwaccel``, in the order in which they are tried."""
 WITHOUT_GRAIN = ("-export_side_data", "film_grain")
 """A decoder's options by which it hands the recipe of film grain on, and draws none."""
 _RAW_SAMPLES_PER_PIXEL = {"yuv420p": 1.5, "yuv422p": 2.0, "yuv444p": 3.0, "gray": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class HwDecoder:
+    """How a device decodes: ffmpeg's words before the input, and what follows the decoder."""
+
+    method: str
+    """As ``-hwaccel`` is told it."""
+    words: tuple[str, ...]
+    download: str
+    """Filters that bring its pictures to memory, in the format of a decoder in software."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +51,27 @@ class Video:
     reach: int | None = 0
     """How many pictures before and after one decide what the chain makes of it; None: all before
     it, so that it is only ever read from its beginning."""
+    device: HwDecoder | None = None
+    """What decodes it; None: software."""
 
     def __str__(self) -> str:
         return self.stream
 
     @property
+    def method(self) -> str | None:
+        """Of ``-hwaccel``, that decodes it; None: software."""
+        return self.device.method if self.device else None
+
+    @property
+    def graph(self) -> str:
+        """All filters behind the decoder; empty: none."""
+        fetched = self.device.download if self.device else ""
+        return ",".join(filter(None, (fetched, self.chain)))
+
+    @property
     def first(self) -> str:
-        """The chain as the beginning of a longer one."""
-        return f"{self.chain}," if self.chain else ""
+        """The same as the beginning of a longer one."""
+        return f"{self.graph}," if self.graph else ""
 
     def of(self, number: int) -> str:
         """The beginning of a filter graph that reads it from input ``number``."""
@@ -115,6 +141,7 @@ def read(
     *,
     steady: bool = True,
     grain: bool = True,
+    device: HwDecoder | None = None,
 ) -> list[str]:
     """Open one input: ``threads`` decoder threads, no rotation, no other file, no end at damage.
 
@@ -128,6 +155,8 @@ def read(
         options += ["-reinit_filter", "0"]
     if not grain:
         options += WITHOUT_GRAIN
+    if device is not None:
+        options += device.words
     options += ["-format_whitelist", FORMATS]
     if raw is not None:
         options += ["-f", "rawvideo", "-video_size", f"{raw.width}x{raw.height}"]
@@ -171,7 +200,7 @@ def through(video: Video, span: Segment | None) -> str:
     An encoder that is told a duration rounds times to its frame rate first.
     """
     end = _span_end(span)
-    return video.chain if end is None else f"{video.first}trim=end={end}"
+    return video.graph if end is None else f"{video.first}trim=end={end}"
 
 
 def filtered(options: Sequence[str], graph: str) -> list[str]:

@@ -227,7 +227,8 @@ def encode(
     output = output.absolute()
     entry = encoder(encoder_name, given)
     options = encoder_options(source, entry, cq, preset, threads=threads, spliced=spliced)
-    pictures = [*entry.before_input, *inputs.read(source.path, source.raw, segment)]
+    read = inputs.read(source.path, source.raw, segment, device=source.video.device)
+    pictures = [*entry.before_input, *read]
     limit = None if source.whole else source.frames
     frames = segment.frames if segment else source.frames
     reach = segment.start + frames if segment else frames
@@ -329,13 +330,13 @@ def score(
         depth, frames, size=size, span=segment, starts=starts, every=every, threads=threads,
         sides=(own.of(0), reference.video.of(1)), also=also, rate=reference.fps if also else None,
     )  # fmt: skip
-    raw = reference.raw if itself else None
-    pictures = inputs.read(distorted.absolute(), raw, grain=itself)
-    pristine = inputs.read(reference.path, reference.raw, segment)
+    raw, on = reference.raw if itself else None, reference.video.device
+    pictures = inputs.read(distorted.absolute(), raw, grain=itself, device=on if itself else None)
+    pristine = inputs.read(reference.path, reference.raw, segment, device=on)
     with scratch() as name:
         folder = Path(name)
         finished = run(
-            argv.score(tool.path, pictures, pristine, graph),
+            argv.score(tool.path, pictures, pristine, argv.on_cuda(graph) if tool.cuda else graph),
             cwd=folder,
             deadline_s=deadline_s(width * height, segment.start + frames if segment else frames),
             cancel=cancel,

@@ -67,7 +67,7 @@ class Reel:
         """The file as a source, told apart by what it was taken from."""
         source = self.source
         looks = [source.identity, self.pix_fmt, list(self.starts), self.length]
-        looks += [source.video.chain] if source.video.chain else []
+        looks += [source.video.graph] if source.video.graph else []
         digest = sha256_bytes(jsontext.dump_line({"looks": looks}))
         rate = frame_rate(source)
         # Pictures of other tags than their encode's would be converted before they are compared.
@@ -112,7 +112,7 @@ def gather_through(
     """
     source = reels[0].source
     looks = [(reel.path, [(start, reel.length) for start in reel.starts]) for reel in reels]
-    read = inputs.read(source.path, source.raw, None, threads)
+    read = source.read(threads=threads)
     said, times = _decode(source, read, looks, reels[0].pix_fmt, None, tool, cancel)
     for reel, found in zip(reels, times, strict=True):
         if said or not _is_planned(reel, found, 0):
@@ -144,7 +144,7 @@ def _ways(look: Reel) -> Sequence[Segment]:
 def _enter(look: Reel, way: Segment, tool: Tool, cancel: threading.Event | None) -> bool:
     """Whether ``way`` gave exactly the frames of one look."""
     source = look.source
-    read = inputs.read(source.path, source.raw, way)
+    read = source.read(way)
     looks = [(look.path, [(0, look.length)])]
     said, (found,) = _decode(source, read, looks, look.pix_fmt, way, tool, cancel)
     return not said and _is_planned(look, found, way.seek_us)

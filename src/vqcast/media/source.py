@@ -151,6 +151,10 @@ class Source:
         """Frames a second by their times, else as declared; None: neither is known."""
         return self.mean_fps or (float(self.rate) if self.rate else None)
 
+    def read(self, span: Segment | None = None, threads: int = 1) -> list[str]:
+        """The words that open it; see `inputs.read`."""
+        return inputs.read(self.path, self.raw, span, threads, device=self.video.device)
+
     def judge(self, said: str) -> None:
         """Raise Doubted for a complaint in work on a source that was read by its packets."""
         if said and not self.decoded:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcast.durable.scratch import scratch
-from vqcast.media import argv, beside, inputs, measure
+from vqcast.media import argv, beside, measure
 from vqcast.media.encoders import encoder
 from vqcast.media.inputs import Segment
 from vqcast.media.measure import Scores
@@ -80,10 +80,10 @@ def encode_and_score(
     options = measure.encoder_options(source, entry, cq, preset, threads=encoding, spliced=spliced)
     command = argv.encode_and_score(
         tool.path,
-        [*entry.before_input, *inputs.read(source.path, source.raw, segment, each.decoder)],
+        [*entry.before_input, *source.read(segment, each.decoder)],
         None if source.whole else source.frames,
         options,
-        graph,
+        argv.on_cuda(graph) if tool.cuda else graph,
         segment,
         video=source.video,
     )

@@ -38,6 +38,10 @@ class Tool:
     """Whether it can decode what it encodes in the same process."""
     why: str = ""
     """Why it is this one."""
+    hwaccel: str = ""
+    """What it is asked to decode by: auto or a method of its own; empty: software."""
+    cuda: bool = False
+    """Whether it scores by libvmaf_cuda; ``sha256`` then tells its numbers apart."""
 
 
 def ffmpeg_path(named: Path | None = None) -> tuple[Path, str]:

@@ -32,11 +32,11 @@ from vqcast.media.source import Doubted, Intake, Source, reread
 from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.threads import Threads
 from vqcast.media.threads import plan as plan_threads
-from vqcast.media.tool import Tool, find_ffmpeg
+from vqcast.media.tool import Tool
 from vqcast.metric import METRICS, beside
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling
-from vqcast.tuning.filtering import probed
+from vqcast.tuning.filtering import probed, tool_of
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.sample import POOLS
@@ -81,7 +81,7 @@ def encode(
     before anything is encoded, and LargerThanSource where the video would have more bytes than the
     source's (unless ``allow_larger``), which writes nothing.
     """
-    tool, output = find_ffmpeg((machine or Machine()).ffmpeg), Path(output)
+    tool, output = tool_of(machine), Path(output)
     request = request.described(tool)
     if measure == "sample" and request.pool not in POOLS:
         raise InputError(f"a sample of the frames says nothing of their {request.pool}",

@@ -1,4 +1,4 @@
-"""How a request's filters reach the source that is probed for it."""
+"""How a request's filters, and the machine's devices, reach the source that is probed for it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from vqcast.errors import InputError
+from vqcast.media.hwaccel import equipped, on_device
 from vqcast.media.source import Intake, Source, probe
-from vqcast.media.tool import Tool
+from vqcast.media.tool import Tool, find_ffmpeg
+from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
+
+
+def tool_of(machine: Machine | None) -> Tool:
+    """The ffmpeg of ``machine``, asked for its device. Raises as `find_ffmpeg` does."""
+    machine = machine or Machine()
+    return equipped(find_ffmpeg(machine.ffmpeg), machine.hwaccel)
 
 
 def filtered(intake: Intake | None, request: TuneRequest) -> Intake:
@@ -23,12 +31,13 @@ def filtered(intake: Intake | None, request: TuneRequest) -> Intake:
 def probed(
     source: str | Path | Source, request: TuneRequest, tool: Tool, intake: Intake | None
 ) -> Source:
-    """The source of a request, probed through its filters where it was not.
+    """The source of a request, probed through its filters where it was not, on its device.
 
-    Raises InputError for one that was probed through others.
+    Raises InputError for one that was probed through others, ToolUnavailable for a device that is
+    not here.
     """
     if not isinstance(source, Source):
-        return probe(Path(source), tool, intake=filtered(intake, request))
+        return on_device(probe(Path(source), tool, intake=filtered(intake, request)), tool)
     taken, asked = source.intake.filters, filtered(None, request).filters
     if replace(taken, deinterlace=None) != replace(asked, deinterlace=None):
         raise InputError(

@@ -42,13 +42,13 @@ from vqcast.media.measure import check_size, converted, encoder_options, score
 from vqcast.media.option_check import require_options
 from vqcast.media.source import Doubted, Intake, Source, reread
 from vqcast.media.threads import plan
-from vqcast.media.tool import Tool, find_ffmpeg
+from vqcast.media.tool import Tool
 from vqcast.media.version import encoder_version
 from vqcast.metric import METRICS, compared_at, unlike
 from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
-from vqcast.tuning.filtering import probed
+from vqcast.tuning.filtering import probed, tool_of
 from vqcast.tuning.grid import CrfGrid, grid_of
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
@@ -92,7 +92,7 @@ def tune(
     is given by its path is taken. Raises RegistryError for a registry that is absent or damaged,
     InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
     """
-    tool = find_ffmpeg((machine or Machine()).ffmpeg)
+    tool = tool_of(machine)
     request = request.described(tool)
     opened = probed(source, request, tool, intake)
 
@@ -293,7 +293,7 @@ class Session:
         return TuneSource(
             name=source.path.name, sha256=source.sha256, identity=source.identity,
             width=source.width, height=source.height, video_bytes=source.video_bytes,
-            damage=source.damage, chain=source.video.chain or None,
+            damage=source.damage, chain=source.video.chain or None, hwaccel=source.video.method,
             score_width=width, score_height=height, frames=source.frames,
             duration_s=round(duration_s(source), 3), bytes=source.path.stat().st_size,
         )  # fmt: skip

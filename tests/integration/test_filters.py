@@ -61,6 +61,33 @@ def test_interlaced_film_comes_out_progressive(
     assert (made["size"], len(made["frames"]), made["rate"]) == ((320, 180), 50, 25)
 
 
+@pytest.mark.parametrize("coded", [
+    ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-b:v", "3M", "-pix_fmt", "yuv420p"),
+    (*X264, "-x264-params", "tff=1"),
+])  # fmt: skip
+def test_each_field_becomes_a_frame_at_its_time(
+    coded: tuple[str, ...], delivered: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    weave = ("-vf", "interlace=scan=tff:lowpass=0,setfield=tff")
+    drawn = ("-f", "lavfi", "-i", f"{MOVES}:r=50", "-t", "2")
+    made = delivered(ffmpeg(*drawn, *weave, *coded, tmp_path / "f.ts"), "--deinterlace", "fields")
+    assert "a frame for each field" in made["said"]
+    assert made["filters"] == "--deinterlace fields"
+    assert (len(made["frames"]), made["rate"], made["source"]["duration_s"]) == (100, 50, 2)
+    times = [float(frame.pts * frame.time_base) for frame in made["frames"]]
+    assert np.diff(times) == pytest.approx(0.02, abs=0.0011)
+    with av.open(str(ffmpeg(*drawn, "-c:v", "ffv1", tmp_path / "moments.mkv"))) as opened:
+        moments = [frame.to_ndarray(format="gray") for frame in opened.decode(video=0)]
+    pictures = [frame.to_ndarray(format="gray").astype(int) for frame in made["frames"]]
+    for first in (20, 21):  # the first fields, then the second ones
+        before, own, after = (
+            sum(np.abs(pictures[at] - moments[at + by]).mean() for at in range(first, 80, 2))
+            for by in (-1, 0, 1)
+        )
+        assert own < min(before, after)
+
+
 def test_unflagged_fields_are_seen_where_that_is_asked_for(
     delivered: Callable[..., dict[str, Any]], ffmpeg: Ffmpeg, tmp_path: Path
 ) -> None:

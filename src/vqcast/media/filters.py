@@ -60,6 +60,9 @@ _CHANGES = re.compile(r"\b(n|t|N|T|pts|PTS|pos|random)\b")
 _CROP = re.compile(r"(\d{1,5}):(\d{1,5}):(\d{1,5}):(\d{1,5})", re.ASCII)
 _SCALE = re.compile(r"(-2|\d{1,5}):(-2|\d{1,5})", re.ASCII)
 _RATE = re.compile(r"\d{1,6}(?:/\d{1,4}|\.\d{1,4})?", re.ASCII)
+ALWAYS = ("bwdif", "fields")
+"""Ways to deinterlace whatever the pictures look like."""
+_DEINTERLACE = ("auto", *ALWAYS, "no")
 _NTSC = (24, 30, 48, 60, 120)
 _MOST_RATE = 300
 
@@ -81,7 +84,8 @@ class Filters:
         str | None,
         Doc(
             "auto: bwdif where the pictures show that they are interlaced, whatever their flags; "
-            "bwdif: always; no: refuse such a source. Default: auto where they are flagged."
+            "bwdif: always; fields: always, a frame for each field, so twice as many; no: refuse "
+            "such a source. Default: auto where they are flagged."
         ),
     ] = None
     detelecine: Annotated[
@@ -102,18 +106,24 @@ class Filters:
             _check_crop(self.crop or "")
         if self.scale is not None:
             _check_scale(self.scale)
-        for field, known in (("deinterlace", ("auto", "bwdif", "no")), ("denoise", DENOISERS)):
+        for field, known in (("deinterlace", _DEINTERLACE), ("denoise", DENOISERS)):
             if getattr(self, field) not in (None, *known):
                 raise InputError(
                     f"{getattr(self, field)!r} is not known", field=field,
                     hint=f"use one of: {', '.join(known)}",
                 )  # fmt: skip
-        if self.detelecine and self.deinterlace == "bwdif":
+        if self.detelecine and self.deinterlace in ALWAYS:
             raise InputError(
-                "--detelecine and --deinterlace bwdif both say what becomes of the fields",
+                f"--detelecine and --deinterlace {self.deinterlace} both say what becomes of "
+                "the fields",
                 hint="leave one out; --deinterlace auto tells which a source needs",
             )
         _ = self.rate, self.own  # refuses what can't be read
+
+    @property
+    def one_for_one(self) -> bool:
+        """Whether each picture gives one, at its time."""
+        return not self.detelecine and self.fps is None and self.deinterlace != "fields"
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:

@@ -45,8 +45,9 @@ def graph(
         chain += [matched, "bwdif=mode=send_frame:deint=interlaced", "decimate", "setfield=prog"]
         reach = None
     elif deinterlace:
-        chain += [f"bwdif=mode=send_frame:parity={order or 'auto'}:deint=all", "setfield=prog"]
-        reach = _NEIGHBOURS
+        each = "field" if filters.deinterlace == "fields" else "frame"
+        chain += [f"bwdif=mode=send_{each}:parity={order or 'auto'}:deint=all", "setfield=prog"]
+        reach = _NEIGHBOURS if each == "frame" else None
     if filters.rate is not None:
         chain.append(f"fps={filters.rate}")
         reach = None

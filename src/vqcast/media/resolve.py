@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vqcast.errors import InputError
 from vqcast.media.fields import Fields, look
-from vqcast.media.filters import Filters
+from vqcast.media.filters import ALWAYS, Filters
 from vqcast.media.graph import graph
 from vqcast.media.hdr import Light
 from vqcast.media.header import Header
@@ -57,15 +57,15 @@ def resolve(
     require_filters(filters, tool)
     _refuse(path, header, filters)
     notes: list[str] = []
-    asked = filters.detelecine or filters.deinterlace in ("auto", "bwdif")
+    asked = filters.detelecine or filters.deinterlace in ("auto", *ALWAYS)
     flagged = header.interlaced and filters.deinterlace is None
     looked = (asked or flagged) and not progressive
     fields = look(path, header.stream, raw) if looked else Fields(None)
-    deinterlace = filters.deinterlace == "bwdif" or (
+    deinterlace = filters.deinterlace in ALWAYS or (
         looked and fields.order is not None and not filters.detelecine
     )
     if deinterlace:
-        notes.append(_of_fields(fields))
+        notes.append(_of_fields(fields, filters))
     elif filters.detelecine:
         notes.append("telecined: the film's frames are encoded, scored and written")
     box = _box(path, header, raw, filters, notes)
@@ -73,7 +73,7 @@ def resolve(
         filters, header.video, order=fields.order, deinterlace=deinterlace, box=box,
         hdr=header.hdr, pix_fmt=header.pix_fmt,
     )  # fmt: skip
-    rate = header.rate and (header.rate * Fraction(4, 5) if filters.detelecine else header.rate)
+    rate = header.rate and header.rate * _pictures_per_frame(filters)
     if filters.rate is not None and rate is not None and filters.rate > rate:
         notes.append(f"--fps {filters.fps} repeats frames: the source has {float(rate):g} a second")
     header = replace(header, rate=filters.rate or rate)
@@ -83,13 +83,22 @@ def resolve(
         notes.append(f"{header.hdr} is mapped to SDR (BT.709), which is encoded and scored")
         pix_fmt = "yuv420p" if filters.bits == 8 else "yuv420p10le"
         header = replace(header, light=_SDR, bits=filters.bits, pix_fmt=pix_fmt, full_range=False)
-    one_for_one = not filters.detelecine and filters.rate is None
-    return Resolved(header, video, tuple(notes), one_for_one, looked)
+    return Resolved(header, video, tuple(notes), filters.one_for_one, looked)
 
 
-def _of_fields(fields: Fields) -> str:
+def _pictures_per_frame(filters: Filters) -> Fraction:
+    """How many pictures come of one frame, before a rate that is asked for."""
+    if filters.detelecine:
+        return Fraction(4, 5)
+    return Fraction(2 if filters.deinterlace == "fields" else 1)
+
+
+def _of_fields(fields: Fields, filters: Filters) -> str:
     order = {"tff": ", top field first", "bff": ", bottom field first", None: ""}[fields.order]
-    told = f"interlaced{order}: deinterlaced by bwdif, and that is encoded, scored and written"
+    each = ", a frame for each field" if filters.deinterlace == "fields" else ""
+    told = (
+        f"interlaced{order}: deinterlaced by bwdif{each}, and that is encoded, scored and written"
+    )
     if fields.telecined:
         told += "; it looks like film by 3:2 pulldown, whose own frames --detelecine gives back"
     return told

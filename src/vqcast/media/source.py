@@ -19,7 +19,7 @@ from vqcast.errors import InputError, MediaError
 from vqcast.media import damage, inputs, refusals
 from vqcast.media.complaint import cause
 from vqcast.media.decode import EARLIER_US, SAME_US, Decoded, FrameIndex, decode
-from vqcast.media.filters import UNFILTERED, Filters
+from vqcast.media.filters import ALWAYS, UNFILTERED, Filters
 from vqcast.media.hdr import Light
 from vqcast.media.header import DAMAGE_HINT, Header, read_header
 from vqcast.media.identity import identify
@@ -65,7 +65,7 @@ class Intake:
 
     def __post_init__(self) -> None:
         if self.progressive and (
-            self.filters.detelecine or self.filters.deinterlace in ("bwdif", "no")
+            self.filters.detelecine or self.filters.deinterlace in (*ALWAYS, "no")
         ):
             raise InputError(
                 "--progressive says that no picture is interlaced",

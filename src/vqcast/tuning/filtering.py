@@ -39,7 +39,11 @@ def probed(
     if not isinstance(source, Source):
         return on_device(probe(Path(source), tool, intake=filtered(intake, request)), tool)
     taken, asked = source.intake.filters, filtered(None, request).filters
-    if replace(taken, deinterlace=None) != replace(asked, deinterlace=None):
+    settled = [
+        each if each.deinterlace == "fields" else replace(each, deinterlace=None)
+        for each in (taken, asked)
+    ]
+    if settled[0] != settled[1]:
         raise InputError(
             f"was probed through {str(taken) or 'no filters'}, not {str(asked) or 'none'}",
             path=source.path, hint="give its path",

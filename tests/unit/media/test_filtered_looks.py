@@ -62,6 +62,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "deinterlaced, key frames far apart": ("woven far", {}),
     "deinterlaced and scaled": ("woven", {"scale": "64:48", "crop": "96:64:16:16"}),
     "at another rate": ("near", {"fps": "50"}),
+    "a frame for each field": ("woven", {"deinterlace": "fields"}),
     "counted": ("near", {"vf": "rotate=n/20"}),
 }
 
@@ -74,7 +75,9 @@ def test_looks_are_those_of_the_whole_pass(
     name, asked = CASES[case]
     intake = Intake(filters=Filters(**asked), decode_all=decode_all)
     source = probe(films[name], tool, intake=intake)
-    assert source.video.chain and source.frames == FRAMES * (2 if "fps" in asked else 1)
+    assert source.video.chain and source.frames == FRAMES * (
+        2 if {"fps", "deinterlace"} & set(asked) else 1
+    )
     seek, through = (Reel(source, STARTS, LENGTH, tmp_path / f"{n}.yuv") for n in range(2))
     gather_by_seeking(seek, tool)
     gather_through([through], tool)

@@ -11,6 +11,7 @@ from attacks import (
     names,
     parsers,
     promotions,
+    round_trips,
     signatures,
     tampering,
     videos,
@@ -48,5 +49,6 @@ ATTACKS = (
     Attack(HOSTILE, "name that means something elsewhere", names.names, 6, EVERYTHING),
     Attack(HOSTILE, "damaged video", videos.damaged, 12, EVERYTHING),
     Attack(HOSTILE, "film in a container", containers.every_container, 12, 300),
+    Attack(HOSTILE, "round trip of a film", round_trips.there_and_back, 4, EVERYTHING),
     Attack(FUZZ, "mutated document", parsers.every_parser, 2_200, 60_000),
 )  # fmt: skip

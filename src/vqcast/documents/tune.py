@@ -63,6 +63,8 @@ class TuneProbe(Document, frozen=True, kw_only=True):
     """Frames that were scored; null: all."""
     deviation: float = 0.0
     """Standard deviation of ``score`` about the whole title's, points."""
+    scatter: float | None = None
+    """How far frames nine apart differ, in points of VMAF or what is as much."""
     title_bytes: int | None = None
     """The whole title's video, as the looks tell it; null: ``bytes`` are that."""
 

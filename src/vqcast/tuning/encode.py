@@ -204,9 +204,17 @@ def _scoring(source: Source, found: TuneResult, measure: Measure | None) -> Scor
     told = found.indicative and fits_xpsnr(size[0], 10)
     return Scoring(
         size=None if size == (source.width, source.height) else size,
-        every=sampling.spacing(source.frames) if sampled else 1,
+        every=sampling.spacing(source.frames, _scatter(found)) if sampled else 1,
         also=beside([found.metric, *([_BESIDE] if told else [])]),
     )  # fmt: skip
+
+
+def _scatter(found: TuneResult) -> float:
+    """That of the looks nearest to the answer, points of VMAF; 0: none were taken."""
+    looks = [each for each in found.probes if each.scatter is not None]
+    if not looks:
+        return 0.0
+    return min(looks, key=lambda each: abs(each.crf - found.crf)).scatter or 0.0
 
 
 def _measured(

@@ -69,6 +69,8 @@ class Seen:
     """Standard deviation of log2 ``bytes_a_frame``."""
     features: Array
     """Means of canonical-6, ``[6]``."""
+    scatter: float
+    """`sampling.scatter` of its frames, points."""
     looks: int
     frames: int
     """Encoded."""
@@ -145,6 +147,7 @@ class Sample:
             features=np.array(
                 [self._mean(crf, parts, self._column(name)).mean for name in FEATURES]
             ),
+            scatter=math.sqrt(np.mean([self._scatter(each) ** 2 for each in made])),
             looks=len(parts) * sampling.LOOKS,
             frames=sum(self._reel(part).frames for part in parts),
             scored=sum(each.frames for each in made),
@@ -208,6 +211,10 @@ class Sample:
         """What each look adds to the score, ``[looks]``."""
         columns = {name: made.column(name) for name in self.metric.columns}
         return self._looks(linear(self.metric, columns, how, means))
+
+    def _scatter(self, made: Measurement) -> float:
+        columns = {name: made.column(name) for name in self.metric.columns}
+        return sampling.scatter(linear(self.metric, columns, self.pooling)) / self.metric.point
 
     def _looks(self, values: Array) -> Array:
         return sampling.means_of(values, sampling.LOOKS, self.metric.looks_back)

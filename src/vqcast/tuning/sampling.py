@@ -38,6 +38,10 @@ LEAST_EVERY = 11
 """Every nth frame, n at least this."""
 HALF_WIDTH = 0.2
 """Points that a 95 % interval of a finished title's score may have to either side."""
+CLOSEST = 5
+"""Where more frames than every fifth are needed, that is seen once those are scored."""
+_ROOM = 0.9
+"""Share of HALF_WIDTH that is planned for."""
 SHORT_SHARE = 0.45
 """A title of which the first looks are more than this is encoded whole."""
 
@@ -122,9 +126,28 @@ def means_of(column: Array, looks: int, skip: int = 0) -> Array:
     return np.asarray(sums / np.bincount(look, minlength=looks))
 
 
-def spacing(frames: int) -> int:
-    """Every how many frames one of a finished title is scored."""
-    return prime(max(frames // SCORED, LEAST_EVERY))
+def scatter(values: Array) -> float:
+    """How far a frame is from one nine frames on, over the square root of 2.
+
+    An odd distance, as those of `spacing`: it meets every kind of frame. Of the scored frames of a
+    joined stream, whose looks' first ones, cold, are left out.
+    """
+    frame, apart = np.arange(len(values)) * EVERY, 9 // EVERY
+    same = frame[apart:] // LENGTH == frame[:-apart] // LENGTH
+    away = (values[apart:] - values[:-apart])[same & (frame[:-apart] % LENGTH >= EVERY)]
+    return float(np.sqrt((away**2).mean() / 2)) if len(away) else 0.0
+
+
+def spacing(frames: int, scatter: float = 0.0) -> int:
+    """Every how many frames one of a finished title is scored.
+
+    ``scatter`` is that of its frames, points: closer where `half_width` would be too wide.
+    """
+    most = max(frames // SCORED, LEAST_EVERY)
+    if scatter:
+        doubt = NormalDist().inv_cdf(0.975) * scatter / (_ROOM * HALF_WIDTH)
+        most = min(most, int(1 + frames / doubt**2))
+    return prime(max(most, CLOSEST))
 
 
 def closer(every: int, half_width: float) -> int:

@@ -99,7 +99,7 @@ class Title:
             crf=crf, score=self._rounded(seen.score), bytes=seen.bytes, frames=seen.frames,
             whole=False, reused=seen.reused, wall_s=seen.wall_s, looks=seen.looks,
             scored=seen.scored,
-            deviation=self._rounded(seen.deviation),
+            deviation=self._rounded(seen.deviation), scatter=round(seen.scatter, 4),
             title_bytes=round(seen.bytes_a_frame * self.prober.source.frames),
         )  # fmt: skip
         return line, Probe(crf, seen.score, self._bits(seen.bytes_a_frame), seen.features)

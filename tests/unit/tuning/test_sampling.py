@@ -134,5 +134,19 @@ def test_the_stated_half_width_holds_the_mean_of_all() -> None:
     assert sampling.half_width(title, 1) == 0
 
 
+def test_looks_tell_how_many_frames_are_to_be_scored() -> None:
+    """So that a finished title need not be scored twice: the spacing planned is close enough."""
+    rng = np.random.default_rng(2)
+    kinds = np.tile([3.0, -2.0, 0.0, -2.0, 1.0, -2.0, 0.0, -2.0], 2_500)
+    for spread in (0.2, 2.0, 4.0):
+        title = _scenes(rng, 20_000, 24, 400) + spread / 2 * kinds
+        starts = [first for part in range(4) for first in sampling.starts(len(title), part)]
+        joined = np.concatenate([title[first : first + sampling.LENGTH] for first in starts])
+        every = sampling.spacing(len(title), sampling.scatter(joined[:: sampling.EVERY]))
+        assert every in (5, 7, 11)
+        assert every == 5 or sampling.half_width(title[::every], every) <= sampling.HALF_WIDTH
+    assert sampling.scatter(np.zeros(3)) == 0.0
+
+
 def test_more_frames_are_scored_where_too_few_were() -> None:
     assert sampling.closer(43, 0.4) == 7 and sampling.closer(11, 2.0) == 1

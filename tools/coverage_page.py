@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from bench.page import write_block
+from vqcast.pages import blocks
 
 COUNTS = ("num_statements", "covered_lines", "num_branches", "covered_branches")
 
@@ -72,7 +72,7 @@ def main() -> None:
     asked = parser.parse_args()
     found = evidence(json.loads(asked.report.read_text(encoding="utf-8")))
     asked.evidence.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    write_block(asked.markdown, "coverage", "Coverage", table(found))
+    blocks.write(asked.markdown, "coverage", table(found))
     total = found["total"]
     print("lines run:", _percent(total["covered_lines"], total["num_statements"]))
     print("branches taken:", _percent(total["covered_branches"], total["num_branches"]))

@@ -58,11 +58,7 @@ def encode(
         bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")
     ] = False,
     allow_larger: Annotated[
-        bool,
-        typer.Option(
-            "--allow-larger",
-            help="Write the output even where its video is larger than the source's.",
-        ),
+        bool, typer.Option("--allow-larger", help="Write video larger than the source's.")
     ] = False,
     measure: Annotated[
         Measure | None,

@@ -39,7 +39,7 @@ lint: setup
 PYTEST := $(BIN)/python -m pytest $(if $(JOBS),-n $(JOBS) --dist loadgroup)
 
 quick: lint
-	$(BIN)/python -m pytest -n 2 -m "(unit or property) and not ffmpeg and not slow"
+	$(BIN)/python -m pytest -n 2 tests/unit tests/property -m "not ffmpeg and not slow"
 
 test: lint
 	$(PYTEST)

@@ -40,6 +40,15 @@ class ForecastRecipe(Document, frozen=True, kw_only=True):
     """The same for bits and features."""
 
 
+class JointRecipe(Document, frozen=True, kw_only=True):
+    """The constants of what encoders and presets share; ADR-0010 has what else was tried."""
+
+    rank: int = 12
+    """Main directions of a curve in which two kinds are taken to share anything."""
+    most_shared: float = 0.98
+    """Of the variance in any direction, so that no kind is known for certain from another."""
+
+
 class LibraryCurve(Document, frozen=True, kw_only=True):
     """One source with one encoder and preset, on the nodes of the quality axis."""
 
@@ -82,6 +91,8 @@ class ForecastTable(Document, frozen=True, kw_only=True):
     calibration: dict[str, ForecastCalibration]
     """``metric/pool`` -> its calibration."""
     curves: list[LibraryCurve]
+    joint: JointRecipe | UnsetType = UNSET
+    """How encoders and presets are forecast together; unset: each kind by itself (v1)."""
     options: dict[str, str] | UnsetType = UNSET
     """Encoder -> what was added to its words, as a command line says it; none: nothing."""
 
@@ -119,6 +130,8 @@ class ForecastScenario(Document, frozen=True, kw_only=True):
     probes: int
     positions: list[float]
     """On the quality axis, 0..1."""
+    told: str | UnsetType = UNSET
+    """Encoder and preset of which one probe, in the middle of its axis, was known beside."""
     groups: list[ForecastErrors]
     coverage: dict[str, float]
     """Nominal level -> mean over the groups of what was covered."""

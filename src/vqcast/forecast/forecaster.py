@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
+from msgspec import UnsetType
 from numpy.typing import NDArray
 
 from vqcast.documents.forecast import ForecastRecipe, ForecastTable
 from vqcast.errors import InputError
 from vqcast.forecast import prior, scale
 from vqcast.forecast.gaussian import Gaussian, Observation, condition
+from vqcast.forecast.joint import Library, joint
 from vqcast.forecast.latent import BITS, CHANNELS, SCORE, side_channels
+from vqcast.forecast.prior import Kind, Stack
 from vqcast.interval import gaussian_z
 from vqcast.metric import METRICS, VMAF, Metric
 
@@ -163,10 +166,13 @@ class Forecaster:
         pool: str = "mean",
         without: Collection[str] = (),
         channels: int = len(CHANNELS),
+        told: Sequence[tuple[Kind, Probe]] = (),
     ) -> Forecaster:
         """From a table of measured curves, those of the groups ``without`` left out.
 
-        ``channels=1`` looks at scores alone. Raises InputError for an encoder that no curve is of.
+        ``told`` are probes of the title with other encoders or presets, which a joint table's
+        forecasts take into account. ``channels=1`` looks at scores alone. Raises InputError for an
+        encoder that no curve is of.
         """
         measure = f"{metric}/{pool}"
         if encoder not in table.axes or measure not in table.calibration:
@@ -179,7 +185,7 @@ class Forecaster:
         levels = np.array(calibration.levels)
         return cls(
             id=table.id,
-            prior=prior.measured(known, encoder, preset, table.recipe),
+            prior=_prior_of(table, known, (encoder, preset), told, channels, METRICS[metric]),
             axis=(table.axes[encoder][0], table.axes[encoder][1]),
             recipe=table.recipe,
             channels=channels,
@@ -237,13 +243,39 @@ class Forecaster:
         )
 
     def _seen(self, probe: Probe) -> Observation:
-        z = scale.to_latent(self.metric, probe.score)
-        side = side_channels(probe.bits_per_pixel, probe.features)
-        values = np.concatenate([[z], side])[: self.channels]
-        noise = np.full(self.channels, self.recipe.side_noise)
-        noise[SCORE] = self.recipe.score_noise
         position = float(self.position(probe.crf))
-        return Observation(position, range(self.channels), values, noise)
+        return _observed(probe, position, self.recipe, self.channels, self.metric)
+
+
+def _observed(
+    probe: Probe, position: float, recipe: ForecastRecipe, channels: int, metric: Metric
+) -> Observation:
+    """A probe at its place on the axis, on latent scales."""
+    z = scale.to_latent(metric, probe.score)
+    side = side_channels(probe.bits_per_pixel, probe.features)
+    noise = np.full(channels, recipe.side_noise)
+    noise[SCORE] = recipe.score_noise
+    return Observation(position, range(channels), np.concatenate([[z], side])[:channels], noise)
+
+
+def _prior_of(
+    table: ForecastTable,
+    known: dict[Kind, Stack],
+    kind: Kind,
+    told: Sequence[tuple[Kind, Probe]],
+    channels: int,
+    metric: Metric,
+) -> Callable[[Sequence[Observation]], Gaussian]:
+    """The prior of ``kind``, by what the table says of how encoders are forecast."""
+    if isinstance(table.joint, UnsetType):
+        return prior.measured(known, *kind, table.recipe)
+    context = []
+    for each, probe in told:
+        if each[0] in table.axes:
+            low, high = table.axes[each[0]]
+            position = (probe.crf - low) / (high - low)
+            context.append((each, _observed(probe, position, table.recipe, channels, metric)))
+    return joint(Library.of(known), kind, table.recipe, table.joint, context)
 
 
 def _from_right(values: Array) -> Array:

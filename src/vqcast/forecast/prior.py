@@ -93,7 +93,7 @@ class MeasuredPrior:
         own = (away[mine] * shares[mine, None]).T @ away[mine]
         covariance = self.recipe.own_weight * own + (1 - self.recipe.own_weight) * pooled
         mean = means[self.own] + self.step
-        return Gaussian(mean, _shrunk(covariance, self.recipe), self.recipe.nodes)
+        return Gaussian(mean, shrunk(covariance, self.recipe), self.recipe.nodes)
 
     def _sums(self, values: Array) -> Array:
         """Sums over each kind's rows."""
@@ -134,12 +134,12 @@ def measured(
         starts=np.cumsum([0, *counts[:-1]]),
         kinds=np.repeat(np.arange(len(main)), counts),
         own=main.index(nearest),
-        step=_step(known, nearest, encoder, speed),
+        step=step_to(known, nearest, encoder, speed),
         recipe=recipe,
     )
 
 
-def _shrunk(covariance: Array, recipe: ForecastRecipe) -> Array:
+def shrunk(covariance: Array, recipe: ForecastRecipe) -> Array:
     """The measured covariance with a share of a smooth one: full rank, and not overconfident."""
     spread = np.sqrt(np.diag(covariance))
     smooth = _blocks(len(spread) // recipe.nodes, recipe.nodes, recipe.length_scale)
@@ -159,7 +159,7 @@ def _smooth(nodes: int, length_scale: float) -> Array:
     return np.asarray(np.exp(-0.5 * away**2))
 
 
-def _step(known: dict[Kind, Stack], base: Kind, encoder: str, speed: float) -> Array:
+def step_to(known: dict[Kind, Stack], base: Kind, encoder: str, speed: float) -> Array:
     """From the base kind's mean curve to that of a preset of ``speed``, by the nearest presets."""
     steps = {
         preset_norm(*kind): _paired_step(known, base, kind) for kind in known if kind[0] == encoder

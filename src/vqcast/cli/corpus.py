@@ -31,7 +31,9 @@ ScoreSize = Annotated[
     ),
 ]
 
-app = typer.Typer(help="Build and check corpora of measured frames.", no_args_is_help=True)
+app = typer.Typer(
+    help="Build, check, convert and plot corpora of measured frames.", no_args_is_help=True
+)
 app.command()(build)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Inputs = Annotated[
     list[Path],
-    typer.Argument(help="The video; or several, or folders of them.", metavar="INPUT..."),
+    typer.Argument(help="The video; or several, or folders of them.", metavar="INPUT"),
 ]
 
 
@@ -58,7 +58,7 @@ def encode(
         bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")
     ] = False,
     allow_larger: Annotated[
-        bool, typer.Option("--allow-larger", help="Write video of more bytes than the source's.")
+        bool, typer.Option("--allow-larger", help="Write video larger than the source's.")
     ] = False,
     measure: Annotated[
         Measure | None,

@@ -76,4 +76,14 @@ def _command(name: str, where: str) -> Any:
     app._add_completion, app.rich_markup_mode = False, None  # as the group above has it
     command = typer.main.get_command(app)
     command.name = name
+    _name_arguments(command)
     return command
+
+
+def _name_arguments(command: Any) -> None:
+    """Arguments in capitals, as the help's sentences call them."""
+    for each in command.params:
+        if each.param_type_name == "argument" and each.metavar is None:
+            each.metavar = each.name.upper()
+    for inner in getattr(command, "commands", {}).values():
+        _name_arguments(inner)

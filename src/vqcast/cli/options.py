@@ -60,7 +60,7 @@ class Reading:
 
     on_damage: Annotated[
         str,
-        Doc("encode: what decodes of a damaged source is encoded, the damage told; or refuse."),
+        Doc("encode: encode what decodes of a damaged source, and report the damage; or refuse."),
     ] = "encode"
     progressive: Annotated[
         bool, Doc("Take pictures that are flagged as interlaced for progressive.")

@@ -27,7 +27,7 @@ from vqcast.serve.folder import Folder, packaged_registry, read_registry
 from vqcast.serve.trust import Trust
 from vqcast.workflow import steps
 
-app = typer.Typer(help="List and verify a registry of models.", no_args_is_help=True)
+app = typer.Typer(help="List, verify, sign, import and roll back registries.", no_args_is_help=True)
 FolderArgument = Annotated[
     Path | None,
     typer.Argument(help="The registry folder. Default: the one that travels with vqcast."),

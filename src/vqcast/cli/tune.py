@@ -45,8 +45,8 @@ def tune(
     """Find the highest CRF that reaches the target, and say how sure that is.
 
     Exit codes: 0 met with the confidence; 3 best effort, the target is out of
-    reach; 4 the size cap was hit; 1 a tool failed; 2 bad input. Interrupted, it
-    resumes from the probes that it has.
+    reach; 4 the size cap was hit; 1 a tool failed; 2 bad input. Finished probes are
+    kept: an interrupted run resumes from them.
     """
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise InputError(f"--plot {plot}: the name must end in .png or .svg")

@@ -89,14 +89,14 @@ class Filters:
         ),
     ] = None
     detelecine: Annotated[
-        bool, Doc("Give back the film's 23.976 frames of 29.97 that were made by 3:2 pulldown.")
+        bool, Doc("Undo 3:2 pulldown: from 29.97 frames a second back to the film's 23.976.")
     ] = False
     fps: Annotated[str | None, Doc("Frames a second, such as 25, 24000/1001 or 23.976.")] = None
-    denoise: Annotated[str | None, Doc("light, medium or strong (hqdn3d).")] = None
-    tonemap: Annotated[bool, Doc("Make SDR (BT.709) of an HDR source (hable).")] = False
+    denoise: Annotated[str | None, Doc("Denoise: light, medium or strong (hqdn3d).")] = None
+    tonemap: Annotated[bool, Doc("Map an HDR source to SDR (BT.709, hable).")] = False
     vf: Annotated[
         str | None,
-        Doc("Filters of ffmpeg, such as unsharp=3:3:0.5,hflip: those that open no file."),
+        Doc("ffmpeg filters, such as unsharp=3:3:0.5,hflip; none that opens a file."),
     ] = None
     bits: int = 8
     """Bits a sample of pictures that were mapped to SDR: 8, or 10 where the encode has them."""

@@ -112,7 +112,7 @@ class EncoderOptions:
         str | None, Doc("Most frames from one key frame to the next, or seconds: 240 or 10s.")
     ] = None
     depth: Annotated[
-        int | None, Doc("Bits a sample of the encode, 8 or 10. Default: the source's.")
+        int | None, Doc("Bit depth of the encode, 8 or 10. Default: the source's.")
     ] = None
     pix_fmt: Annotated[
         str | None,

@@ -66,16 +66,17 @@ class StreamChoice:
             "data out. Default: all."
         ),
     ] = None
-    audio: Annotated[Audio, Doc("Sound: copy, aac, opus or none.")] = "copy"
+    audio: Annotated[Audio, Doc("Audio: copy, aac, opus or none.")] = "copy"
     audio_bitrate: Annotated[
-        str | None, Doc("Of each sound that is encoded, such as 128k. Default: the encoder's.")
+        str | None,
+        Doc("Bitrate of each audio stream that is encoded, such as 128k. Default: the encoder's."),
     ] = None
     downmix: Annotated[
-        int | None, Doc("Channels of the sound that is encoded, such as 2. Default: the source's.")
+        int | None, Doc("Channels of audio that is encoded, such as 2. Default: the source's.")
     ] = None
     subtitles: Annotated[
         Subtitles,
-        Doc("convert what the container holds in another form, copy alone, or none."),
+        Doc("convert: change those that the container holds in another form; copy alone; or none."),
     ] = "convert"
     drop: Annotated[
         str | None,
@@ -83,7 +84,7 @@ class StreamChoice:
     ] = None
 
     dolby_vision: Annotated[
-        DolbyVision, Doc("base: encode the base layer alone; keep: its metadata, too.")
+        DolbyVision, Doc("base: encode the base layer alone; keep: carry its metadata over, too.")
     ] = "base"
 
     def __post_init__(self) -> None:

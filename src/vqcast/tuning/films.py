@@ -39,7 +39,7 @@ class Names:
     out_dir: Annotated[Path | None, Doc("Folder of the outputs. Default: beside each film.")] = None
     replace: Annotated[
         bool,
-        Doc("Put each output in its source's place, once it is checked, reaches and is smaller."),
+        Doc("Replace each source by its output, where that reaches the target and is smaller."),
     ] = False
     keep_original: Annotated[
         Path | None, Doc("With --replace: the folder that the sources are moved to.")

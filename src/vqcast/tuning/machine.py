@@ -22,7 +22,7 @@ class Machine:
     ] = None
     temp_dir: Annotated[
         Path | None,
-        Doc("Folder for the pictures of a long video's looks, a few GB. Default: the system's."),
+        Doc("Folder for a few GB of a long video's pictures. Default: the system's."),
     ] = None
     ffmpeg: Annotated[
         Path | None,

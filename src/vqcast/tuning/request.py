@@ -40,7 +40,7 @@ class TuneRequest:
         float,
         Doc("How sure the answer must be to reach the target: from 0.5 to below 1."),
     ] = 0.95
-    preset: Annotated[str | None, Doc("The encoder's preset. Default: a usual one.")] = None
+    preset: Annotated[str | None, Doc("The encoder's preset. Default: a medium one.")] = None
     metric: Annotated[
         MetricName,
         Doc(
@@ -48,9 +48,9 @@ class TuneRequest:
             "(dB) or ssim (0 to 1)."
         ),
     ] = "vmaf"
-    pool: Annotated[Pool, Doc("One score from all frames: mean, harmonic, p1 or worst-second.")] = (
-        "mean"
-    )
+    pool: Annotated[
+        Pool, Doc("One score from all frames: mean, harmonic, p1 (1st percentile) or worst-second.")
+    ] = "mean"
     score_size: Annotated[
         ScoreSize | None,
         Doc(
@@ -67,7 +67,8 @@ class TuneRequest:
         float | None, Doc("Step between CRFs. Default: 0.5 for x264 and x265, else 1.")
     ] = None
     tolerance_percent: Annotated[
-        float, Doc("Expected waste of size, percent, that is not worth another probe.")
+        float,
+        Doc("Stop probing once this many percent of the size, or less, could still be saved."),
     ] = TOLERANCE_PERCENT
     whole: Annotated[
         bool | None,

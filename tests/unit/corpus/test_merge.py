@@ -45,6 +45,7 @@ def read(name: str) -> CorpusProvenance:
     return documents.from_bytes(CorpusProvenance, data, where=name)
 
 
+@pytest.mark.slow
 def test_the_shipped_corpus_is_made_of_the_three_drops() -> None:
     folder = ROOT / "data" / "networks"
     corpus = load(folder / "per_frame_canonical6.jsonl.gz")

@@ -157,6 +157,7 @@ ROWS = st.builds(
 
 
 @given(st.lists(ROWS, max_size=5))
+@pytest.mark.slow
 def test_a_registry_survives_its_bytes_and_equal_ones_are_equal_bytes(models: list[Row]) -> None:
     document = Registry(models=models)
     data = documents.to_bytes(document)

@@ -48,6 +48,7 @@ def rows() -> list[dict[str, Any]]:
     return list(small_rows())
 
 
+@pytest.mark.slow
 def test_the_order_of_corpora_and_cells_twice_change_nothing(
     tmp_path: Path, rows: list[dict[str, Any]]
 ) -> None:

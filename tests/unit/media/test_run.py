@@ -149,6 +149,7 @@ def _running(word: str) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_parent_killed_at_any_moment_leaves_no_child(
     python_environment: dict[str, str], ends: Callable[[int], bool]
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_parquet_corpus_has_the_same_cells(small: Path, tmp_path: Path) -> Non
     assert points_of(load(folder)) == points_of(load(small))
 
 
+@pytest.mark.slow
 def test_the_shipped_corpus_is_its_grid(corpus: Corpus) -> None:
     cells = points_of(corpus)
     assert len(cells) == 1212 and sum(cell.frames for cell in cells) == len(corpus)

@@ -44,6 +44,7 @@ def violations(house: House) -> str:
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("where", [0.0, 0.37, 0.71, 1.0])
+@pytest.mark.slow
 def test_a_flipped_bit_anywhere_is_named_and_not_loaded(
     house: House, name: str, where: float
 ) -> None:

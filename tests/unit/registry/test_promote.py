@@ -49,6 +49,7 @@ def test_the_registry_is_sound_and_whole(pristine: House) -> None:
     assert names <= set(contents(pristine.registry))
 
 
+@pytest.mark.slow
 def test_a_promotion_enters_thirty_three_files_at_most(pristine: House, tmp_path: Path) -> None:
     """Counted as a cell's walk is (ADR-0006); the command line's own file is one more."""
     entered = walk(lambda: promote(pristine.run_dir, [pristine.corpus_path], tmp_path / "registry"))
@@ -70,6 +71,7 @@ def test_checksums_name_every_other_file(pristine: House) -> None:
     assert list(listed) == sorted(listed)
 
 
+@pytest.mark.slow
 def test_a_second_promotion_gives_the_same_bytes(pristine: House, tmp_path: Path) -> None:
     promote(pristine.run_dir, [pristine.corpus_path], tmp_path / "again", workers=1)
     assert contents(tmp_path / "again") == contents(pristine.registry)

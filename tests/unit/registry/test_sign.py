@@ -252,6 +252,7 @@ def test_the_command_line_from_keys_to_a_verified_registry(tmp_path: Path, house
     assert run("registry", "verify", house.registry)[1].endswith("; not signed\n")
 
 
+@pytest.mark.slow
 def test_evidence_is_judged_only_where_it_is_signed_as_asked(tmp_path: Path) -> None:
     corpus = SHIPPED.parents[1] / "data" / "networks" / "per_frame_canonical6.jsonl.gz"
     _, public = keygen(tmp_path / "keys")

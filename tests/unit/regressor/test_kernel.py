@@ -83,6 +83,7 @@ def test_losses_and_predictions_are_those_of_a_plain_loop(codecs: int, change: d
     assert (got.std() > 0.0) and np.isfinite(got).all()
 
 
+@pytest.mark.slow
 def test_a_partial_last_batch_divides_by_its_own_size(columns: Columns) -> None:
     recipe = Recipe(epochs=1, batch_size=300, dropout=0.0)
     trainer = Trainer(columns, FOLD, recipe)

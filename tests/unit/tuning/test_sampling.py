@@ -48,6 +48,7 @@ def _scenes(rng: np.random.Generator, frames: int, shortest: int, longest: int) 
 
 @pytest.mark.parametrize(("shortest", "longest"), [(24, 144), (400, 700)])
 @pytest.mark.parametrize("parts", [4, 16])
+@pytest.mark.slow
 def test_the_stated_deviation_is_that_of_real_looks(
     shortest: int, longest: int, parts: int
 ) -> None:

@@ -6,7 +6,7 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup quick test coverage release-check lint crash hostile attacks demo corpus presets curves networks datasheet retrain figures cards evaluation lift bench bench-tune bench-corpus scaling docs transcripts clean help
+.PHONY: setup quick test coverage release-check lint crash hostile attacks demo corpus presets curves scenes networks datasheet retrain figures cards evaluation lift bench bench-tune bench-corpus scaling docs transcripts clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
@@ -19,6 +19,7 @@ help:
 	@echo "make docs       build the documentation site into build/site"
 	@echo "make corpus CLIPS=DIR   measure the shipped corpus again (about half an hour)"
 	@echo "make presets CLIPS=DIR, make curves CLIPS=DIR  measure the corpora of mixed presets and of many qualities again"
+	@echo "make scenes TITLE_FOLDERS='DIR DIR' SCENES=DIR  cut scenes of 25 more content groups, and measure their curves again"
 	@echo "make setup, make lint   what the others begin with"
 	@echo "make evaluation, make lift, make bench   the studies behind docs/"
 
@@ -114,6 +115,21 @@ curves: setup
 	  --cq libsvtav1:15,20,25,30,35,40,45,50,55,60,63 --no-v1 \
 	  --out data/curves/per_frame_canonical6.jsonl.gz --provenance data/curves/PROVENANCE.json
 
+# Scenes of longer titles of more kinds and sizes, cut out of the folders TITLE_FOLDERS, and their curves.
+TITLE_FOLDERS ?= titles titles2 odd
+SCENES ?= scenes
+
+$(SCENES)/MANIFEST.tsv: data/scenes/SCENES.tsv $(VENV)/installed
+	$(BIN)/python -m tools.cut_scenes $(TITLE_FOLDERS) --scenes data/scenes/SCENES.tsv --out $(SCENES)
+
+scenes: $(SCENES)/MANIFEST.tsv
+	$(BIN)/vqcast corpus build $(SCENES)/*.mkv --manifest $(SCENES)/MANIFEST.tsv \
+	  --encoder libx264,libx265,libsvtav1 \
+	  --preset libx264:veryfast --preset libx265:superfast --preset libsvtav1:10 \
+	  --cq libx264:15,18,21,24,27,30,33,36,39,42 --cq libx265:15,18,21,24,27,30,33,36,39,42 \
+	  --cq libsvtav1:15,20,25,30,35,40,45,50,55,60,63 --no-v1 \
+	  --out data/scenes/per_frame_canonical6.jsonl.gz --provenance data/scenes/PROVENANCE.json
+
 # What the networks are trained on: presets vary within each encoder. The curves are thinned to
 # two qualities, so that an encoder's fast presets are there and the file stays small.
 NETWORKS := data/networks/per_frame_canonical6.jsonl.gz
@@ -130,6 +146,7 @@ datasheet: setup
 	$(BIN)/vqcast corpus datasheet $(CORPUS) --provenance data/phase_a/PROVENANCE.json --out data/phase_a/DATASHEET.md
 	$(BIN)/vqcast corpus datasheet data/presets/per_frame_canonical6.jsonl.gz --provenance data/presets/PROVENANCE.json --out data/presets/DATASHEET.md
 	$(BIN)/vqcast corpus datasheet data/curves/per_frame_canonical6.jsonl.gz --provenance data/curves/PROVENANCE.json --out data/curves/DATASHEET.md
+	$(BIN)/vqcast corpus datasheet data/scenes/per_frame_canonical6.jsonl.gz --provenance data/scenes/PROVENANCE.json --out data/scenes/DATASHEET.md
 
 FORECAST_CORPORA := --corpus $(CORPUS) --corpus data/presets/per_frame_canonical6.jsonl.gz --corpus data/curves/per_frame_canonical6.jsonl.gz
 

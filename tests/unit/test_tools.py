@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tools import coverage_page, house_lines
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tools import coverage_page, cut_scenes, house_lines
+from vqcast.media.source import probe
+from vqcast.media.tool import Tool
 
 
 def test_coverage_is_told_by_room() -> None:
@@ -26,3 +35,30 @@ def test_lines_are_of_one_kind_each() -> None:
     text = 'import os\n\n\ndef f(\n    a: int,\n) -> int:\n    """It."""\n    return a\n'
     kinds = {"imports": 1, "blank": 2, "signatures": 3, "docstrings": 1, "statements": 1}
     assert house_lines._kinds(text) == kinds
+
+
+def test_scenes_are_cut_without_loss(tmp_path: Path, tool: Tool) -> None:
+    """48 frames from the named second, of 8 and of 10 bits, and a manifest for a corpus."""
+    titles = tmp_path / "titles"
+    titles.mkdir()
+    lines = ["file\tgroup\tkind\torigin\tlicence\tlicence_evidence"]
+    for name, pix_fmt in (("soft.mkv", "yuv420p"), ("deep.mkv", "yuv420p10le")):
+        subprocess.run(
+            [tool.path, "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=4",
+             "-pix_fmt", pix_fmt, "-c:v", "ffv1", titles / name],
+            check=True,
+        )  # fmt: skip
+        lines.append(f"{name}\tdrawn\ttest picture\there\tCC0-1.0\tdrawn here")
+    (titles / "MANIFEST.tsv").write_text("\n".join(lines) + "\n")
+    scenes, out = tmp_path / "scenes.tsv", tmp_path / "clips"
+    scenes.write_text("file\tclip\tstart_s\nsoft.mkv\ta\t1.0\ndeep.mkv\tb\t2.0\n")
+    module = [sys.executable, "-m", "tools.cut_scenes", titles, "--scenes", scenes, "--out", out]
+    subprocess.run(module, check=True)
+    for name, cut, first in (("soft.mkv", "a.mkv", 25), ("deep.mkv", "b.mkv", 50)):
+        whole, part = (probe(path, tool).index for path in (titles / name, out / cut))
+        assert whole is not None and part is not None
+        assert whole.digests is not None and part.digests is not None
+        assert np.array_equal(part.digests, whole.digests[first : first + cut_scenes.FRAMES])
+    with (out / "MANIFEST.tsv").open(newline="") as text:
+        rows = list(csv.DictReader(text, delimiter="\t"))
+    assert [row["origin"] for row in rows] == ["here [ss=1.0]", "here [ss=2.0]"]

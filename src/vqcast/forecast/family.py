@@ -35,6 +35,8 @@ from vqcast.forecast.table import FORECASTER_ID, read_table
 from vqcast.watch import Progress, Table, Watch
 
 EVIDENCE_NAME = "forecast_evidence.json"
+_WORST_AT = "0.9"
+"""The level at which a card names the group that intervals cover least."""
 _DESCRIPTION = "VMAF and size at every CRF from nothing, one probe or more"
 
 
@@ -201,14 +203,20 @@ class ForecasterFamily:
         verdict = documents.from_bytes(ForecastVerdict, files[verdict_name], where=verdict_name)
         found = documents.from_bytes(ForecastEvidence, files[evidence_name], where=evidence_name)
         table, coverage = read_table(files[row.table], row), verdict.gate.coverage
+        main = [each for each in found.scenarios if each.measure == MEASURE]
         return {
+            "level": _WORST_AT,
+            "worst": {
+                each.probes: min(each.groups, key=lambda group: group.covered[_WORST_AT])
+                for each in main
+            },
             "corpora": [pin.sha256 for pin in table.corpora],
             "row": row,
             "verdict": verdict,
             "found": found,
             "curves": table,
             "measure": MEASURE,
-            "main": [each for each in found.scenarios if each.measure == MEASURE],
+            "main": main,
             "probes": sorted({each.probes for each in found.scenarios}),
             "furthest": max(coverage, key=lambda each: abs(each.covered - each.nominal)),
         }

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import vqcast
 from vqcast import extras
 from vqcast.cli import options, render, tune
 from vqcast.cli.groups import grouped
@@ -105,7 +104,7 @@ def encode(
 
 def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
     """One film, told step by step."""
-    from vqcast.tuning.batch import plan
+    from vqcast.tuning.batch import encode_one, plan
 
     if output is None:
         ((_, output),) = plan([Film(input)], given)
@@ -124,12 +123,9 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
                     tune.show(event, curve=False)
 
         try:
-            made = vqcast.encode(
-                input, output, given.request, overwrite=given.overwrite, registry=given.registry,
-                trust=given.trust, cache=given.cache, keep=given.keep, machine=given.machine,
-                on_event=on_event, on_progress=render.remaining("encoding", update),
-                intake=given.intake, streams=given.streams, allow_larger=given.allow_larger,
-                measure=given.measure, parts=given.parts,
+            made = encode_one(
+                input, output, given, on_event=on_event,
+                on_progress=render.remaining("encoding", update),
             )  # fmt: skip
         except LargerThanSource as error:
             if json:

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from vqcast.media.source import Intake
 from vqcast.media.streams import StreamChoice
 from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
-from vqcast.tuning.encode import encode
+from vqcast.tuning.encode import Progress, encode
 from vqcast.tuning.films import Film, Names, outputs
 from vqcast.tuning.filtering import filtered
 from vqcast.tuning.machine import Machine
@@ -145,7 +146,8 @@ def film_result(
             return told("finished", output=str(place), bytes=size, replaced=True)
         if output.is_file() and not asked.overwrite and not asked.names.replace:
             return told("finished", bytes=output.stat().st_size, source_bytes=source_bytes)
-        made = _encode(film, output, asked, on_event, cancel)
+        hear = None if on_event is None else partial(on_event, film)
+        made = encode_one(film.path, output, asked, on_event=hear, cancel=cancel)
     except LargerThanSource as error:
         return told("larger", crf=error.crf, reason=error.message, source_bytes=source_bytes)
     except VqcastError as error:
@@ -169,21 +171,24 @@ def film_result(
     return told("encoded", **facts)
 
 
-def _encode(
-    film: Film,
+def encode_one(
+    path: Path,
     output: Path,
     asked: Asked,
-    on_event: Callable[[Film, Event], None] | None,
-    cancel: threading.Event | None,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    on_progress: Progress | None = None,
+    cancel: threading.Event | None = None,
 ) -> EncodeResult:
+    """Encode one film as ``asked``. Raises as `vqcast.tuning.encode.encode` does."""
     return encode(
-        film.path, output, asked.request,
+        path, output, asked.request,
         # An output that waits to be swapped was never swapped, so it is made and measured again.
         overwrite=asked.overwrite or asked.names.replace,
         registry=asked.registry, trust=asked.trust, cache=asked.cache, keep=asked.keep,
         intake=asked.intake, machine=asked.machine, streams=asked.streams,
         allow_larger=asked.allow_larger, measure=asked.measure, parts=asked.parts,
-        on_event=on_event and (lambda event: on_event(film, event)), cancel=cancel,
+        on_event=on_event, on_progress=on_progress, cancel=cancel,
     )  # fmt: skip
 
 

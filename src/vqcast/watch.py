@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -35,3 +37,67 @@ class Table:
     columns: tuple[str, ...]
     rows: Sequence[tuple[object, ...]]
     title: str = ""
+
+
+class Ahead:
+    """How far a work is in the time that it takes, where each frame goes through several steps.
+
+    What a step costs is learnt while it works, on one stream or several; until then it is
+    ``costs``, of any unit, beside what the first costs::
+
+        ahead = Ahead(5000, (1.0, 0.3), tell)  # frames, of an encode and of its score
+        at = ahead.stream()
+        at(0, 120)  # this stream has encoded 120 frames
+
+    ``tell`` is told as many of the frames as the share of the time that is over; never less.
+    """
+
+    _SURE = 0.1
+    """Share of the frames after which a measured cost counts as much as the expected one."""
+
+    def __init__(
+        self,
+        frames: int,
+        costs: Sequence[float],
+        tell: Callable[[int], None],
+        whole_s: float | None = None,
+    ) -> None:
+        self._frames, self._costs, self._tell = frames, costs, tell
+        self._whole_s = whole_s
+        """Of a frame in both of two steps, where an earlier work tells."""
+        self._done, self._spent = [0] * len(costs), [0.0] * len(costs)
+        self._told, self._skipped, self._lock = 0, 0, threading.Lock()
+
+    def skip(self, frames: int) -> None:
+        """So many were done before."""
+        self._skipped += frames
+
+    def stream(self) -> Callable[[int, int], None]:
+        """A stream that begins now: call with the step, and how many frames it has done of it."""
+        last, before = time.monotonic(), [0] * len(self._costs)
+
+        def at(step: int, frames: int) -> None:
+            nonlocal last
+            with self._lock:
+                now = time.monotonic()
+                self._spent[step] += now - last
+                self._done[step] += frames - before[step]
+                last, before[step] = now, frames
+                self._told = max(self._told, self._over())
+                self._tell(self._told)
+
+        return at
+
+    def _over(self) -> int:
+        new = self._frames - self._skipped
+        first = self._spent[0] / self._done[0] if self._done[0] and self._spent[0] else 1.0
+        sure = max(self._SURE * new, 1.0)
+        expected = [first * cost / self._costs[0] for cost in self._costs]
+        if self._whole_s is not None and self._done[0]:
+            expected[1] = max(self._whole_s - first, 0.1 * first)
+        costs = [first] + [
+            (spent + sure * cost) / (done + sure)
+            for cost, spent, done in zip(expected[1:], self._spent[1:], self._done[1:], strict=True)
+        ]
+        over = sum(cost * done for cost, done in zip(costs, self._done, strict=True))
+        return self._skipped + round(new * min(over / (sum(costs) * max(new, 1)), 1.0))

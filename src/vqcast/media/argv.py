@@ -367,4 +367,4 @@ def score(
 
 def count_lines(log: Path) -> int:
     """Lines of a log that ffmpeg wrote, one a frame or packet."""
-    return len(log.read_text().split()) if log.is_file() else 0
+    return log.read_bytes().count(b"\n") if log.is_file() else 0

@@ -409,12 +409,13 @@ def measure_delivered(
     threads: int = 1,
     also: Sequence[str] = (),
     cancel: threading.Event | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Scores:
     """Score the delivered file's pictures against the source's, each frame, or every nth."""
     depth = delivered.entry.scoring_depth(source.depth)
     return score(
         source, delivered.path, tool, depth=depth, size=size, known=True, every=every,
-        threads=threads, also=also, cancel=cancel,
+        threads=threads, also=also, cancel=cancel, on_progress=on_progress,
     )  # fmt: skip
 
 

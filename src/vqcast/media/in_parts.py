@@ -42,8 +42,11 @@ from vqcast.media.source import Source
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
 from vqcast.metric import metrics
+from vqcast.watch import Ahead
 
 Array = NDArray[np.float64]
+_SCORING = 0.2
+"""What scoring a part costs beside encoding it, until it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +147,9 @@ def make(
 ) -> list[Made]:
     """Every part, in the order of the title; those that an earlier run finished are taken.
 
-    ``on_progress`` is told the frames encoded so far, ``on_part`` the parts that are finished,
-    after each. Raises ToolFailure where ffmpeg fails or makes something else; what was finished
-    stays.
+    ``on_progress`` is told how far it is, in frames; see `Ahead`. ``on_part`` is told the parts
+    that are finished, after each. Raises ToolFailure where ffmpeg fails or makes something else;
+    what was finished stays.
     """
     planned, stop, lock = parts.schedule(cuts, cores), _Stop(cancel), threading.Lock()
     files = {part: work.file_of(part, threads) for part, threads in planned}
@@ -155,24 +158,21 @@ def make(
         for part, file in files.items()
         if (kept := parts.finished(file)) is not None
     ]
-    done = {made.part: made.part.frames for made in ready}
+    ahead = Ahead(work.source.frames, (1.0, _SCORING), on_progress or (lambda frames: None))
+    ahead.skip(sum(made.part.frames for made in ready))
 
     def one(part: TitlePart, threads: Threads) -> None:
-        def tell(frames: int) -> None:
-            with lock:
-                done[part] = frames
-                if on_progress is not None:
-                    on_progress(sum(done.values()))
-
-        tell(0)
+        tell = ahead.stream()
+        tell(0, 0)
         made = Made(part, files[part], _one(work, part, threads, files[part], stop, tell))
-        tell(part.frames)
+        tell(1, part.frames)
         with lock:
             ready.append(made)
             if on_part is not None:
                 on_part(ready)
 
-    missing = [each for each in planned if each[0] not in done]
+    known = {made.part for made in ready}
+    missing = [each for each in planned if each[0] not in known]
     work.kept.folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(max_workers=planned[0][1].at_once) as workers:
         running = [workers.submit(one, *each) for each in missing]
@@ -192,11 +192,12 @@ def _one(
     threads: Threads,
     file: Path,
     stop: threading.Event,
-    tell: Callable[[int], None],
+    tell: Callable[[int, int], None],
 ) -> PartDocument:
     with scratch(work.kept.temporary) as name:
         folder = Path(name)
         sizes = _encode(work, part, threads, file, folder, stop, tell)
+        tell(0, part.frames)
         columns = _score(work, part, threads, file, folder, stop)
     kept = PartDocument(
         sha256=sha256_file(file),
@@ -214,7 +215,7 @@ def _encode(
     file: Path,
     folder: Path,
     stop: threading.Event,
-    tell: Callable[[int], None],
+    tell: Callable[[int, int], None],
 ) -> NDArray[np.int64]:
     """Write ``file``, and beside it the pictures that it is scored against; its frames' bytes."""
     source, what = work.source, _named(work, part)
@@ -223,7 +224,7 @@ def _encode(
         finished = run(
             _encoding(work, threads, file, folder, way), cwd=folder,
             deadline_s=2 * deadline_s(source.width * source.height, part.frames), cancel=stop,
-            on_poll=lambda: tell(min(argv.count_lines(log) // 2, part.frames)),
+            on_poll=lambda: tell(0, min(argv.count_lines(log), part.frames)),
         )  # fmt: skip
         check(finished, what, source)
         if len(sizes := packet_sizes(log)) == part.frames:

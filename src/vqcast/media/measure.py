@@ -261,7 +261,7 @@ def packets_of(
     for _ in range(_TRIES):
         finished = run(
             command, cwd=folder, deadline_s=deadline, cancel=cancel,
-            on_poll=on_progress and (lambda: on_progress(argv.count_lines(log) // 2)),
+            on_poll=on_progress and (lambda: on_progress(argv.count_lines(log))),
         )  # fmt: skip
         check(finished, what, source)
         if len(sizes := packet_sizes(log)):
@@ -304,6 +304,7 @@ def score(
     overlap: Overlap | None = None,
     also: Sequence[str] = (),
     cancel: threading.Event | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Scores:
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
 
@@ -313,9 +314,9 @@ def score(
     None: both are of one size and stay so. ``every`` scores frames 0, every, 2 every, ..., with the
     values that they have among all. ``known``: the distorted side was probed, too, and may be as
     damaged as was found; ``itself``: it is the reference. Of an ``overlap`` only the frames that
-    both have are paired. ``also`` names metrics beside VMAF v0.6.1.
-    Raises ToolFailure unless every planned frame was decoded on both sides and scored, InputError
-    for a size that can't be.
+    both have are paired. ``also`` names metrics beside VMAF v0.6.1. ``on_progress`` is told the
+    frames compared so far. Raises ToolFailure unless every planned frame was decoded on both sides
+    and scored, InputError for a size that can't be.
     """
     what = f"{distorted.name} against {reference.name}"
     width, height = check_size(reference, size, also)
@@ -335,12 +336,13 @@ def score(
     pristine = inputs.read(reference.path, reference.raw, segment, device=on)
     with scratch() as name:
         folder = Path(name)
+        seen = folder / argv.DISTORTED_COUNT_LOG
         finished = run(
             argv.score(tool.path, pictures, pristine, argv.on_cuda(graph) if tool.cuda else graph),
-            cwd=folder,
+            cwd=folder, cancel=cancel,
             deadline_s=deadline_s(width * height, segment.start + frames if segment else frames),
-            cancel=cancel,
-        )
+            on_poll=on_progress and (lambda: on_progress(argv.count_lines(seen))),
+        )  # fmt: skip
         if not (known and finished.returncode == 0):
             check(finished, what, reference)
         check_counts(folder, frames, what, reference)

@@ -69,7 +69,9 @@ def cut(source: Source, entry: Encoder, length_s: float = PART_S) -> tuple[Title
     if last - first < 2 * step_us or not len(keys):
         return whole
     wanted, times = np.arange(first + step_us, last, step_us), packets.times_us[keys]
-    nearest = np.abs(times[:, None] - wanted[None, :]).argmin(axis=0)
+    before = np.maximum(np.searchsorted(times, wanted) - 1, 0)
+    after = np.minimum(before + 1, len(times) - 1)
+    nearest = np.where(wanted - times[before] <= times[after] - wanted, before, after)
     starts = [0, *(int(key) for key in np.unique(keys[nearest]))]
     return tuple(
         TitlePart(start, end - start)
@@ -89,6 +91,16 @@ def schedule(parts: Sequence[TitlePart], cores: int) -> list[tuple[TitlePart, Th
         (part, plan(cores, rest) if number >= len(parts) - rest else each)
         for number, part in enumerate(ordered)
     ]
+
+
+def picture_bytes(parts: Sequence[TitlePart], cores: int, every: int, picture: int) -> int:
+    """The most that pictures of ``parts``, of ``picture`` bytes each, take while they are made.
+
+    Those of every ``every``-th frame and its neighbours are written.
+    """
+    each = plan(cores, min(len(parts), AT_ONCE)).at_once
+    frames = sorted((part.frames for part in parts), reverse=True)[:each]
+    return sum(-(-3 * count // max(every, 3)) for count in frames) * picture
 
 
 def file_of(folder: Path, key: str) -> Path:

@@ -27,13 +27,14 @@ from vqcast.media.beside import fits_xpsnr
 from vqcast.media.deliver import Delivered, Plan, deliver, grown, measure_delivered, plan
 from vqcast.media.encoders import encoder as encoder_entry
 from vqcast.media.in_parts import Scoring
-from vqcast.media.parts import Parts
+from vqcast.media.inputs import raw_frame_bytes
+from vqcast.media.parts import Parts, cut, picture_bytes
 from vqcast.media.source import Doubted, Intake, Source, reread
 from vqcast.media.streams import StreamChoice, inventory, pictures
 from vqcast.media.threads import Threads
 from vqcast.media.threads import plan as plan_threads
 from vqcast.media.tool import Tool
-from vqcast.metric import METRICS, beside
+from vqcast.metric import METRICS, beside, compared_at
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling
 from vqcast.tuning.filtering import probed, tool_of
@@ -42,9 +43,12 @@ from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.sample import POOLS
 from vqcast.tuning.session import Event, default_cache, tune
 from vqcast.tuning.title import duration_s
+from vqcast.watch import Ahead
 
 Progress = Callable[[int, int], None]
-"""Told the frames encoded so far, and all of them."""
+"""Told as many of all frames as the share of the time that is over, and all of them."""
+_SCORING, _SAMPLING = 1.5, 0.6
+"""What scoring a file, all of it or a sample, costs beside encoding it, until it is known."""
 _BESIDE = "xpsnr"
 """What an indicative score is told with: it is of no model, and asks for no range of light."""
 
@@ -92,7 +96,8 @@ def encode(
         asked = _with_room(request, opened, streams)
         entry = encoder_entry(asked.encoder, asked.options)
         planned = plan(opened, entry, output, tool, overwrite=overwrite, choice=streams)
-        opened = replace(opened, notes=(*opened.notes, *planned.carriage.notes()))
+        told = _of_parts(opened, asked, machine, measure) if parts else []
+        opened = replace(opened, notes=(*opened.notes, *planned.carriage.notes(), *told))
         found = tune(
             opened, asked, registry=registry, trust=trust, cache=cache, keep=keep,
             machine=machine, on_event=on_event, cancel=cancel,
@@ -118,6 +123,25 @@ def _with_room(request: TuneRequest, source: Source, streams: StreamChoice | Non
     pixels = source.width * source.height
     room = keep_hdr.with_room(request.options, request.encoder, pixels)
     return replace(request, options=room)
+
+
+def _of_parts(
+    source: Source, request: TuneRequest, machine: Machine | None, measure: Measure | None
+) -> list[str]:
+    """What the parts of a long title take on disk, in words."""
+    entry = encoder_entry(request.encoder, request.options)
+    cuts = () if sampling.is_short(source.frames) else cut(source, entry)
+    if len(cuts) < 2:
+        return []
+    told = f"encoded in {len(cuts)} parts, which lie in the cache folder until they are joined"
+    if measure == "whole" or request.pool not in POOLS:
+        return [told]
+    own, deep = (source.width, source.height), entry.scoring_depth(source.depth) > 8
+    size = compared_at(request.score_size, own, METRICS[request.metric]) or own
+    picture = raw_frame_bytes(*size, "yuv420p10le" if deep else "yuv420p")
+    every, cores = sampling.spacing(source.frames), (machine or Machine()).cores
+    most = picture_bytes(cuts, cores, every, picture) / 1e9
+    return [f"{told}; their pictures take up to {most:.1f} GB of the temporary folder"]
 
 
 @contextmanager
@@ -166,13 +190,16 @@ def encode_found(
         raise grown(planned.output, found.bytes, most, found.crf)
     scoring, machine = _scoring(source, found, measure), machine or Machine()
     threads = plan_threads(machine.cores, 1)
+    at = _ahead(source, planned, found, scoring, on_progress, in_parts=parts is not None)
     made = deliver(
         source, planned, found.preset, found.crf, tool, most_bytes=most, threads=threads,
         scoring=scoring, parts=None if sampling.is_short(source.frames) else parts,
-        cancel=cancel,
-        on_progress=on_progress and (lambda done: on_progress(done, source.frames)),
+        cancel=cancel, on_progress=lambda done: at(0, done),
     )  # fmt: skip
-    score, half_width, scored, also = _measured(source, made, found, scoring, threads, tool, cancel)
+    at(0, source.frames)
+    score, half_width, scored, also = _measured(
+        source, made, found, scoring, threads, tool, cancel, lambda done: at(1, done)
+    )
     notes, digits = planned.carriage.notes(), METRICS[found.metric].digits + 2
     if made.hdr is not None:
         keeps = planned.carriage.keeps_dolby_vision
@@ -217,6 +244,29 @@ def _scatter(found: TuneResult) -> float:
     return min(looks, key=lambda each: abs(each.crf - found.crf)).scatter or 0.0
 
 
+def _ahead(
+    source: Source,
+    planned: Plan,
+    found: TuneResult,
+    scoring: Scoring,
+    on_progress: Progress | None,
+    *,
+    in_parts: bool,
+) -> Callable[[int, int], None]:
+    """Told the frames that are encoded (step 0), and scored after that (1), tells how far it is."""
+
+    def tell(done: int) -> None:
+        if on_progress is not None:
+            on_progress(done, source.frames)
+
+    in_parts = in_parts and not sampling.is_short(source.frames)
+    meanwhile = scoring.of_parts if in_parts else planned.is_alone
+    whole = [each.wall_s / each.frames for each in found.probes if each.whole]
+    known = whole[-1] if whole and scoring.every == 1 and not meanwhile else None
+    after = 0.0 if meanwhile else _SCORING if scoring.every == 1 else _SAMPLING
+    return Ahead(source.frames, (1.0, after), tell, known).stream()
+
+
 def _measured(
     source: Source,
     made: Delivered,
@@ -225,6 +275,7 @@ def _measured(
     threads: Threads,
     tool: Tool,
     cancel: threading.Event | None,
+    on_progress: Callable[[int], None],
 ) -> tuple[float, float, int, float | None]:
     """Score of what was made, half width of its 95 % interval, frames that were scored, and XPSNR.
 
@@ -235,7 +286,7 @@ def _measured(
         if scores is None:
             scores = measure_delivered(
                 source, made, tool, size=scoring.size, every=every,
-                threads=threads.score, also=scoring.also, cancel=cancel,
+                threads=threads.score, also=scoring.also, cancel=cancel, on_progress=on_progress,
             )  # fmt: skip
         score = pooled(metric, scores.columns, found.pool, source.frames / duration_s(source))
         values = linear(metric, scores.columns, found.pool)

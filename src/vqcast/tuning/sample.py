@@ -117,10 +117,15 @@ class Sample:
 
     @property
     def disk_bytes(self) -> int:
-        """The most that pictures take in the temporary folder."""
-        part = self._reel(0).bytes
-        running = plan(self.machine.cores, sampling.FIRST_PARTS).at_once * part
-        return max(min(sampling.FIRST_PARTS * part, KEPT_BYTES + running), running)
+        """The most that pictures take in the temporary folder, however many looks are needed."""
+        part, most = self._reel(0).bytes, sampling.most_parts(self.frames)
+        return min(most * part, KEPT_BYTES + plan(self.machine.cores, most).at_once * part)
+
+    @property
+    def told_bytes(self) -> str:
+        """The same in words, with what the first looks take."""
+        first = min(sampling.FIRST_PARTS * self._reel(0).bytes, self.disk_bytes)
+        return f"{first / 1e9:.1f} GB, and up to {self.disk_bytes / 1e9:.1f} GB as more are needed,"
 
     def probe(self, crf: float) -> Seen | None:
         """The title at ``crf``; None where so many looks are needed that the whole is better.
@@ -321,8 +326,9 @@ class Sample:
             wanted = [self._reel(each) for each in parts if each not in self._reels]
             apart = decoded_by_seeking(wanted)
             size = sum(reel.bytes for reel in wanted)
+            held = sum(reel.bytes for reel in self._reels.values())
             dear = apart is None or apart > _THROUGH * self.frames
-            if dear and size <= KEPT_BYTES:
+            if dear and held + size <= KEPT_BYTES:
                 self._require_space(size)
                 gather_through(wanted, tool, threads=self.machine.cores, cancel=cancel)
                 self._reels |= {each: self._reel(each) for each in parts}

@@ -202,8 +202,8 @@ class Session:
             notes.append(self.other_version)
         if self.title.sampled:
             notes.append(
-                f"looked at in many places, whose pictures take up to "
-                f"{self.title.sample.disk_bytes / 1e9:.1f} GB of the temporary folder"
+                "looked at in many places, whose pictures take "
+                f"{self.title.sample.told_bytes} of the temporary folder"
             )
         return notes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -23,7 +24,8 @@ from vqcast.media.filters import Filters
 from vqcast.media.in_parts import Scoring, Work, make
 from vqcast.media.inputs import Video
 from vqcast.media.join import join
-from vqcast.media.parts import AT_ONCE, Parts, TitlePart, cut, schedule
+from vqcast.media.packets import PacketTable
+from vqcast.media.parts import AT_ONCE, Parts, TitlePart, cut, picture_bytes, schedule
 from vqcast.media.run import Cancelled
 from vqcast.media.source import Intake, Source, probe
 from vqcast.media.threads import plan as plan_threads
@@ -72,6 +74,33 @@ def test_a_title_is_cut_at_its_own_key_frames(source: Source) -> None:
     parts = cut(source, X264, 1.6)
     assert [part.start for part in parts] == [0, 50, 75, 125]
     assert [part.start + part.frames for part in parts] == [50, 75, 125, 155]
+
+
+def test_ten_hours_of_key_frames_are_cut_in_little_memory(source: Source) -> None:
+    frames = 900_000
+    times, keys = np.arange(frames) * 40_000, np.ones(frames, bool)
+    table = PacketTable(times, np.full(frames, 100), keys, indexed=True, sound=True)
+    long = replace(source, frames=frames, packets=table)
+    tracemalloc.start()
+    parts = cut(long, X264)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {part.frames for part in parts} == {500} and len(parts) == 1800
+    assert most < 100e6  # keys times cuts would be 13 GB
+
+
+def test_pictures_of_parts_are_counted_before_they_are_written(
+    source: Source, tmp_path: Path, tool: Tool, private_tmp: Path
+) -> None:
+    cuts, seen = cut(source, X264, 1.6), [0]
+
+    def look(_: int) -> None:
+        seen.append(sum(path.stat().st_size for path in private_tmp.rglob("*.yuv")))
+
+    work = Work(source, X264, "placebo", 20, tool, Parts(tmp_path), Scoring(every=EVERY))
+    make(work, cuts, 2, on_progress=look)
+    most = picture_bytes(cuts, 2, EVERY, 96 * 64 * 3 // 2)
+    assert 0 < max(seen) <= most == 2 * 22 * 96 * 64 * 3 // 2
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,10 @@ def children(pid: int) -> list[int]:
 def below(folder: Path) -> int:
     """Bytes of the files in and below ``folder``."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_blocks * 512 if path.is_file() else 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(root) / name).stat().st_blocks * 512
     return total
 
 

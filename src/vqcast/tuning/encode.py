@@ -139,8 +139,8 @@ def _of_parts(
     own, deep = (source.width, source.height), entry.scoring_depth(source.depth) > 8
     size = compared_at(request.score_size, own, METRICS[request.metric]) or own
     picture = raw_frame_bytes(*size, "yuv420p10le" if deep else "yuv420p")
-    every, cores = sampling.spacing(source.frames), (machine or Machine()).cores
-    most = picture_bytes(cuts, cores, every, picture) / 1e9
+    cores = (machine or Machine()).cores
+    most = picture_bytes(cuts, cores, sampling.CLOSEST, picture) / 1e9
     return [f"{told}; their pictures take up to {most:.1f} GB of the temporary folder"]
 
 

@@ -266,8 +266,9 @@ def repeated_splits(
                     held.setdefault((target.name, level, rule), []).append(
                         (float(weights @ hit), float(weights @ (upper - lower)))
                     )
+    split = (oof.n_groups - n_test, n_test, len(sets))
     return [
-        _summary(oof.n_groups - n_test, n_test, len(sets), name, level, rule, held)
+        Splits(*split, name, level, rule, *_summary(held.get((name, level, rule), [])))
         for name in TARGETS
         for level in levels
         for rule in rules
@@ -275,25 +276,14 @@ def repeated_splits(
 
 
 def _summary(
-    n_calibration: int,
-    n_test: int,
-    n_splits: int,
-    target: str,
-    level: float,
-    rule: str,
-    held: dict[tuple[str, float, str], list[tuple[float, float]]],
-) -> Splits:
-    pairs = np.array(held.get((target, level, rule), []))
-    if not len(pairs):
-        return Splits(n_calibration, n_test, n_splits, target, level, rule, None, None, None, None)
-    low, high = np.quantile(pairs[:, 0], [0.05, 0.95])
-    return Splits(
-        *(n_calibration, n_test, n_splits, target, level, rule),
-        coverage=float(pairs[:, 0].mean()),
-        low=float(low),
-        high=float(high),
-        width=float(pairs[:, 1].mean()),
-    )
+    pairs: Sequence[tuple[float, float]],
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """Coverage over splits, its 5th and 95th percentile, and width; None where none was made."""
+    if not pairs:
+        return None, None, None, None
+    coverage, width = np.array(pairs).T
+    low, high = np.quantile(coverage, [0.05, 0.95])
+    return float(coverage.mean()), float(low), float(high), float(width.mean())
 
 
 def evaluate(

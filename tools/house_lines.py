@@ -33,14 +33,16 @@ WORKS = {
     "long titles": """
         5c9fc5f fc8ea4f 0c27ff0 b8c724e 327b1c4 96f31b1 ef1b35e 57187e2 e6f39bd d2a7063
         7cafe4a 02e285a 29653bb ec07085 b541de7 556e6bd e809397 cfbbb11 0e58a86 d30bee3
+        4466e3d 95df46e 0b7ad08
     """,
     "options, filters, HDR, metrics": """
         ccdcbbb 9bac3d3 96b0eaf 652e47a eefb4fc c1ee674 1da2d2e 014608b bb69f9d 05c304a
         d1c9efc cc912e8 b0531c5 5e4d78d 985dad7 ebe9def 9065bc4 40d2480 2e779f0 e67f98b
         d27e272 aa98a45 42b6de0 ee81c87 92fafec 528d0e4 2e9f19d 4d4f05c 3ea989e f4d6bd9
         e31ddf6 67aeba9 bfcfb2f 236a53a 57d1fbf b1a2d9d a877c0c 4e58caf 8c310e5 9e7b4c7
-        74f9a95
+        74f9a95 4dde7f7
     """,
+    "one forecaster": """8255837 7ddd49f""",
 }
 COLUMNS = ("before", "house", *WORKS)
 

@@ -27,8 +27,9 @@ def test_lines_are_told_by_room_and_work() -> None:
     counts = dict.fromkeys(house_lines.COLUMNS, 2) | {"before": 5}
     found = {"commit": "abc", "rooms": {"media": counts, "cli": counts}, "kinds": {"blank": 3}}
     lines = house_lines.table(found).splitlines()
-    assert "| media | 5 | 2 | 2 | 2 | 2 | 2 | 15 |" in lines
-    assert "| **all** | 10 | 4 | 4 | 4 | 4 | 4 | 30 |" in lines
+    works = len(house_lines.COLUMNS) - 1
+    assert f"| media | 5 {'| 2 ' * works}| {5 + 2 * works} |" in lines
+    assert f"| **all** | 10 {'| 4 ' * works}| {10 + 4 * works} |" in lines
 
 
 def test_lines_are_of_one_kind_each() -> None:

@@ -23,6 +23,8 @@ VARIABLE = "VQCAST_FFMPEG"
 """The environment's variable that names an ffmpeg."""
 _HINT = f"{install('media')} brings one with every encoder and libvmaf"
 
+_OLDEST, _OLDEST_NAME = (61, 3), "7.0"
+"""libavcodec of the first ffmpeg that was seen to work; 5.1 does not."""
 _LOOPBACK = (61, 19)
 """libavcodec of ffmpeg 7.1, the first with loopback decoders."""
 
@@ -79,6 +81,11 @@ def _tool(path: Path, why: str) -> Tool:
     match = re.match(r"ffmpeg version (\S+)", finished.stdout)
     if match is None:
         raise ToolUnavailable("does not answer as ffmpeg does", path=path, hint=_HINT)
-    library = re.search(r"^libavcodec +(\d+)\. *(\d+)", finished.stdout, re.MULTILINE)
-    loopback = library is not None and (int(library[1]), int(library[2])) >= _LOOPBACK
+    said = re.search(r"^libavcodec +(\d+)\. *(\d+)", finished.stdout, re.MULTILINE)
+    library = (int(said[1]), int(said[2])) if said else None
+    if library is not None and library < _OLDEST:
+        raise ToolUnavailable(
+            f"is ffmpeg {match[1]}, and {_OLDEST_NAME} or later is needed", path=path, hint=_HINT
+        )
+    loopback = library is not None and library >= _LOOPBACK
     return Tool(path, match[1], sha256_file(path), loopback, why)

@@ -66,6 +66,21 @@ def test_a_program_that_only_bears_the_name_is_refused(
         module.find_ffmpeg()
 
 
+@pytest.mark.parametrize(("library", "old"), [("59. 37.100", True), ("61.  3.100", False)])
+def test_an_ffmpeg_that_is_too_old_is_refused_by_its_version(
+    library: str, old: bool, tmp_path: Path
+) -> None:
+    said = f"ffmpeg version 5.1.9 Copyright\nlibavcodec     {library} / {library}"
+    path = _script(tmp_path, f"printf '{said}\n'")
+    if old:
+        with pytest.raises(
+            ToolUnavailable, match=r"is ffmpeg 5\.1\.9, and 7\.0 or later is needed"
+        ):
+            module.find_ffmpeg(path)
+    else:
+        assert not module.find_ffmpeg(path).loopback
+
+
 def test_an_ffmpeg_of_ones_own_comes_before_all_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

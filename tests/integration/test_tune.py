@@ -203,6 +203,17 @@ def test_a_sample_of_a_finished_encode_tells_the_score_of_all(
     assert "--measure whole" in refused.stderr
 
 
+def test_an_answer_on_steps_that_no_curve_tells_of_is_measured(
+    vqcast: Vqcast, film: Path, cache: Path
+) -> None:
+    words = ("tune", film, *QUICK, "--target", 85, "--cache", cache, "--json")
+    (*_, usual), (start, *_, finer) = (
+        lines_of(vqcast(*words, *more)) for more in ((), ("--crf-step", 0.1))
+    )
+    assert usual["basis"] == "forecast" and finer["basis"] == "verified"
+    assert "no curve tells of steps of 0.1: the answer is measured" in start["notes"]  # type: ignore[operator]
+
+
 def test_a_title_too_short_for_segments_is_probed_whole(
     vqcast: Vqcast, film: Path, cache: Path
 ) -> None:

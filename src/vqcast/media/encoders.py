@@ -364,7 +364,7 @@ _TABLE = (
         fixed=("-x265-params", "pools=none:frame-threads=1:log-level=error"),
         parallel=("-x265-params", "pools={n}:frame-threads={frames}:log-level=error"),
         thread_blind=3,  # rows of blocks are coded side by side on one thread, too
-        search=(10, 46, 0.5), cost=1.6,
+        search=(10, 46, 1), cost=1.6,
         private=_PRIVATE["x265"], cuts="scenecut",
     ),
     Encoder(

@@ -63,9 +63,9 @@ class TuneRequest:
     ] = None
     min_crf: Annotated[float | None, Doc("Lowest CRF allowed.")] = None
     max_crf: Annotated[float | None, Doc("Highest CRF allowed.")] = None
-    crf_step: Annotated[
-        float | None, Doc("Step between CRFs. Default: 0.5 for x264 and x265, else 1.")
-    ] = None
+    crf_step: Annotated[float | None, Doc("Step between CRFs. Default: 0.5 for x264, else 1.")] = (
+        None
+    )
     tolerance_percent: Annotated[
         float,
         Doc("Stop probing once this many percent of the size, or less, could still be saved."),

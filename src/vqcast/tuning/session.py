@@ -139,7 +139,7 @@ class Session:
         own = (source.width, source.height)
         self.size = compared_at(request.score_size, own, self.metric)
         check_size(source, self.size, request.also)
-        self.crfs = self.grid.crfs
+        self.crfs, self.finer = self.grid.crfs, self.grid.step < entry.search_range[2]
         self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
         table = _promoted(registry, trust)
         self.forecaster, self.info = _forecaster(
@@ -192,6 +192,8 @@ class Session:
         notes += unlike(self.metric, self._compared)
         if unusual:
             notes.append(f"the source {' and '.join(unusual)}: the answer is measured")
+        if self.finer:
+            notes.append(f"no curve tells of steps of {self.grid.step:g}: the answer is measured")
         if self.other_options:
             notes.append(
                 "the forecaster was measured with other encoder options: the answer is measured"
@@ -241,7 +243,7 @@ class Session:
     def _must_verify(self) -> bool:
         """Whether a forecast is no answer: asked for, or nothing has calibrated it."""
         uncalibrated = self.info.sha256 is None and not self.title.sampled
-        unusual = (self.source.unusual, self.other_options, self.other_version)
+        unusual = (self.source.unusual, self.other_options, self.other_version, self.finer)
         off_ground = any(unusual) and not self.title.sampled
         return self.request.verify or uncalibrated or off_ground or self.ceiling is not None
 

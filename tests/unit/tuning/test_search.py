@@ -198,6 +198,12 @@ def test_every_encoder_has_a_grid_on_its_scale(encoder: str) -> None:
         adapter(encoder).check(float(crf), adapter(encoder).default_preset)
 
 
+def test_x265_answers_in_whole_steps() -> None:
+    """Of two half steps the first takes more bytes off: the table of docs/howto/options.md."""
+    assert grid_of("libx265").step == 1
+    assert grid_of("libx265", step=0.5).step == 0.5, "where it is asked for"
+
+
 @pytest.mark.parametrize(
     "given", [{"low": 60.0}, {"low": 30.0, "high": 20.0}, {"step": 0.0}, {"step": 0.03}]
 )

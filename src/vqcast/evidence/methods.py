@@ -61,10 +61,10 @@ class LeftOut:
     upper: Array
 
 
-def conformal_method(oof: OutOfFold) -> Method:
+def conformal_method(oof: OutOfFold, *, quantile: Quantile = hierarchical_quantile) -> Method:
     """This project's interval, as ``vqcast.evidence.conformal`` calibrates it."""
     scale = left_out_scale(oof)
-    return Method(CONFORMAL, CentreCorrection(oof).centres, scale, oof.pool(scale))
+    return Method(CONFORMAL, CentreCorrection(oof).centres, scale, oof.pool(scale), quantile)
 
 
 def gaussian_method(oof: OutOfFold) -> Method:

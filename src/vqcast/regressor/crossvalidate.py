@@ -9,7 +9,7 @@ that hold out whole groups are trained too, and both figures are reported.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from vqcast import documents
 from vqcast.corpus.table import Corpus
 from vqcast.documents import jsontext
-from vqcast.documents.evidence import FoldReport, GroupReport, LosoReport, Predictions, SliceReport
+from vqcast.documents.evidence import FoldReport, LosoReport, Predictions
 from vqcast.durable.files import read_regular, remove, remove_if_empty, sha256_bytes, write_atomic
 from vqcast.durable.lock import locked
 from vqcast.errors import CorpusError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence import loso
-from vqcast.evidence.metrics import mean_or_none, std_or_none
 from vqcast.regressor.dataset import (
     HELD_OUT_COLUMN,
     Trainable,
@@ -259,7 +258,7 @@ class _Pending:
         main = groups if run.hold_out == "group" else list(single_reports.values())
         judged = np.where(np.isnan(by_group), by_source, by_group)
         table = to_parquet(run.data, {"vmaf_hold_out_src": by_source, HELD_OUT_COLUMN: judged})
-        report = loso_report(
+        report = loso.loso_report(
             model=run.spec,
             recipe=run.recipe,
             seed=seed,
@@ -293,53 +292,3 @@ def _groups_of_one(corpus: Corpus, folds: dict[str, Fold]) -> dict[str, Fold]:
     """Groups with a single source, whose fold is that source's own."""
     several = {fold.name for fold in folds.values() if fold.is_group}
     return {group: folds[src] for src, group in corpus.group_of().items() if group not in several}
-
-
-def loso_report(
-    *,
-    model: Spec,
-    recipe: Recipe,
-    seed: int,
-    corpus: str,
-    corpus_sha256: str,
-    folds: Sequence[FoldReport],
-    wall_time_s: float,
-    hold_out: str,
-    encoders: Sequence[SliceReport] = (),
-    groups: GroupReport | None = None,
-    predictions: Predictions | None = None,
-    rows_excluded: Mapping[str, int] | None = None,
-    note: str | None = None,
-) -> LosoReport:
-    """One seed's evidence (CONTRACTS §4). An undefined fold makes its means null."""
-    plccs = [fold.plcc for fold in folds]
-    defined = [value for value in plccs if value is not None]
-    whole = len(defined) == len(plccs) and bool(defined)
-    return LosoReport(
-        seed=seed,
-        corpus=corpus,
-        n_folds=len(folds),
-        folds=list(folds),
-        mean_plcc=mean_or_none(plccs),
-        std_plcc=std_or_none(plccs),
-        min_plcc=min(defined) if whole else None,
-        max_plcc=max(defined) if whole else None,
-        mean_srocc=mean_or_none([fold.srocc for fold in folds]),
-        mean_rmse=mean_or_none([fold.rmse for fold in folds]),
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr,
-        weight_decay=recipe.weight_decay,
-        num_codecs=model.num_codecs,
-        encoder_vocab_version=model.vocabulary_version,
-        wall_time_s=wall_time_s,
-        corpus_sha256=corpus_sha256,
-        model=model.id,
-        hold_out=hold_out,
-        nan_folds=[fold.held_out for fold in folds if fold.plcc is None or fold.srocc is None],
-        encoders=list(encoders),
-        groups=groups,
-        predictions=predictions,
-        rows_excluded=dict(rows_excluded or {}),
-        note=note,
-    )

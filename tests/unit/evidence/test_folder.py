@@ -14,7 +14,7 @@ from vqcast.durable.files import sha256_bytes
 from vqcast.errors import DocumentError, EvidenceError, InputError
 from vqcast.evidence import folder as evidence
 from vqcast.evidence.gate import judge
-from vqcast.regressor.crossvalidate import loso_report
+from vqcast.evidence.loso import loso_report
 from vqcast.regressor.spec import ENSEMBLE, Recipe
 
 TABLE = b"PAR1 stands for any bytes PAR1"

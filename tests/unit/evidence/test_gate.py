@@ -14,7 +14,7 @@ from vqcast import documents
 from vqcast.documents.evidence import FoldReport, LosoReport, Verdict
 from vqcast.errors import EvidenceError
 from vqcast.evidence import gate as law
-from vqcast.regressor.crossvalidate import loso_report
+from vqcast.evidence.loso import loso_report
 from vqcast.regressor.spec import ENSEMBLE, Recipe
 
 # CONTRACTS §5, published.

@@ -8,7 +8,6 @@ import pytest
 from vqcast import documents
 from vqcast.documents.evidence import FoldReport, LosoReport
 from vqcast.evidence import gate, loso
-from vqcast.regressor.crossvalidate import loso_report
 from vqcast.regressor.spec import ENSEMBLE, Recipe
 
 CONTRACT_KEYS = {
@@ -24,7 +23,7 @@ def fold(name: str, plcc: float | None, rmse: float = 1.0) -> FoldReport:
 
 def report(*folds: FoldReport, **changes: object) -> LosoReport:
     fields = {"corpus": "c.jsonl", "corpus_sha256": "0" * 64, "wall_time_s": 1.0} | changes
-    return loso_report(
+    return loso.loso_report(
         model=ENSEMBLE, recipe=Recipe(), seed=0, folds=folds, hold_out="src", **fields
     )
 

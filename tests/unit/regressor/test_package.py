@@ -12,8 +12,8 @@ from vqcast.documents.evidence import FoldReport
 from vqcast.documents.model import PresetUse, SidecarCorpus
 from vqcast.durable.files import sha256_bytes
 from vqcast.evidence.gate import judge
+from vqcast.evidence.loso import loso_report
 from vqcast.families import Package
-from vqcast.regressor.crossvalidate import loso_report
 from vqcast.regressor.job import Fit, Fitted
 from vqcast.regressor.net import Weights
 from vqcast.regressor.package import Provenance, gate_block, package

@@ -6,7 +6,7 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup quick test coverage release-check lint crash hostile attacks demo corpus presets curves scenes networks datasheet retrain figures cards evaluation lift bench bench-tune bench-corpus scaling docs transcripts clean help
+.PHONY: setup quick test coverage release-check lint crash hostile attacks demo corpus presets curves scenes networks datasheet retrain figures cards evaluation forecast-studies lift bench bench-tune bench-corpus scaling docs transcripts clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
@@ -21,7 +21,7 @@ help:
 	@echo "make presets CLIPS=DIR, make curves CLIPS=DIR  measure the corpora of mixed presets and of many qualities again"
 	@echo "make scenes TITLE_FOLDERS='DIR DIR' SCENES=DIR  cut scenes of 25 more content groups, and measure their curves again"
 	@echo "make setup, make lint   what the others begin with"
-	@echo "make evaluation, make lift, make bench   the studies behind docs/"
+	@echo "make evaluation, make forecast-studies, make lift, make bench   the studies behind docs/"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -185,6 +185,11 @@ evaluation: setup
 	$(BIN)/vqcast evaluate --registry model/tiny --corpus $(NETWORKS) --markdown docs/evaluation.md
 	$(BIN)/python -m studies.interval_choices --registry model/tiny --corpus $(NETWORKS)
 	$(BIN)/python -m studies.bootstrap --registry model/tiny --corpus $(NETWORKS) --clips $(CLIPS)
+
+# The shipped forecaster on content groups that it never saw; what encoders tell of each other.
+forecast-studies: setup
+	$(BIN)/python -m studies.fresh_scenes --corpus data/scenes/per_frame_canonical6.jsonl.gz --evidence docs/evidence/fresh_scenes.json --page docs/tune.md
+	$(BIN)/python -m studies.joint_forecast $(FORECAST_CORPORA) --corpus data/scenes/per_frame_canonical6.jsonl.gz --page docs/adr/0010-one-surface.md
 
 lift: setup
 	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md --registry model/tiny

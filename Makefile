@@ -148,7 +148,7 @@ datasheet: setup
 	$(BIN)/vqcast corpus datasheet data/curves/per_frame_canonical6.jsonl.gz --provenance data/curves/PROVENANCE.json --out data/curves/DATASHEET.md
 	$(BIN)/vqcast corpus datasheet data/scenes/per_frame_canonical6.jsonl.gz --provenance data/scenes/PROVENANCE.json --out data/scenes/DATASHEET.md
 
-FORECAST_CORPORA := --corpus $(CORPUS) --corpus data/presets/per_frame_canonical6.jsonl.gz --corpus data/curves/per_frame_canonical6.jsonl.gz
+FORECAST_CORPORA := --corpus $(CORPUS) --corpus data/presets/per_frame_canonical6.jsonl.gz --corpus data/curves/per_frame_canonical6.jsonl.gz --corpus data/scenes/per_frame_canonical6.jsonl.gz
 
 retrain: setup
 	$(BIN)/vqcast pipeline --unseen --corpus $(NETWORKS) --out-dir runs/fr_regressor_v2_ensemble_v1
@@ -162,7 +162,7 @@ retrain: setup
 
 figures: setup datasheet
 	$(BIN)/vqcast registry cards model/tiny --provenance data/networks/PROVENANCE.json --out docs/models --readme README.md
-	$(BIN)/vqcast registry cards model/forecast $(foreach drop,phase_a presets curves,--provenance data/$(drop)/PROVENANCE.json) --out docs/models --readme README.md
+	$(BIN)/vqcast registry cards model/forecast $(foreach drop,phase_a presets curves scenes,--provenance data/$(drop)/PROVENANCE.json) --out docs/models --readme README.md
 	$(BIN)/python -m studies.lift --out data/phase_a/lift.json --markdown docs/lift.md
 	$(BIN)/python -m studies.bootstrap
 	$(BIN)/python docs/site/transcripts.py
@@ -186,10 +186,9 @@ evaluation: setup
 	$(BIN)/python -m studies.interval_choices --registry model/tiny --corpus $(NETWORKS)
 	$(BIN)/python -m studies.bootstrap --registry model/tiny --corpus $(NETWORKS) --clips $(CLIPS)
 
-# The shipped forecaster on content groups that it never saw; what encoders tell of each other.
+# What encoders tell of each other. (studies.fresh_scenes was of the forecaster before data/scenes was part of it.)
 forecast-studies: setup
-	$(BIN)/python -m studies.fresh_scenes --corpus data/scenes/per_frame_canonical6.jsonl.gz --evidence docs/evidence/fresh_scenes.json --page docs/tune.md
-	$(BIN)/python -m studies.joint_forecast $(FORECAST_CORPORA) --corpus data/scenes/per_frame_canonical6.jsonl.gz --page docs/adr/0010-one-surface.md
+	$(BIN)/python -m studies.joint_forecast $(FORECAST_CORPORA) --page docs/adr/0010-one-surface.md
 
 lift: setup
 	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md --registry model/tiny

@@ -18,7 +18,7 @@ def test_it_is_lawful_and_made_from_the_shipped_corpora() -> None:
     table, row = load_table(None)
     shipped = {
         sha256_bytes(path.read_bytes())
-        for drop in ("phase_a", "presets", "curves")
+        for drop in ("phase_a", "presets", "curves", "scenes")
         for path in ROOT.glob(f"data/{drop}/per_frame_canonical6.jsonl.gz")
     }
     assert {pin.sha256 for pin in table.corpora} <= shipped

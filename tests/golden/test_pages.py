@@ -11,9 +11,9 @@ from vqcast.cli.corpus import datasheet
 from vqcast.cli.registry import cards
 
 ROOT = Path(__file__).parents[2]
-DROPS = ("phase_a", "presets", "curves", "networks")
+DROPS = ("phase_a", "presets", "curves", "scenes", "networks")
 ORIGINS = {drop: ROOT / "data" / drop / "PROVENANCE.json" for drop in DROPS}
-FORECAST = [ORIGINS[drop] for drop in ("phase_a", "presets", "curves")]
+FORECAST = [ORIGINS[drop] for drop in ("phase_a", "presets", "curves", "scenes")]
 
 
 @pytest.mark.parametrize("drop", DROPS)

@@ -20,7 +20,7 @@ PACKAGE = "vqcast.pages"
 _MARKDOWN = re.compile(
     r"[\\`*|]"  # anywhere
     r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # emphasis, not a name's own underscore
-    r"|\](?=[(\[:])"  # a link
+    r"|\](?= ?[(\[:])"  # a link
 )
 
 

@@ -43,6 +43,7 @@ def test_backticks_become_code_and_nothing_else_markup() -> None:
         ("a|b\nc", r"a\|b c"),
         ("<script>", "&lt;script>"),
         ("[x](http://e.org)", r"[x\](http://e.org)"),
+        ("a [b] [c]", r"a [b\] [c]"),
         ("_em_ *b* `c`", r"\_em\_ \*b\* \`c\`"),
     ],
 )

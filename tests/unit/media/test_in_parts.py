@@ -306,12 +306,16 @@ def test_where_colour_tags_change_on_the_way_parts_have_the_first_ones(
     listed.write_text("".join(f"file '{half}'\n" for half in halves))
     film = ffmpeg("-f", "concat", "-safe", "0", "-i", listed, "-c", "copy", tmp_path / "film.mkv")
     source = probe(film, tool)
-    asked = {"encoder": "libsvtav1", "preset": "12", "cq": 40}
+    asked = {"encoder": "libsvtav1", "preset": "12", "cq": 40, "scoring": Scoring(every=7)}
     made = _deliver(source, tool, tmp_path / "out.mkv", tmp_path / "parts", **asked)
     assert (made.parts, made.frames) == (4, source.frames)
     first, *_, last = _colours(film)
     assert first != last
     assert set(_colours(made.path)) == {first}
+    assert made.scores is not None
+    inside = made.scores.columns["vmaf"][:4]  # colours of a tagged film are not converted
+    whole = measure_delivered(source, made, tool).columns["vmaf"]
+    assert np.abs(inside - whole[:28:7]).max() < 1e-6
 
 
 def test_a_damaged_part_is_made_again(source: Source, tmp_path: Path, tool: Tool) -> None:

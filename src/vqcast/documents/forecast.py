@@ -130,8 +130,6 @@ class ForecastScenario(Document, frozen=True, kw_only=True):
     probes: int
     positions: list[float]
     """On the quality axis, 0..1."""
-    told: str | UnsetType = UNSET
-    """Encoder and preset of which one probe, in the middle of its axis, was known beside."""
     groups: list[ForecastErrors]
     coverage: dict[str, float]
     """Nominal level -> mean over the groups of what was covered."""

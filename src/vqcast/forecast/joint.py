@@ -76,7 +76,7 @@ class JointPrior:
     Called with the kind's own probes, as `vqcast.forecast.prior.MeasuredPrior` is.
     """
 
-    library: Library
+    known: Library
     own: int
     step: Array
     recipe: ForecastRecipe
@@ -123,7 +123,7 @@ class JointPrior:
 
     def _weights(self, seen: Sequence[tuple[int, Observation]]) -> Array:
         """Weight of each title, ``[titles]``, summing to 1."""
-        titles = len(self.library.present)
+        titles = len(self.known.present)
         squares = [self._squares(kind, probe) for kind, probe in seen]
         if not squares:
             return np.full(titles, 1.0 / titles)
@@ -137,10 +137,10 @@ class JointPrior:
 
     def _squares(self, kind: int, probe: Observation) -> Array:
         """Mean squared distance of each title's curve from a probe; NaN where it has none."""
-        there, nodes = self.library.present[:, kind], self.recipe.nodes
+        there, nodes = self.known.present[:, kind], self.recipe.nodes
         at = at_position(probe.position, nodes)
         channels = list(probe.channels)
-        passes = (self.library.vectors[:, kind].reshape(len(there), -1, nodes) @ at)[:, channels]
+        passes = (self.known.vectors[:, kind].reshape(len(there), -1, nodes) @ at)[:, channels]
         spread = passes[there].std(axis=0, ddof=1)
         distance = (((passes - probe.values) / spread) ** 2).mean(axis=1)
         return np.where(there, distance, np.nan)
@@ -197,11 +197,11 @@ class Moments:
     _roots: dict[int, tuple[Array, Array]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        there = self.prior.library.present * self.weights[:, None]
+        there = self.prior.known.present * self.weights[:, None]
         shares = there / there.sum(axis=0)
-        self.means = np.einsum("tk,tkd->kd", shares, self.prior.library.vectors)
-        away = self.prior.library.vectors - self.means
-        away[~self.prior.library.present] = 0.0
+        self.means = np.einsum("tk,tkd->kd", shares, self.prior.known.vectors)
+        away = self.prior.known.vectors - self.means
+        away[~self.prior.known.present] = 0.0
         sizes = 1.0 / (shares**2).sum(axis=0)  # Kish's effective number of curves
         self._away = away * np.sqrt(sizes / (sizes - 1))[:, None]
         self._pooled = self._mean_of(self._away.reshape(-1, self._away.shape[2]), there.ravel())
@@ -214,7 +214,7 @@ class Moments:
         """Covariance of two kinds' vectors, ``[size, size]``."""
         covariance, root = self._own(one)
         if one != other:
-            kinds = self.prior.library.kinds
+            kinds = self.prior.known.kinds
             same, any_ = self._shared()
             alike = same if kinds[one][0] == kinds[other][0] else any_
             covariance = root @ alike @ self._own(other)[1]
@@ -223,7 +223,7 @@ class Moments:
     def _own(self, kind: int) -> tuple[Array, Array]:
         """Covariance of a kind's vector, and its root."""
         if kind not in self._roots:
-            recipe, there = self.prior.recipe, self.prior.library.present[:, kind]
+            recipe, there = self.prior.recipe, self.prior.known.present[:, kind]
             own = self._mean_of(self._away[there, kind], self.weights[there])
             covariance = recipe.own_weight * own + (1 - recipe.own_weight) * self._pooled
             covariance = shrunk(covariance, recipe)
@@ -239,7 +239,7 @@ class Moments:
         any two share within what two of one encoder do, so that the whole is a covariance.
         """
         if self._between is None:
-            kinds = self.prior.library.kinds
+            kinds = self.prior.known.kinds
             encoders = [
                 [index for index, kind in enumerate(kinds) if kind[0] == name]
                 for name in dict.fromkeys(kind[0] for kind in kinds)
@@ -266,7 +266,7 @@ class Moments:
         size = self._away.shape[2]
         total, count = np.zeros((size, size)), 0.0
         for group in groups:
-            rows, there = self._away[:, group], self.prior.library.present[:, group].sum(axis=1)
+            rows, there = self._away[:, group], self.prior.known.present[:, group].sum(axis=1)
             sums = rows.sum(axis=1)
             flat = rows.reshape(-1, size)
             total += (sums * self.weights[:, None]).T @ sums

@@ -47,8 +47,8 @@ def sample_filter(
     counted, of the samples those that were written.
     """
     return (
-        f"[0:v:0]{_UNTAGGED},{_CLOCK},split[d0][dn];[d0]{_shown(depth, every, size)}[d];"
-        f"[1:v:0]{_UNTAGGED},{_CLOCK},split[r][rn];[d][r]{argv.libvmaf(threads, 3, also)}[s]"
+        f"[0:v:0]{_CLOCK},split[d0][dn];[d0]{_shown(depth, every, size)},{_UNTAGGED}[d];"
+        f"[1:v:0]{_CLOCK},split[r0][rn];[r0]{_UNTAGGED}[r];[d][r]{argv.libvmaf(threads, 3, also)}[s]"
     )
 
 

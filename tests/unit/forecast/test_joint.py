@@ -96,11 +96,11 @@ def test_what_kinds_share_is_a_covariance(real: tuple) -> None:  # type: ignore[
     prior = model.prior
     assert isinstance(prior, JointPrior)
     for weights in (
-        np.full(len(prior.library.present), 1.0),
-        np.arange(1.0, 1.0 + len(prior.library.present)),
+        np.full(len(prior.known.present), 1.0),
+        np.arange(1.0, 1.0 + len(prior.known.present)),
     ):
         moments = prior.moments(weights / weights.sum())
-        kinds = range(len(prior.library.kinds))
+        kinds = range(len(prior.known.kinds))
         whole = np.block([[moments.block(one, other) for other in kinds] for one in kinds])
         assert len(kinds) > 1 and np.allclose(whole, whole.T)
         values = np.linalg.eigvalsh(whole)

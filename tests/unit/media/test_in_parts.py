@@ -318,6 +318,24 @@ def test_where_colour_tags_change_on_the_way_parts_have_the_first_ones(
     assert np.abs(inside - whole[:28:7]).max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("colours", "encoder", "preset"),
+    [("pc", "libx264", "ultrafast"), ("pc", "libsvtav1", "12"), ("tv", "libx264", "ultrafast")],
+)
+def test_colours_are_compared_as_they_are(
+    colours: str, encoder: str, preset: str, ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    tags = f"setparams=range={colours}:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    words = ("-vf", f"scale=out_range={colours},format=yuv420p,{tags}", "-c:v", "libx264")
+    film = _drawn(ffmpeg, tmp_path / "film.mkv", *words, "-g", "25", "-crf", "12")
+    source = probe(film, tool)
+    asked = {"encoder": encoder, "preset": preset, "scoring": Scoring(every=7)}
+    made = _deliver(source, tool, tmp_path / "out.mkv", tmp_path / "parts", **asked)
+    whole = measure_delivered(source, made, tool).columns["vmaf"]
+    assert made.parts == 4 and made.scores is not None
+    assert np.abs(made.scores.columns["vmaf"][:4] - whole[:28:7]).max() < 1e-6
+
+
 def test_a_damaged_part_is_made_again(source: Source, tmp_path: Path, tool: Tool) -> None:
     folder, entry = tmp_path / "parts", ENCODERS["libx264"]
     work = Work(source, entry, "ultrafast", 30, tool, Parts(folder))

@@ -96,14 +96,16 @@ class Cell:
             "encode": measure.encoder_options(
                 source, entry, self.cq, self.preset, threads=threads, spliced=self.spliced
             ),
-            "score": argv.score_filter(
-                self.depth,
-                self.frames,
-                size=self.scaled_to,
-                every=self.every,
-                sides=("[0:v:0]", source.video.of(1)),
-                also=self.also,
-                rate=source.fps,
+            "score": argv.keyed(
+                argv.score_filter(
+                    self.depth,
+                    self.frames,
+                    size=self.scaled_to,
+                    every=self.every,
+                    sides=("[0:v:0]", source.video.of(1)),
+                    also=self.also,
+                    rate=source.fps,
+                )
             ),
             "ffmpeg": ffmpeg_sha256,
             **({"grain": "not drawn"} if self.options.grain else {}),

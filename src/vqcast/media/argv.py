@@ -315,9 +315,20 @@ def chosen(frames: int, every: int) -> int:
 
 
 def compared(depth: int, size: tuple[int, int] | None) -> str:
-    """The filters that bring a side to what is compared."""
+    """The filters that bring a side to what is compared, without its colour tags.
+
+    Where the tags of two sides differ, as of an encode that lost them, ffmpeg would convert one.
+    """
     scale = f"scale={size[0]}:{size[1]}:flags=bicubic+accurate_rnd," if size else ""
-    return f"{scale}format={'yuv420p' if depth == 8 else 'yuv420p10le'}"
+    return f"{scale}format={'yuv420p' if depth == 8 else 'yuv420p10le'},{_UNTAGGED}"
+
+
+_UNTAGGED = "setparams=color_primaries=unknown:color_trc=unknown:colorspace=unknown:range=unknown"
+
+
+def keyed(graph: str) -> str:
+    """``graph`` as measurements are keyed by it: without what changes no score of alike tags."""
+    return graph.replace(f",{_UNTAGGED}", "")
 
 
 def encode_and_score(

@@ -13,8 +13,6 @@ from vqcast.media import argv
 from vqcast.media.inputs import PLAIN, Segment, Video, drop
 
 _CLOCK = "settb=expr=1/25,setpts=N"
-_UNTAGGED = "setparams=color_primaries=unknown:color_trc=unknown:colorspace=unknown:range=unknown"
-"""Raw pictures have no colour tags; where one side has some, ffmpeg would convert its colours."""
 
 
 def samples(
@@ -47,8 +45,8 @@ def sample_filter(
     counted, of the samples those that were written.
     """
     return (
-        f"[0:v:0]{_CLOCK},split[d0][dn];[d0]{_shown(depth, every, size)},{_UNTAGGED}[d];"
-        f"[1:v:0]{_CLOCK},split[r0][rn];[r0]{_UNTAGGED}[r];[d][r]{argv.libvmaf(threads, 3, also)}[s]"
+        f"[0:v:0]{_CLOCK},split[d0][dn];[d0]{_shown(depth, every, size)}[d];"
+        f"[1:v:0]{_CLOCK},split[r][rn];[d][r]{argv.libvmaf(threads, 3, also)}[s]"
     )
 
 

@@ -92,7 +92,7 @@ def test_score_filter_names_two_models_apart_and_scores_10_bit_deep() -> None:
 
 
 def test_the_plain_score_filter_is_the_one_that_measured_corpora_are_keyed_by() -> None:
-    assert argv.score_filter(8, 7, also=("vmaf-v1",)) == (
+    assert argv.keyed(argv.score_filter(8, 7, also=("vmaf-v1",))) == (
         "[0:v:0]settb=expr=1/25,setpts=N,format=yuv420p,split[d][dn];"
         "[1:v:0]trim=end_frame=7,settb=expr=1/25,setpts=N,format=yuv420p,split[r][rn];"
         "[d][r]libvmaf=model='version=vmaf_v0.6.1\\:name=vmaf|"

@@ -24,6 +24,7 @@ from vqcast.media.filters import Filters
 from vqcast.media.in_parts import Scoring, Work, make
 from vqcast.media.inputs import Video
 from vqcast.media.join import join
+from vqcast.media.measure import score
 from vqcast.media.packets import PacketTable
 from vqcast.media.parts import AT_ONCE, Parts, TitlePart, cut, picture_bytes, schedule
 from vqcast.media.run import Cancelled
@@ -356,3 +357,16 @@ def test_growth_is_seen_before_all_of_it_is_encoded(
     with pytest.raises(LargerThanSource):
         _deliver(source, tool, output, tmp_path / "parts", cq=1, most_bytes=2000)
     assert not output.exists()
+
+
+def test_an_encode_that_lost_its_colour_tags_is_compared_as_it_is(
+    ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool
+) -> None:
+    tags = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    film = _drawn(ffmpeg, tmp_path / "film.mkv", "-vf", tags, "-c:v", "ffv1", seconds=0.4)
+    kept = ffmpeg("-i", film, "-c:v", "libx264", "-crf", "30", tmp_path / "kept.mp4")
+    bare = "h264_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"
+    lost = ffmpeg("-i", kept, "-c", "copy", "-bsf:v", bare, tmp_path / "lost.mp4")
+    source = probe(film, tool)
+    one, other = (score(source, made, tool, depth=8).columns["vmaf"] for made in (kept, lost))
+    assert np.array_equal(one, other)

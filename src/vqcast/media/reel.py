@@ -119,19 +119,21 @@ def gather_through(
             raise _missing(source, said)
 
 
-def gather_by_seeking(reel: Reel, tool: Tool, *, cancel: threading.Event | None = None) -> None:
+def gather_by_seeking(
+    reel: Reel, tool: Tool, *, threads: int = 1, cancel: threading.Event | None = None
+) -> None:
     """Write ``reel``, entering the source anew for each look.
 
     Raises MediaError, or Doubted, for a source whose frames are not where they were found.
     """
     if reel.source.video.reach is None:
-        gather_through([reel], tool, cancel=cancel)
+        gather_through([reel], tool, threads=threads, cancel=cancel)
         return
     piece = reel.path.with_suffix(".piece")
     with reel.path.open("wb") as file:
         for start in reel.starts:
             look = Reel(reel.source, (start,), reel.length, piece, reel.chroma)
-            if not any(_enter(look, way, tool, cancel) for way in _ways(look)):
+            if not any(_enter(look, way, tool, threads, cancel) for way in _ways(look)):
                 raise _missing(reel.source, f"frame {start}")
             file.write(piece.read_bytes())
     piece.unlink()
@@ -141,10 +143,12 @@ def _ways(look: Reel) -> Sequence[Segment]:
     return list(ways(look.source, look.starts[0], look.length))
 
 
-def _enter(look: Reel, way: Segment, tool: Tool, cancel: threading.Event | None) -> bool:
+def _enter(
+    look: Reel, way: Segment, tool: Tool, threads: int, cancel: threading.Event | None
+) -> bool:
     """Whether ``way`` gave exactly the frames of one look."""
     source = look.source
-    read = source.read(way)
+    read = source.read(way, threads)
     looks = [(look.path, [(0, look.length)])]
     said, (found,) = _decode(source, read, looks, look.pix_fmt, way, tool, cancel)
     return not said and _is_planned(look, found, way.seek_us)

@@ -297,7 +297,8 @@ class Sample:
             )  # fmt: skip
             known[part], reused = measure_once(
                 cell, prober.tool, prober.store, prober.cancel,
-                prepare=lambda: self._gather(part, missing), on_progress=tell,
+                prepare=lambda: self._gather(part, missing, threads.decoder),
+                on_progress=tell,
             )  # fmt: skip
             self._drop_what_is_too_much(part)
             return reused
@@ -317,31 +318,44 @@ class Sample:
             remove_leftovers(Path(where or tempfile.gettempdir()))
             self._folder = Path(tempfile.mkdtemp(prefix=mine(), dir=where))
 
-    def _gather(self, part: int, parts: Sequence[int]) -> None:
-        """Have the pictures of ``part`` on disk; those of all ``parts`` where that is cheaper."""
+    def _gather(self, part: int, parts: Sequence[int], threads: int) -> None:
+        """Have the pictures of ``part`` on disk.
+
+        Where all of the title is decoded for less, those of all ``parts``, and of others that may
+        be asked for later as far as there is room.
+        """
         tool, cancel = self.prober.tool, self.prober.cancel
         with self._gathering:
             if part in self._reels:
                 return
-            wanted = [self._reel(each) for each in parts if each not in self._reels]
-            apart = decoded_by_seeking(wanted)
-            size = sum(reel.bytes for reel in wanted)
-            held = sum(reel.bytes for reel in self._reels.values())
+            wanted = {each: self._reel(each) for each in parts if each not in self._reels}
+            apart = decoded_by_seeking(list(wanted.values()))
             dear = apart is None or apart > _THROUGH * self.frames
-            if dear and held + size <= KEPT_BYTES:
-                self._require_space(size)
-                gather_through(wanted, tool, threads=self.machine.cores, cancel=cancel)
-                self._reels |= {each: self._reel(each) for each in parts}
+            room = KEPT_BYTES // self._reel(0).bytes - len(self._reels)
+            if dear and len(wanted) <= room:
+                self._require_space(len(wanted) * self._reel(0).bytes)
+                room = min(room, self._free() // self._reel(0).bytes)
+                known = wanted.keys() | self._reels.keys()
+                later = set(range(sampling.most_parts(self.frames))) - known
+                for each in sorted(later)[: room - len(wanted)]:
+                    wanted[each] = self._reel(each)
+                reels = list(wanted.values())
+                gather_through(reels, tool, threads=self.machine.cores, cancel=cancel)
+                self._reels |= wanted
                 return
         reel = self._reel(part)
         self._require_space(reel.bytes)
-        gather_by_seeking(reel, tool, cancel=cancel)
+        gather_by_seeking(reel, tool, threads=threads, cancel=cancel)
         self._reels[part] = reel
+
+    def _free(self) -> int:
+        """Bytes on the temporary folder's disk."""
+        assert self._folder is not None
+        return shutil.disk_usage(self._folder).free
 
     def _require_space(self, needed: int) -> None:
         assert self._folder is not None
-        free = shutil.disk_usage(self._folder).free
-        if needed > free:
+        if needed > (free := self._free()):
             raise InputError(
                 f"{self._folder.parent}: has {free / 1e9:.1f} GB free, and the pictures of the "
                 f"looks need {needed / 1e9:.1f} GB",

@@ -28,7 +28,11 @@ _EVEN = 0.5
 _PLAUSIBLE = 0.02
 _MOST_CANDIDATES = 24
 _LEAST_GAIN = 0.002
-"""Waste that a probe must be expected to save."""
+"""Waste that a probe of the whole title must be expected to save.
+
+One of looks must save the tolerance: what is in doubt there is mostly where was looked, which
+another CRF does not tell.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,8 @@ def next_probe(
         (_waste_after(forecast, goal, known, open_[pick], spread, extra), open_[pick])
         for pick in picks
     )
-    worth_it = state.answer is None or least < state.waste - _LEAST_GAIN
+    gain = goal.tolerance if extra else _LEAST_GAIN
+    worth_it = state.answer is None or least < state.waste - gain
     return best if worth_it else None
 
 

@@ -70,7 +70,7 @@ def test_looks_tell_the_whole_title(
     film: Source, tool: Tool, cache: Path, private_tmp: Path
 ) -> None:
     given = prober(film, tool, cache)
-    with closing(looking(given, 1.0)) as sample:
+    with closing(looking(given, 2.0)) as sample:
         first, again = sample.probe(30.0), sample.probe(34.0)
         assert first is not None and again is not None
         assert list(private_tmp.iterdir())  # the pictures, for the next probe

@@ -38,7 +38,8 @@ FAMILIES: dict[str, str] = {
     "fr_regressor_v1": "vqcast.regressor.family:V1",
     "fr_regressor_v2": "vqcast.regressor.family:V2",
     "fr_regressor_v3": "vqcast.regressor.family:V3",
-    "crf_forecast_v1": "vqcast.forecast.family:FORECASTER",
+    "crf_forecast_v1": "vqcast.forecast.family:V1",
+    "crf_forecast_v2": "vqcast.forecast.family:V2",
 }
 """Model id -> where its family is defined, ``package.module:NAME``."""
 

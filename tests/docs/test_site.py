@@ -162,6 +162,15 @@ def test_commands_of_the_pages_exist() -> None:
     assert wrong == []
 
 
+def test_our_side_of_the_table_of_options_is_what_encode_takes() -> None:
+    page = (DOCS / "howto" / "options.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[2] for line in page.partition("| theirs | ours |")[2].splitlines()[2:]]
+    named = {name for row in rows for name in re.findall(r"--[a-z][a-z-]+", row)}
+    params = commands()["encode"].params
+    taken = {each for param in params for each in param.opts + param.secondary_opts}
+    assert len(named) > 30 and named <= taken, named - taken
+
+
 def test_the_readme_starts_with_what_a_command_really_printed() -> None:
     readme = (ROOT / "README.md").read_text()
     said = (DOCS / "transcripts" / "encode.txt").read_text()

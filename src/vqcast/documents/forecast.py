@@ -38,6 +38,8 @@ class ForecastRecipe(Document, frozen=True, kw_only=True):
     """Standard deviation of one encode's score about a smooth curve, on the latent scale."""
     side_noise: float = 0.02
     """The same for bits and features."""
+    freedom: float | UnsetType = UNSET
+    """Degrees of freedom of the Student-t process that widens what surprises; unset: a Gaussian."""
 
 
 class JointRecipe(Document, frozen=True, kw_only=True):
@@ -73,6 +75,9 @@ class ForecastCalibration(Document, frozen=True, kw_only=True):
     score: list[list[float]]
     """``[4][levels]``: the half width in units of the posterior's standard deviation."""
     bits: list[list[float]]
+    score_off: list[list[float]] | UnsetType = UNSET
+    """The same for presets of which too few curves were measured; unset: all are in ``score``."""
+    bits_off: list[list[float]] | UnsetType = UNSET
 
 
 class ForecastTable(Document, frozen=True, kw_only=True):
@@ -116,6 +121,8 @@ class ForecastErrors(Document, frozen=True, kw_only=True):
     """The model's without bits and features; reported, not gated."""
     covered: dict[str, float]
     """Nominal level -> share inside the interval that the other groups calibrated."""
+    fair_floor: float | UnsetType = UNSET
+    """The plain Gaussian conditional's that sees bits and features, too."""
 
 
 class ForecastScenario(Document, frozen=True, kw_only=True):
@@ -139,6 +146,8 @@ class ForecastScenario(Document, frozen=True, kw_only=True):
     """Encoder and preset -> mean absolute error, VMAF points."""
     others: dict[str, float]
     """The same of those that are not counted."""
+    coverage_off: dict[str, float] | UnsetType = UNSET
+    """Nominal level -> mean over the groups, each preset forecast as if no curve were of it."""
     floor_ridge: float
     """Of the three tried, the one that served the floor best."""
 
@@ -170,6 +179,7 @@ class ForecastComparison(Document, frozen=True, kw_only=True):
     upper: float
     """90 % bootstrap interval of that mean, groups drawn again."""
     passed: bool
+    """Beaten; of the fair floor: beaten, or tied with (an interval that holds 0)."""
 
 
 class ForecastCoverage(Document, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
-"""The CRF forecaster behind the protocol of `vqcast.families`: a table instead of networks.
+"""CRF forecasters behind the protocol of `vqcast.families`: a table instead of networks.
 
-A run folder holds ``crf_forecast_v1.json`` (the table) and ``forecast_evidence.json``; the gate
+A run folder holds ``crf_forecast_v2.json`` (the table) and ``forecast_evidence.json``; the gate
 adds its verdict. Promotion makes the table again from the corpora before it may be installed.
 """
 
@@ -21,6 +21,7 @@ from vqcast.documents.forecast import (
     ForecastScenario,
     ForecastTable,
     ForecastVerdict,
+    JointRecipe,
     LibraryCurve,
 )
 from vqcast.documents.registry import LICENSE, LICENSE_URL, AnyRow, ForecastRow
@@ -31,7 +32,7 @@ from vqcast.evidence.gate import PROMOTE
 from vqcast.families import Corpora, Judged, Package, Rebuilt, Trained, Training
 from vqcast.forecast.judge import MEASURE, judge
 from vqcast.forecast.latent import to_score
-from vqcast.forecast.table import FORECASTER_ID, read_table
+from vqcast.forecast.table import FORECASTER_V1, FORECASTER_V2, read_table
 from vqcast.watch import Progress, Table, Watch
 
 EVIDENCE_NAME = "forecast_evidence.json"
@@ -44,18 +45,35 @@ _DESCRIPTION = "VMAF and size at every CRF from nothing, one probe or more"
 class ForecasterFamily:
     """A library of measured curves, calibrated group by group."""
 
-    id: str = FORECASTER_ID
-    row_ids: tuple[str, ...] = (FORECASTER_ID,)
+    id: str
+    recipe: ForecastRecipe
+    joint: JointRecipe | None = None
+    """How encoders and presets are forecast together; None: each by itself."""
     evidence_names: tuple[str, ...] = (EVIDENCE_NAME,)
-    verdict_name: str = f"{FORECASTER_ID}_PROMOTE.json"
     options: frozenset[str] = frozenset()
     """None: the table is made from all corpora, every group held out in turn."""
     exported_by_training: bool = False
     card: str = "forecast"
-    table_name: str = f"{FORECASTER_ID}.json"
-    """File name of the table, in a run folder and in a registry."""
-    evidence_path: str = prefix(FORECASTER_ID) + EVIDENCE_NAME
-    """Where the evidence lies in a registry."""
+
+    @property
+    def row_ids(self) -> tuple[str, ...]:
+        """See `Family.row_ids`."""
+        return (self.id,)
+
+    @property
+    def verdict_name(self) -> str:
+        """See `Family.verdict_name`."""
+        return f"{self.id}_PROMOTE.json"
+
+    @property
+    def table_name(self) -> str:
+        """File name of the table, in a run folder and in a registry."""
+        return f"{self.id}.json"
+
+    @property
+    def evidence_path(self) -> str:
+        """Where the evidence lies in a registry."""
+        return prefix(self.id) + EVIDENCE_NAME
 
     def make(
         self,
@@ -78,9 +96,8 @@ class ForecasterFamily:
                 f"the table was made from {len(pinned)} corpora with other digests",
                 hint="name every corpus that it was trained on, and no other",
             )
-        table, scenarios = fit.fit(
-            found, pins, recipe or ForecastRecipe(), on_measure=_relayed(watch)
-        )
+        empty = fit.empty_table(found, pins, recipe or self.recipe, self.id, self.joint)
+        table, scenarios = fit.fit(empty, found, on_measure=_relayed(watch))
         data = documents.to_line(table)
         return data, fit.evidence(table, sha256_bytes(data), scenarios)
 
@@ -316,4 +333,5 @@ def _word(passed: bool) -> str:
     return "pass" if passed else "FAIL"
 
 
-FORECASTER = ForecasterFamily()
+V1 = ForecasterFamily(FORECASTER_V1, ForecastRecipe())
+V2 = ForecasterFamily(FORECASTER_V2, ForecastRecipe(freedom=6.0), JointRecipe())

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from vqcast.documents.forecast import (
@@ -22,8 +23,9 @@ from vqcast.documents.forecast import (
     ForecastRecipe,
     ForecastScenario,
     ForecastTable,
+    JointRecipe,
 )
-from vqcast.errors import CorpusError
+from vqcast.errors import CorpusError, InputError
 from vqcast.forecast.curves import (
     DENSE_QUALITIES,
     MeasuredCurve,
@@ -34,8 +36,14 @@ from vqcast.forecast.curves import (
 from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.latent import CHANNELS, TOP, to_latent
 from vqcast.forecast.prior import MIN_CURVES
-from vqcast.forecast.rivals import FLOOR_RIDGES, gaussian_floor, straight_lines
-from vqcast.forecast.table import FORECASTER_ID
+from vqcast.forecast.rivals import (
+    FAIR_RIDGES,
+    FLOOR_RIDGES,
+    fair_floor,
+    gaussian_floor,
+    straight_lines,
+)
+from vqcast.forecast.table import FORECASTER_V1
 from vqcast.interval import gaussian_z
 
 Array = NDArray[np.float64]
@@ -57,6 +65,8 @@ class Rivals:
 
     floors: tuple[Array, ...]
     """One a ridge of `FLOOR_RIDGES`."""
+    fair: tuple[Array, ...]
+    """One a ridge of `FAIR_RIDGES`."""
     linear: Array | None
     scores_alone: Array
 
@@ -70,6 +80,8 @@ class Residuals:
     probes: int
     counted: bool
     """Whether the curve is dense, and of a kind with a covariance of its own."""
+    few_curves: bool
+    """Whether it was forecast as one of a preset of which too few curves are."""
     rivals: Rivals | None
     """Where the curve is counted and the choice is the one that is reported."""
     model: Array
@@ -82,7 +94,11 @@ class Residuals:
 
 
 def empty_table(
-    curves: Sequence[MeasuredCurve], pins: Sequence[CorpusPin], recipe: ForecastRecipe
+    curves: Sequence[MeasuredCurve],
+    pins: Sequence[CorpusPin],
+    recipe: ForecastRecipe,
+    model_id: str = FORECASTER_V1,
+    joint: JointRecipe | None = None,
 ) -> ForecastTable:
     """The table with the Gaussian's own widths. Raises CorpusError for too few groups."""
     groups = {curve.group for curve in curves}
@@ -95,7 +111,7 @@ def empty_table(
     plain = [[gaussian_z(level) for level in LEVELS]] * len(POSITIONS)
     measures = sorted({name for curve in curves for name in curve.score})
     return ForecastTable(
-        id=FORECASTER_ID,
+        id=model_id,
         recipe=recipe,
         top=TOP,
         channels=list(CHANNELS),
@@ -106,6 +122,7 @@ def empty_table(
             for name in measures
         },
         curves=curves_on_nodes(curves, axes, recipe.nodes),
+        joint=joint or UNSET,
         options=options_of(curves) or UNSET,
     )
 
@@ -113,46 +130,61 @@ def empty_table(
 def residuals(
     table: ForecastTable, curves: Sequence[MeasuredCurve], measure: str
 ) -> Iterator[Residuals]:
-    """Forecast every curve from the other groups' curves, with every choice of probes."""
+    """Forecast every curve from the other groups' curves, with every choice of probes.
+
+    Where the table tells presets of few curves apart, each again as if its preset were such a one.
+    """
     metric, pool = measure.split("/")
     own = [curve for curve in curves if measure in curve.score]
     kinds = sorted({(curve.group, curve.encoder, curve.preset) for curve in own}, key=str)
     for group, encoder, preset in kinds:
-        model, alone = (
-            Forecaster.from_table(
-                table, encoder, preset,
-                metric=metric, pool=pool, without={group}, channels=channels,
-            )
-            for channels in (len(CHANNELS), 1)
+        made = partial(
+            Forecaster.from_table, table, encoder, preset,
+            metric=metric, pool=pool, without={group},
         )  # fmt: skip
+        model, alone = made(), made(channels=1)
         alike = [each for each in own if (each.encoder, each.preset) == (encoder, preset)]
         others = [curve for curve in alike if curve.group != group]
-        for curve in alike:
-            if curve.group == group:
-                yield from _of_curve(model, alone, curve, others, measure)
+        mine = [curve for curve in alike if curve.group == group]
+        for curve in mine:
+            yield from _of_curve(model, alone, curve, others, measure)
+        if _splits(table) and not model.few_curves:
+            try:
+                model = made(unmeasured=True)
+            except InputError:  # the only preset of its encoder
+                continue
+            for curve in mine:
+                yield from _of_curve(model, None, curve, others, measure)
+
+
+def _splits(table: ForecastTable) -> bool:
+    """Whether presets of few curves have widths of their own."""
+    return not isinstance(table.joint, UnsetType)
 
 
 def _of_curve(
     model: Forecaster,
-    alone: Forecaster,
+    alone: Forecaster | None,
     curve: MeasuredCurve,
     others: Sequence[MeasuredCurve],
     measure: str,
 ) -> Iterator[Residuals]:
-    counted = len(curve.cq) >= DENSE_QUALITIES and len(others) >= MIN_CURVES
+    """``alone`` looks at scores alone; None: the curve is not counted."""
+    dense = len(curve.cq) >= DENSE_QUALITIES and len(others) >= MIN_CURVES
     position = model.position(curve.cq)
     for choices in POSITIONS:
         for choice in choices:
             probed = sorted({int(np.argmin(np.abs(position - each))) for each in choice})
             rest = [index for index in range(len(curve.cq)) if index not in probed]
             rivals = None
-            if counted and choice == choices[0]:
+            if dense and alone is not None and choice == choices[0]:
                 rivals = _rivals(alone, curve, others, measure, probed, rest)
             yield Residuals(
                 group=curve.group,
                 kind=curve.encoder if curve.preset is None else f"{curve.encoder} {curve.preset}",
                 probes=len(choice),
-                counted=counted,
+                counted=dense and alone is not None,
+                few_curves=model.few_curves,
                 rivals=rivals,
                 **_errors(model, curve, curve.score[measure], probed, rest),
             )
@@ -168,9 +200,11 @@ def _rivals(
 ) -> Rivals:
     true = curve.score[measure]
     floors = [gaussian_floor(curve, others, measure, probed, rest, ridge) for ridge in FLOOR_RIDGES]
+    fair = [fair_floor(curve, others, measure, probed, rest, ridge) for ridge in FAIR_RIDGES]
     linear = straight_lines(curve, measure, probed, rest) if len(probed) > 1 else None
     return Rivals(
         floors=tuple(np.abs(floor - true[rest]) for floor in floors),
+        fair=tuple(np.abs(floor - true[rest]) for floor in fair),
         linear=None if linear is None else np.abs(linear - true[rest]),
         scores_alone=_errors(alone, curve, true, probed, rest)["model"],
     )
@@ -214,28 +248,34 @@ def conformal_width(values: Sequence[tuple[str, Array]], level: float) -> float:
     return float(flat[order][min(reached, len(flat) - 1)])
 
 
-def calibrate(found: Sequence[Residuals]) -> ForecastCalibration:
-    """Widths by number of probes, from all choices of them."""
-
-    def widths(read: Callable[[Residuals], Array]) -> list[list[float]]:
-        by_probes = [
-            [(each.group, read(each)) for each in found if each.probes == probes]
-            for probes in range(len(POSITIONS))
-        ]
-        return [
-            [round(conformal_width(values, level), 4) for level in LEVELS] for values in by_probes
-        ]
-
+def calibrate(found: Sequence[Residuals], *, split: bool = False) -> ForecastCalibration:
+    """Widths by number of probes, from all choices of them; ``split``: by how many curves are."""
+    own = [each for each in found if not each.few_curves] if split else found
+    off = [each for each in found if each.few_curves] if split else []
     return ForecastCalibration(
         levels=list(LEVELS),
-        score=widths(lambda each: each.deviations),
-        bits=widths(lambda each: each.bits_deviations),
+        score=_widths(own, lambda each: each.deviations),
+        bits=_widths(own, lambda each: each.bits_deviations),
+        score_off=_widths(off, lambda each: each.deviations) if off else UNSET,
+        bits_off=_widths(off, lambda each: each.bits_deviations) if off else UNSET,
     )
 
 
-def scenario(found: Sequence[Residuals], measure: str, probes: int) -> ForecastScenario:
+def _widths(found: Sequence[Residuals], read: Callable[[Residuals], Array]) -> list[list[float]]:
+    by_probes = [
+        [(each.group, read(each)) for each in found if each.probes == probes]
+        for probes in range(len(POSITIONS))
+    ]
+    return [[round(conformal_width(values, level), 4) for level in LEVELS] for values in by_probes]
+
+
+def scenario(
+    found: Sequence[Residuals], measure: str, probes: int, *, split: bool = False
+) -> ForecastScenario:
     """What the reported choice of probes was worth, each group calibrated by the others."""
     same = [each for each in found if each.probes == probes]
+    own = [each for each in same if not (split and each.few_curves)]
+    off = [each for each in same if split and each.few_curves]
     mine = [(each, each.rivals) for each in same if each.rivals is not None]
     groups = sorted({each.group for each, _ in mine})
     floors = [
@@ -243,12 +283,20 @@ def scenario(found: Sequence[Residuals], measure: str, probes: int) -> ForecastS
         for index in range(len(FLOOR_RIDGES))
     ]
     best = min(range(len(floors)), key=lambda index: sum(floors[index].values()))
+    fair = min(
+        (
+            _grouped([(e.group, rivals.fair[index]) for e, rivals in mine])
+            for index in range(len(FAIR_RIDGES))
+        ),
+        key=lambda errors: sum(errors.values()),
+    )
     model = _grouped([(each.group, each.model) for each, _ in mine])
     alone = _grouped([(each.group, rivals.scores_alone) for each, rivals in mine])
     linear = _grouped([(e.group, r.linear) for e, r in mine if r.linear is not None])
     bits = _grouped([(each.group, each.bits) for each, _ in mine])
-    covered = _covered(same, lambda each: each.deviations)
-    bits_covered = _covered(same, lambda each: each.bits_deviations)
+    covered = _covered(own, lambda each: each.deviations)
+    bits_covered = _covered(own, lambda each: each.bits_deviations)
+    off_covered = _covered(off, lambda each: each.deviations, every=True)
     return ForecastScenario(
         measure=measure,
         probes=probes,
@@ -261,6 +309,7 @@ def scenario(found: Sequence[Residuals], measure: str, probes: int) -> ForecastS
                 gaussian_floor=floors[best][group],
                 linear=linear.get(group),
                 scores_alone=alone[group],
+                fair_floor=fair[group] if split else UNSET,
                 covered=covered[group],
             )
             for group in groups
@@ -271,6 +320,7 @@ def scenario(found: Sequence[Residuals], measure: str, probes: int) -> ForecastS
         encoders=_grouped([(each.kind, each.model) for each, _ in mine]),
         others=_grouped([(each.kind, each.model) for each in same if not each.counted]),
         floor_ridge=FLOOR_RIDGES[best],
+        coverage_off=_mean_coverage(off_covered, sorted(off_covered)) if off else UNSET,
     )
 
 
@@ -284,13 +334,17 @@ def _grouped(parts: Sequence[tuple[str, Array]]) -> dict[str, float]:
 
 
 def _covered(
-    same: Sequence[Residuals], read: Callable[[Residuals], Array]
+    same: Sequence[Residuals], read: Callable[[Residuals], Array], *, every: bool = False
 ) -> dict[str, dict[str, float]]:
-    """By group and level, the share of its counted points inside the other groups' widths."""
+    """By group and level, the share of its points inside the other groups' widths.
+
+    Of counted curves alone, but for ``every``.
+    """
     found: dict[str, dict[str, float]] = {}
-    for group in sorted({each.group for each in same if each.counted}):
+    for group in sorted({each.group for each in same if every or each.counted}):
         others = [(each.group, read(each)) for each in same if each.group != group]
-        own = np.concatenate([read(e) for e in same if e.group == group and e.counted])
+        mine = [each for each in same if each.group == group and (every or each.counted)]
+        own = np.concatenate([read(each) for each in mine])
         found[group] = {
             f"{level:g}": round(float((own <= conformal_width(others, level)).mean()), 5)
             for level in LEVELS
@@ -306,19 +360,20 @@ def _mean_coverage(covered: dict[str, dict[str, float]], groups: Sequence[str]) 
 
 
 def fit(
+    table: ForecastTable,
     curves: Sequence[MeasuredCurve],
-    pins: Sequence[CorpusPin],
-    recipe: ForecastRecipe,
     *,
     on_measure: Callable[[int, int, str], None] | None = None,
 ) -> tuple[ForecastTable, list[ForecastScenario]]:
-    """The calibrated table, and its scenarios for every metric and pooling."""
-    table = empty_table(curves, pins, recipe)
+    """The `empty_table` of ``curves`` calibrated, and its scenarios for every score."""
     calibration, scenarios = {}, []
     for done, measure in enumerate(table.calibration, start=1):
         found = list(residuals(table, curves, measure))
-        calibration[measure] = calibrate(found)
-        scenarios += [scenario(found, measure, probes) for probes in range(len(POSITIONS))]
+        calibration[measure] = calibrate(found, split=_splits(table))
+        scenarios += [
+            scenario(found, measure, probes, split=_splits(table))
+            for probes in range(len(POSITIONS))
+        ]
         if on_measure:
             on_measure(done, len(table.calibration), measure)
     return msgspec.structs.replace(table, calibration=calibration), scenarios

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from vqcast.documents.forecast import ForecastRecipe, ForecastTable
 from vqcast.errors import InputError
 from vqcast.forecast import prior, scale
-from vqcast.forecast.gaussian import Gaussian, Observation, condition
+from vqcast.forecast.gaussian import Gaussian, Observation, condition, surprise
 from vqcast.forecast.joint import Library, joint
 from vqcast.forecast.latent import BITS, CHANNELS, SCORE, side_channels
-from vqcast.forecast.prior import Kind, Stack
+from vqcast.forecast.prior import MIN_CURVES, Kind, Stack
 from vqcast.interval import gaussian_z
 from vqcast.metric import METRICS, VMAF, Metric
 
@@ -154,6 +154,8 @@ class Forecaster:
     """By number of probes; the last for all more."""
     bits_spreads: tuple[Spread, ...]
     metric: Metric = VMAF
+    few_curves: bool = False
+    """Whether too few curves are of the preset, and the widths are those of such presets."""
 
     @classmethod
     def from_table(
@@ -167,8 +169,11 @@ class Forecaster:
         without: Collection[str] = (),
         channels: int = len(CHANNELS),
         told: Sequence[tuple[Kind, Probe]] = (),
+        unmeasured: bool = False,
     ) -> Forecaster:
         """From a table of measured curves, those of the groups ``without`` left out.
+
+        With ``unmeasured`` those of the preset are left out, too.
 
         ``told`` are probes of the title with other encoders or presets, which a joint table's
         forecasts take into account. ``channels=1`` looks at scores alone. Raises InputError for an
@@ -180,18 +185,26 @@ class Forecaster:
                 f"{table.id} holds no curve of {encoder} with {measure}",
                 hint=f"encoders: {', '.join(table.axes)}; scores: {', '.join(table.calibration)}",
             )
-        known = prior.stacks(table.curves, measure, channels, without)
+        known, kind = prior.stacks(table.curves, measure, channels, without), (encoder, preset)
+        if unmeasured:
+            known.pop(kind, None)
+        few = kind not in known or len(known[kind].sources) < MIN_CURVES
         calibration = table.calibration[measure]
-        levels = np.array(calibration.levels)
+        levels, score, bits = np.array(calibration.levels), calibration.score, calibration.bits
+        if few and not isinstance(calibration.score_off, UnsetType):
+            score = calibration.score_off
+        if few and not isinstance(calibration.bits_off, UnsetType):
+            bits = calibration.bits_off
         return cls(
             id=table.id,
-            prior=_prior_of(table, known, (encoder, preset), told, channels, METRICS[metric]),
+            prior=_prior_of(table, known, kind, told, channels, METRICS[metric]),
             axis=(table.axes[encoder][0], table.axes[encoder][1]),
             recipe=table.recipe,
             channels=channels,
-            score_spreads=tuple(Spread(levels, np.array(widths)) for widths in calibration.score),
-            bits_spreads=tuple(Spread(levels, np.array(widths)) for widths in calibration.bits),
+            score_spreads=tuple(Spread(levels, np.array(widths)) for widths in score),
+            bits_spreads=tuple(Spread(levels, np.array(widths)) for widths in bits),
             metric=METRICS[metric],
+            few_curves=few,
         )
 
     @classmethod
@@ -228,19 +241,29 @@ class Forecaster:
         else:
             log2_bits, bits_covariance = np.zeros(len(crfs)), np.eye(len(crfs))
         count = len(probes)
-        noise = self.recipe.score_noise
+        noise, wider = self.recipe.score_noise, self._wider(seen)
         return Forecast(
             crfs=crfs,
             latent=falling(latent),
-            covariance=covariance + noise**2 * np.eye(len(crfs)),
+            covariance=wider**2 * (covariance + noise**2 * np.eye(len(crfs))),
             log2_bits=falling(log2_bits),
-            bits_deviation=np.sqrt(
-                np.maximum(np.diag(bits_covariance), 0.0) + self.recipe.side_noise**2
-            ),
+            bits_deviation=wider
+            * np.sqrt(np.maximum(np.diag(bits_covariance), 0.0) + self.recipe.side_noise**2),
             score_spread=self.score_spreads[min(count, len(self.score_spreads) - 1)],
             bits_spread=self.bits_spreads[min(count, len(self.bits_spreads) - 1)],
             metric=self.metric,
         )
+
+    def _wider(self, seen: Sequence[Observation]) -> float:
+        """Factor of all deviations: over 1 where the probes surprise the prior of all titles.
+
+        The conditional of a Student-t process (Shah, Wilson and Ghahramani 2014, lemma 3).
+        """
+        freedom = self.recipe.freedom
+        if isinstance(freedom, UnsetType) or not seen:
+            return 1.0
+        squared, count = surprise(self.prior([]), seen)
+        return float(np.sqrt((freedom + squared) / (freedom + count)))
 
     def _seen(self, probe: Probe) -> Observation:
         position = float(self.position(probe.crf))

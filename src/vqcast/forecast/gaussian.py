@@ -87,6 +87,24 @@ def condition(prior: Gaussian, observations: Sequence[Observation]) -> Gaussian:
     """The Gaussian given the observations."""
     if not observations:
         return prior
+    seeing, values, noise = _stacked(prior, observations)
+    shared = prior.covariance @ seeing.T
+    gain = np.linalg.solve(seeing @ shared + np.diag(noise), shared.T).T
+    mean = prior.mean + gain @ (values - seeing @ prior.mean)
+    covariance = prior.covariance - gain @ shared.T
+    return Gaussian(mean, (covariance + covariance.T) / 2, prior.nodes)
+
+
+def surprise(prior: Gaussian, observations: Sequence[Observation]) -> tuple[float, int]:
+    """Squared Mahalanobis distance of the observations from ``prior``, and their number."""
+    seeing, values, noise = _stacked(prior, observations)
+    away = values - seeing @ prior.mean
+    spread = seeing @ prior.covariance @ seeing.T + np.diag(noise)
+    return float(away @ np.linalg.solve(spread, away)), len(values)
+
+
+def _stacked(prior: Gaussian, observations: Sequence[Observation]) -> tuple[Array, Array, Array]:
+    """What each value sees of the latent vector, the values, and their variances."""
     rows, values, noise = [], [], []
     for seen in observations:
         weights = at_position(seen.position, prior.nodes)
@@ -96,9 +114,4 @@ def condition(prior: Gaussian, observations: Sequence[Observation]) -> Gaussian:
             rows.append(row)
             values.append(value)
             noise.append(deviation**2)
-    seeing = np.array(rows)
-    shared = prior.covariance @ seeing.T
-    gain = np.linalg.solve(seeing @ shared + np.diag(noise), shared.T).T
-    mean = prior.mean + gain @ (np.array(values) - seeing @ prior.mean)
-    covariance = prior.covariance - gain @ shared.T
-    return Gaussian(mean, (covariance + covariance.T) / 2, prior.nodes)
+    return np.array(rows), np.array(values), np.array(noise)

@@ -2,7 +2,8 @@
 
 A forecaster is promoted when, on content groups that it never saw, its scores at unprobed
 qualities are closer than those of the plain Gaussian conditional and of straight lines between
-the probes, and its intervals cover what they say. Exactly this module knows the thresholds.
+the probes, not further off than those of a Gaussian that sees all that it sees, and its intervals
+cover what they say. Exactly this module knows the thresholds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from msgspec import UnsetType
 from numpy.typing import NDArray
 
 from vqcast.documents.forecast import (
@@ -63,6 +65,9 @@ def gate(evidence: ForecastEvidence) -> ForecastGate:
         comparisons.append(_compare(scenarios[probes], "gaussian_floor"))
         if probes > 1:
             comparisons.append(_compare(scenarios[probes], "linear"))
+    for found in scenarios.values():
+        if not any(isinstance(each.fair_floor, UnsetType) for each in found.groups):
+            comparisons.append(_compare(found, "fair_floor"))
     coverage = [
         ForecastCoverage(
             probes=probes,
@@ -136,13 +141,13 @@ def _compare(scenario: ForecastScenario, rival: str) -> ForecastComparison:
         difference=round(float((theirs - ours).mean()), 5),
         lower=lower,
         upper=upper,
-        passed=lower > 0.0,
+        passed=(upper if rival == "fair_floor" else lower) > 0.0,
     )
 
 
 def _error_of(errors: ForecastErrors, rival: str) -> float:
-    value = errors.gaussian_floor if rival == "gaussian_floor" else errors.linear
-    if value is None:
+    value = getattr(errors, rival)
+    if not isinstance(value, float):
         raise EvidenceError(f"forecast_evidence.json: group {errors.group} has no {rival} error")
     return value
 

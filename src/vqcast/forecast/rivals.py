@@ -1,6 +1,7 @@
-"""What a forecaster must beat: the plain Gaussian conditional, and straight lines.
+"""What a forecaster must beat: plain Gaussian conditionals, and straight lines.
 
-Both see what the forecaster sees of a held-out curve: its scores at the probed qualities.
+All see a held-out curve at the probed qualities: its scores, and the fair floor its bits and
+features, too, as the forecaster does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ FLOOR_TOP = 100.6
 """The floor's scale: z = -ln(1 - v / 100.6)."""
 FLOOR_RIDGES = (1e-5, 1e-4, 1e-3)
 """Added to the floor's variances so that its system can be solved; the best one is reported."""
+FAIR_RIDGES = (1e-3, 1e-2, 1e-1)
+"""The same of the fair floor."""
 
 
 def floor_latent(score: Array) -> Array:
@@ -47,6 +50,37 @@ def gaussian_floor(
         away = floor_latent(curve.score[measure][probed]) - mean[probed]
         forecast = forecast + covariance[np.ix_(rest, probed)] @ np.linalg.solve(seen, away)
     return np.asarray(np.clip(-FLOOR_TOP * np.expm1(-forecast), 0.0, 100.0))
+
+
+def fair_floor(
+    curve: MeasuredCurve,
+    others: Sequence[MeasuredCurve],
+    measure: str,
+    probed: Sequence[int],
+    rest: Sequence[int],
+    ridge: float,
+) -> Array:
+    """The same, given bits and canonical-6 beside the scores; ``ridge`` beside variances of 1."""
+    library = np.array([_at(each, measure, curve.cq) for each in others])
+    mean, forecast = library.mean(axis=0), library.mean(axis=0)[list(rest)]
+    if probed:
+        own = _channels(curve, measure, curve.cq[list(probed)])
+        theirs = np.array([_channels(each, measure, curve.cq[list(probed)]) for each in others])
+        spread = theirs.std(axis=0, ddof=1) + FLOOR_RIDGES[0]
+        known = (theirs - theirs.mean(axis=0)) / spread
+        seen = known.T @ known / (len(others) - 1) + ridge * np.eye(known.shape[1])
+        shared = (library - mean)[:, list(rest)].T @ known / (len(others) - 1)
+        away = (own - theirs.mean(axis=0)) / spread
+        forecast = forecast + shared @ np.linalg.solve(seen, away)
+    return np.asarray(np.clip(-FLOOR_TOP * np.expm1(-forecast), 0.0, 100.0))
+
+
+def _channels(curve: MeasuredCurve, measure: str, cq: Array) -> Array:
+    """Latent score, log2 bits and features at ``cq``, one after the other."""
+    values = np.column_stack(
+        [floor_latent(curve.score[measure]), np.log2(curve.bits_per_pixel), curve.features]
+    )
+    return np.asarray(PchipInterpolator(curve.cq, values)(cq)).ravel()
 
 
 def _at(curve: MeasuredCurve, measure: str, cq: Array) -> Array:

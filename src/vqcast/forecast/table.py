@@ -17,15 +17,15 @@ from vqcast.serve.guard import check_digest
 from vqcast.serve.signature import opened
 from vqcast.serve.trust import Trust
 
-FORECASTER_ID = "crf_forecast_v1"
+FORECASTER_V1, FORECASTER_V2 = "crf_forecast_v1", "crf_forecast_v2"
 FOLDER = "forecast"
-_MAKE = f"vqcast pipeline --model {FORECASTER_ID} --help"
+_MAKE = f"vqcast pipeline --model {FORECASTER_V2} --help"
 
 
 def load_table(
-    registry: Path | None, model_id: str = FORECASTER_ID, *, trust: Trust | None = None
+    registry: Path | None, model_id: str | None = None, *, trust: Trust | None = None
 ) -> tuple[ForecastTable, ForecastRow]:
-    """The table of a promoted forecaster, and its registry row.
+    """The table of a promoted forecaster, by default the newest, and its registry row.
 
     ``registry`` None is the one that travels with vqcast. Raises RegistryError
     where the folder is not whole or holds no such forecaster, ModelRefused for a
@@ -35,9 +35,11 @@ def load_table(
     root = packaged_registry(FOLDER) if registry is None else registry
     folder = opened(root, trust)
     rows = {row.id: row for row in read_registry(folder.files).models}
-    row = rows.get(model_id)
+    named = (FORECASTER_V2, FORECASTER_V1) if model_id is None else (model_id,)
+    row = next((rows[each] for each in named if each in rows), None)
     if not isinstance(row, ForecastRow):
-        raise RegistryError(f"holds no CRF forecaster {model_id}", path=root, hint=_MAKE)
+        which = "CRF forecaster" if model_id is None else f"CRF forecaster {model_id}"
+        raise RegistryError(f"holds no {which}", path=root, hint=_MAKE)
     if row.is_smoke:
         raise ModelRefused(f"{row.id}: is a scaffold, nothing may forecast with it", hint=_MAKE)
     if row.table not in folder.files:

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from vqcast.durable.scratch import scratch
-from vqcast.errors import InputError
+from vqcast.errors import InputError, ToolUnavailable
 from vqcast.media import argv, inputs
 from vqcast.media.complaint import told
 from vqcast.media.encoders import Encoder
@@ -91,6 +91,18 @@ def require_options(
     said = _tried(entry, preset, depth, tool, tags(light) if light else "")
     if said:
         raise InputError(f"{entry.name} does not take these options: {_explained(entry, said)}")
+
+
+@cache
+def require_built(name: str, tool: Tool) -> None:
+    """Raise ToolUnavailable where ``tool`` has no encoder ``name``, or no libvmaf to score it."""
+    for topic, words in ((f"encoder={name}", f"Encoder {name} "), ("filter=libvmaf", "Inputs:")):
+        if words not in help_of(tool, topic):
+            kind, _, which = topic.partition("=")
+            raise ToolUnavailable(
+                f"this ffmpeg is built without the {kind} {which}", path=tool.path,
+                hint="vqcast doctor shows what works here",
+            )  # fmt: skip
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Encoders that the table lacks: what ffmpeg says of one, so that its knob alone must be named.
+"""An encoder before any work: that this ffmpeg has it, and what it says of one not in the table.
 
 options = described("librav1e", EncoderOptions(knob="qp", knob_range="0:255:1"), find_ffmpeg())
 encoder("librav1e", options).options(80, None, 8)
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from vqcast.errors import InputError
 from vqcast.media.encoders import ENCODERS
-from vqcast.media.option_check import help_of, known_options, pixel_formats
+from vqcast.media.option_check import help_of, known_options, pixel_formats, require_built
 from vqcast.media.options import EncoderFacts, EncoderOptions, nearest
 from vqcast.media.tool import Tool
 
@@ -22,8 +22,11 @@ _GENERIC = ("q", "qscale")
 def described(name: str, given: EncoderOptions, tool: Tool) -> EncoderOptions:
     """``given`` with what ``tool`` says of ``name``; unchanged where the table has it, or no knob.
 
-    Raises InputError for an encoder or a knob that this ffmpeg does not have.
+    Raises ToolUnavailable for a software encoder of the table that this ffmpeg is built without,
+    InputError for another encoder or a knob that it does not have.
     """
+    if name in ENCODERS and ENCODERS[name].device is None:
+        require_built(name, tool)
     if name in ENCODERS or given.knob is None:
         return given
     told = help_of(tool, f"encoder={name}")

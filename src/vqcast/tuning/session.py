@@ -17,12 +17,9 @@ from typing import Any
 
 import platformdirs
 
-from vqcast.documents.forecast import ForecastTable
-from vqcast.documents.registry import ForecastRow
 from vqcast.documents.tune import (
     Basis,
     CurvePoint,
-    ForecasterInfo,
     Status,
     TuneProbe,
     TuneProbed,
@@ -30,26 +27,25 @@ from vqcast.documents.tune import (
     TuneSource,
     TuneStart,
 )
-from vqcast.forecast import measured_with
-from vqcast.forecast.forecaster import Forecast, Forecaster, Probe
+from vqcast.forecast.forecaster import Forecast, Probe
 from vqcast.forecast.scale import pooled
-from vqcast.forecast.table import FOLDER, load_table
 from vqcast.measured.cell import Cell
 from vqcast.measured.probe import Prober
 from vqcast.media import grain
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.measure import check_size, converted, encoder_options, score
 from vqcast.media.option_check import require_options
+from vqcast.media.options import PLAIN
 from vqcast.media.source import Doubted, Intake, Source, reread
 from vqcast.media.threads import plan
 from vqcast.media.tool import Tool
-from vqcast.media.version import encoder_version
 from vqcast.metric import METRICS, compared_at, unlike
-from vqcast.serve.folder import packaged_registry
 from vqcast.serve.trust import Trust
 from vqcast.tuning import sampling, search
 from vqcast.tuning.filtering import probed, tool_of
-from vqcast.tuning.grid import CrfGrid, grid_of
+from vqcast.tuning.grid import grid_of
+from vqcast.tuning.ground import ground
+from vqcast.tuning.history import History, kept
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.search import Goal, State
@@ -139,12 +135,15 @@ class Session:
         own = (source.width, source.height)
         self.size = compared_at(request.score_size, own, self.metric)
         check_size(source, self.size, request.also)
-        self.crfs, self.finer = self.grid.crfs, self.grid.step < entry.search_range[2]
+        self.crfs = self.grid.crfs
         self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
-        table = _promoted(registry, trust)
-        self.forecaster, self.info = _forecaster(
-            request, self.preset, self.grid, table if self.size is None else None, without
-        )
+        alike = self.size is None and not source.video.graph and request.options == PLAIN
+        self.history = History(cache if alike else None, source.identity)
+        self.ground = ground(
+            request, self.preset, self.grid, source, tool, rescaled=self.size is not None,
+            registry=registry, trust=trust, without=without,
+            told=self.history.others(request, self.preset),
+        )  # fmt: skip
         cell = Cell(
             source, request.encoder, self.preset, self.grid.low, size=self.size,
             threads=plan(machine.cores, 1), options=request.options,
@@ -155,12 +154,6 @@ class Session:
             target=request.target, sampled=is_sampled(source, request.pool, request.whole),
             allowed=sampling.allowed(request.confidence), on_progress=on_progress,
         )  # fmt: skip
-        self.other_version = _other_version(request.encoder, self.info, tool)
-        own_options = str(request.options) or None
-        self.other_options = (
-            table is not None and table[0].options_of(request.encoder) != own_options
-        )
-        """Whether the forecaster's curves had other encoder options."""
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
         self.lines: list[TuneProbe] = []
@@ -173,7 +166,7 @@ class Session:
         start = time.monotonic()
         on_event(TuneStart(**self._question(), notes=self._notes()))
         while True:
-            forecast = self.forecaster.forecast(self.probes, self.crfs)
+            forecast = self.ground.forecaster.forecast(self.probes, self.crfs)
             state = search.assess(forecast, self.goal, self.known, self.title.error)
             wanted = self._next(forecast, state)
             if wanted is None:
@@ -187,21 +180,12 @@ class Session:
 
     def _notes(self) -> list[str]:
         """What is converted, what is measured in any case, and what looks take on disk."""
-        notes, unusual = list(self.source.notes), self.source.unusual
+        notes = list(self.source.notes)
         notes += converted(self.source, adapter(self.request.encoder, self.request.options))
         notes += unlike(self.metric, self._compared)
-        if unusual:
-            notes.append(f"the source {' and '.join(unusual)}: the answer is measured")
-        if self.finer:
-            notes.append(f"no curve tells of steps of {self.grid.step:g}: the answer is measured")
-        if self.other_options:
-            notes.append(
-                "the forecaster was measured with other encoder options: the answer is measured"
-            )
+        notes += [f"{each}: the answer is measured" for each in self.ground.off]
         if self.request.options.grain:
             notes.append(grain.ASKED)
-        if self.other_version is not None:
-            notes.append(self.other_version)
         if self.title.sampled:
             notes.append(
                 "looked at in many places, whose pictures take "
@@ -218,7 +202,7 @@ class Session:
         if len(self.lines) >= MOST_PROBES:
             return None
         if not search.settled(state, self.goal, self.probed):
-            spreads = self.forecaster.score_spreads
+            spreads = self.ground.forecaster.score_spreads
             spread = spreads[min(len(self.probes) + 1, len(spreads) - 1)]
             index = search.next_probe(
                 forecast, self.goal, self.known, self.probed, spread, self.title.error
@@ -242,10 +226,8 @@ class Session:
     @property
     def _must_verify(self) -> bool:
         """Whether a forecast is no answer: asked for, or nothing has calibrated it."""
-        uncalibrated = self.info.sha256 is None and not self.title.sampled
-        unusual = (self.source.unusual, self.other_options, self.other_version, self.finer)
-        off_ground = any(unusual) and not self.title.sampled
-        return self.request.verify or uncalibrated or off_ground or self.ceiling is not None
+        guessed = not self.ground.calibrated and not self.title.sampled
+        return self.request.verify or guessed or self.ceiling is not None
 
     def _lower_to_ceiling(self) -> bool:
         """Aim at what the source reaches against itself, where that is below the target."""
@@ -271,6 +253,7 @@ class Session:
             self.probed.clear()
         self.lines.append(line)
         self.probed.add(index)
+        self.history.add(kept(self.request, self.preset, seen))
         if line.whole:
             self.known[index] = seen.score
         if not (whole and self.title.sampled):  # the whole title is on no sample's curve
@@ -286,7 +269,7 @@ class Session:
             "film_grain": request.options.grain,
             "indicative": self.source.is_hdr and not self.metric.filter,
             "metric": request.metric, "pool": request.pool, "target": request.target,
-            "confidence": request.confidence, "forecaster": self.info,
+            "confidence": request.confidence, "forecaster": self.ground.info,
         }  # fmt: skip
 
     def _describe(self) -> TuneSource:
@@ -393,56 +376,3 @@ class Session:
             f"the target needs {100 * curve[wanted].bytes / size:.1f} % of the source's size, "
             f"at CRF {curve[wanted].crf:g}; {rest}"
         )  # fmt: skip
-
-
-def _other_version(encoder: str, info: ForecasterInfo, tool: Tool) -> str | None:
-    """What to say where the encoder is not the one that a promoted forecaster was measured with."""
-    measured = measured_with.VERSIONS.get(encoder)
-    if info.sha256 is None or measured is None or tool.sha256 == measured_with.FFMPEG:
-        return None
-    here = encoder_version(encoder, tool)
-    if here == measured:
-        return None
-    return (
-        f"the forecaster was measured with {encoder} {measured}, and this ffmpeg has "
-        f"{here or 'another, which does not say its version'}: the answer is measured"
-    )
-
-
-Promoted = tuple[ForecastTable, ForecastRow]
-
-
-def _promoted(registry: Path | None, trust: Trust | None) -> Promoted | None:
-    """The registry's forecaster; None where vqcast came without one and nobody asked for any.
-
-    Raises RegistryError where the registry that was named is not there.
-    """
-    unasked = registry is None and (trust is None or trust.public_key is None)
-    if unasked and not packaged_registry(FOLDER).exists():
-        return None
-    return load_table(registry, trust=trust)
-
-
-def _forecaster(
-    request: TuneRequest,
-    preset: str | None,
-    grid: CrfGrid,
-    promoted: Promoted | None,
-    without: Collection[str],
-) -> tuple[Forecaster, ForecasterInfo]:
-    """The promoted forecaster, or the generic Gaussian where none speaks for the request."""
-    measure = f"{request.metric}/{request.pool}"
-    if promoted is not None:
-        table, row = promoted
-        known = {
-            curve.encoder for curve in table.curves
-            if measure in curve.score and curve.group not in without
-        }  # fmt: skip
-        if request.encoder in known:
-            made = Forecaster.from_table(
-                table, request.encoder, preset, metric=request.metric, pool=request.pool,
-                without=without,
-            )  # fmt: skip
-            return made, ForecasterInfo(id=table.id, sha256=row.sha256)
-    made = Forecaster.generic((grid.low, grid.high), METRICS[request.metric])
-    return made, ForecasterInfo(id=made.id, sha256=None)

@@ -73,8 +73,13 @@ class Grid:
     """What each source's pictures go through before they are encoded."""
 
     def described(self, tool: Tool) -> Grid:
-        """The same, with what ``tool`` says of an encoder that the table lacks."""
+        """The same, with what ``tool`` says of an encoder that the table lacks.
+
+        Raises ToolUnavailable for a software encoder that ``tool`` is built without.
+        """
         if self.options.knob is None:
+            for name in self.qualities:
+                described(name, self.options, tool)
             return self
         if len(self.qualities) > 1:
             raise InputError("--knob says how one encoder takes its quality", hint="name one")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from vqcast.errors import InputError
+from vqcast.errors import InputError, ToolUnavailable
 from vqcast.media.encoders import encoder
 from vqcast.media.option_check import require_options
-from vqcast.media.options import EncoderOptions
+from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.tool import Tool
+from vqcast.media.unlisted import described
+from vqcast.workflow.corpus import Grid
 
 FAST = {
     "libx264": "ultrafast", "libx265": "ultrafast", "libsvtav1": "10", "libaom-av1": "8",
@@ -59,3 +64,24 @@ def test_a_typo_or_a_value_off_its_scale_is_refused_with_the_nearest_name(
 ) -> None:
     with pytest.raises(InputError, match=said):
         check(name, tool, **options)
+
+
+@pytest.mark.parametrize(
+    ("asked", "lacking"), [("encoder=libsvtav1", "libsvtav1"), ("filter=libvmaf", "libvmaf")]
+)
+def test_an_ffmpeg_that_lacks_something_is_told_before_any_work(
+    asked: str, lacking: str, tool: Tool, tmp_path: Path
+) -> None:
+    script = tmp_path / "lean-ffmpeg"
+    script.write_text(
+        f'#!/bin/sh\ncase "$*" in *"-h {asked}"*) echo Unknown; exit 0;; esac\n'
+        f'exec {tool.path} "$@"\n'
+    )
+    script.chmod(0o755)
+    lean = replace(tool, path=script)
+    with pytest.raises(ToolUnavailable, match=f"built without the \\w+ {lacking}") as refused:
+        described("libsvtav1", PLAIN, lean)
+    assert refused.value.exit_status == 2
+    assert described("libsvtav1", PLAIN, tool) is PLAIN
+    with pytest.raises(ToolUnavailable, match=lacking):
+        Grid([], {"libx264": (30.0,), "libsvtav1": (30.0,)}).described(lean)

@@ -35,11 +35,11 @@ def test_another_version_is_told_and_its_answer_measured(
 ) -> None:
     asked = TuneRequest(encoder="libx264", preset="ultrafast", target=80)
     other = replace(tool, sha256="0" * 64)  # as a build of the same encoders has
-    assert Session(asked, pattern_source, other, None).other_version is None
+    assert Session(asked, pattern_source, other, None).ground.off == ("the source has 8 frames",)
     monkeypatch.setitem(measured_with.VERSIONS, "libx264", "core 1")
     told = Session(asked, pattern_source, other, None)
-    assert told.other_version is not None
-    assert "core 1" in told.other_version and "core 1" in told._notes()[-1]
+    *_, why = told.ground.off
+    assert "core 1" in why and why in told._notes()[-1]
     assert told._must_verify
 
 

@@ -157,8 +157,10 @@ retrain: setup
 	  $(BIN)/vqcast pipeline --model $$model --corpus $(NETWORKS) --out-dir runs/$$model \
 	  && $(BIN)/vqcast promote runs/$$model --corpus $(NETWORKS) --registry model/tiny || exit 1; \
 	done
-	$(BIN)/vqcast pipeline --model crf_forecast_v1 $(FORECAST_CORPORA) --out-dir runs/crf_forecast_v1
-	$(BIN)/vqcast promote runs/crf_forecast_v1 $(FORECAST_CORPORA) --registry model/forecast
+	for model in crf_forecast_v1 crf_forecast_v2; do \
+	  $(BIN)/vqcast pipeline --model $$model $(FORECAST_CORPORA) --out-dir runs/$$model \
+	  && $(BIN)/vqcast promote runs/$$model $(FORECAST_CORPORA) --registry model/forecast || exit 1; \
+	done
 
 figures: setup datasheet
 	$(BIN)/vqcast registry cards model/tiny --provenance data/networks/PROVENANCE.json --out docs/models --readme README.md
@@ -189,6 +191,8 @@ evaluation: setup
 # What encoders tell of each other. (studies.fresh_scenes was of the forecaster before data/scenes was part of it.)
 forecast-studies: setup
 	$(BIN)/python -m studies.joint_forecast $(FORECAST_CORPORA) --page docs/adr/0010-one-surface.md
+	$(BIN)/python -m studies.surprise $(FORECAST_CORPORA) --page docs/adr/0010-one-surface.md
+	$(BIN)/python -m studies.decisions $(FORECAST_CORPORA) --evidence docs/evidence/decisions.json --page docs/tune.md
 
 lift: setup
 	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md --registry model/tiny

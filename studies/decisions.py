@@ -76,8 +76,10 @@ class Title:
 
     def probe(self, index: int) -> Probe:
         """What a probe there would see."""
-        values = self.crfs[index], self.score[index], self.bits[index]
-        return Probe(*map(float, values), self.features[index])
+        return Probe(
+            float(self.crfs[index]), float(self.score[index]), float(self.bits[index]),
+            self.features[index],
+        )  # fmt: skip
 
     def best(self, target: float) -> int | None:
         """The highest CRF that reaches ``target``; None: none does, or all do."""

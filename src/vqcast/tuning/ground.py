@@ -10,6 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import UnsetType
+
 from vqcast.documents.forecast import ForecastTable
 from vqcast.documents.registry import ForecastRow
 from vqcast.documents.tune import ForecasterInfo
@@ -36,6 +38,8 @@ class Ground:
     info: ForecasterInfo
     off: tuple[str, ...] = ()
     """Why nothing calibrated such a forecast, one clause each."""
+    notes: tuple[str, ...] = ()
+    """What else it rests on."""
 
     @property
     def calibrated(self) -> bool:
@@ -81,7 +85,21 @@ def ground(
         table, request.encoder, preset, metric=request.metric, pool=request.pool,
         without=without, told=told,
     )  # fmt: skip
-    return Ground(made, ForecasterInfo(id=table.id, sha256=row.sha256), tuple(off))
+    notes = []
+    joint = not isinstance(table.joint, UnsetType)
+    if made.few_curves and joint:
+        notes.append(
+            f"few curves are of {_named(request.encoder, preset)}: its intervals are wider"
+        )
+    if told and joint:
+        kinds = sorted({_named(*kind) for kind, _ in told})
+        notes.append(f"starts from what probes of this title with {', '.join(kinds)} saw")
+    info = ForecasterInfo(id=table.id, sha256=row.sha256)
+    return Ground(made, info, tuple(off), tuple(notes))
+
+
+def _named(encoder: str, preset: str | None) -> str:
+    return encoder if preset is None else f"{encoder} {preset}"
 
 
 def _promoted(

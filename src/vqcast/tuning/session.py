@@ -184,6 +184,7 @@ class Session:
         notes += converted(self.source, adapter(self.request.encoder, self.request.options))
         notes += unlike(self.metric, self._compared)
         notes += [f"{each}: the answer is measured" for each in self.ground.off]
+        notes += self.ground.notes
         if self.request.options.grain:
             notes.append(grain.ASKED)
         if self.title.sampled:

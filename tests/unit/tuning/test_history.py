@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vqcast.forecast.forecaster import Probe
+from vqcast.forecast.forecaster import Forecaster, Probe
+from vqcast.forecast.latent import to_score
+from vqcast.forecast.table import load_table
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
 from vqcast.tuning.history import FOLDER, History, kept
@@ -49,6 +51,27 @@ def test_no_folder_keeps_nothing() -> None:
     history = History(None, IDENTITY)
     history.add(kept(X264, "ultrafast", SEEN))
     assert history.others(SVT, "10") == []
+
+
+def test_what_another_encoder_saw_narrows_the_first_forecast() -> None:
+    table, _ = load_table(None)
+    kind, crfs = ("libx264", "veryfast"), np.arange(20.0, 56.0)
+    near = min(
+        (curve for curve in table.curves if (curve.encoder, curve.preset) == kind),
+        key=lambda curve: abs(curve.score["vmaf/mean"][6] - 1.6),
+    )
+    low, high = table.axes["libx264"]
+    side = np.array(near.side)[:, 6]
+    seen = Probe(
+        (low + high) / 2, float(to_score(np.array(near.score["vmaf/mean"][6]))), 2.0 ** side[0],
+        np.append(-np.expm1(-side[1:6]), np.expm1(side[6])),
+    )  # fmt: skip
+    plain, told = (
+        Forecaster.from_table(table, "libsvtav1", "10", without={near.group}, told=each)
+        .forecast([], crfs).deviation.mean()
+        for each in ((), [(kind, seen)])
+    )  # fmt: skip
+    assert told < 0.85 * plain
 
 
 @pytest.mark.parametrize("options", [{}, {"whole": True}])

@@ -85,7 +85,7 @@ def race(source: Source, encoder: str, target: float, cache: Path) -> dict[str, 
         encoder=encoder, target=target, preset=preset, confidence=CONFIDENCE, whole=True
     )
     own = {source.group} if source.group else set()
-    result = Session(asked, source, tool, cache, without=own).run(lambda event: None)
+    result = Session(asked, source, tool, cache, without=own, alone=True).run(lambda event: None)
     whole = Whole(prober)
     for each in result.probes:
         whole.score(each.crf)

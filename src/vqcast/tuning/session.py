@@ -108,7 +108,11 @@ def tune(
 
 
 class Session:
-    """The state of one tuning; ``without`` leaves content groups out of the forecaster."""
+    """The state of one tuning.
+
+    ``without`` leaves content groups out of the forecaster; with ``alone`` nothing is known of what
+    other encoders' probes of the title saw.
+    """
 
     def __init__(
         self,
@@ -123,6 +127,7 @@ class Session:
         on_progress: Progress | None = None,
         cancel: threading.Event | None = None,
         without: Collection[str] = (),
+        alone: bool = False,
     ) -> None:
         entry, machine = adapter(request.encoder, request.options), machine or Machine()
         self.preset = request.preset if request.preset is not None else entry.default_preset
@@ -138,7 +143,7 @@ class Session:
         self.crfs = self.grid.crfs
         self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
         alike = self.size is None and not source.video.graph and request.options == PLAIN
-        self.history = History(cache if alike else None, source.identity)
+        self.history = History(cache if alike and not alone else None, source.identity)
         self.ground = ground(
             request, self.preset, self.grid, source, tool, rescaled=self.size is not None,
             registry=registry, trust=trust, without=without,

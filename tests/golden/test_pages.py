@@ -34,4 +34,4 @@ def test_cards_and_readme_are_what_the_commands_write(
     assert readme.read_text() == (ROOT / readme).read_text()
     written = {path.name: path.read_text() for path in out.iterdir()}
     assert written == {path.name: path.read_text() for path in (ROOT / out).iterdir()}
-    assert len(written) == 5
+    assert len(written) == 6

@@ -350,7 +350,7 @@ class Session:
         if self.goal.target < self.request.target:
             return state.answer, "best_effort", (
                 f"{self.request.target:g} is out of reach{self._of_ceiling()}; "
-                f"this is the highest CRF within {CEILING_MARGIN:g} of that"
+                f"this is the highest CRF that is sure to be within {CEILING_MARGIN:g} of that"
             )  # fmt: skip
         return state.answer, "met", self._why(curve, state.answer)
 

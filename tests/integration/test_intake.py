@@ -286,9 +286,7 @@ def test_a_target_above_the_source_s_own_score_is_lowered_to_it(
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["status"] == "best_effort" and 97 < result["ceiling"] < 98
     assert f"{result['ceiling']:.2f}" in result["reason"]
-    assert result["score"] >= result["ceiling"] - 0.1
-    least = min(point["bytes"] for point in result["curve"])
-    assert result["crf"] > 10 or result["bytes"] <= 1.05 * least  # black: no CRF saves a byte
+    assert result["score"] >= result["ceiling"] - 0.1 and result["crf"] > 10
 
 
 @pytest.mark.parametrize("kind", ["doubled", "one frame", "five frames", "full range"])

@@ -155,7 +155,7 @@ class Forecaster:
     bits_spreads: tuple[Spread, ...]
     metric: Metric = VMAF
     few_curves: bool = False
-    """Whether too few curves are of the preset, and the widths are those of such presets."""
+    """Whether too few curves are of the preset; if the table tells, widths are those of such."""
 
     @classmethod
     def from_table(

@@ -27,6 +27,9 @@ _OUTCOMES = ((-1.8, 0.08), (-0.8, 0.24), (0.0, 0.36), (0.8, 0.24), (1.8, 0.08))
 _EVEN = 0.5
 _PLAUSIBLE = 0.02
 _MOST_CANDIDATES = 24
+_LEAST_SAVING = 0.005
+"""Share of the size that a step of CRF counts as saving at least: of two that are alike in size,
+black pictures' say, the higher one is asked for."""
 _LEAST_GAIN = 0.002
 """Waste that a probe of the whole title must be expected to save.
 
@@ -77,7 +80,7 @@ def assess(forecast: Forecast, goal: Goal, known: Mapping[int, float], extra: fl
     if not len(fit):
         return State(probability, None, UNANSWERED)
     answer = int(fit[-1])
-    savings = -np.log(2.0) * np.diff(forecast.log2_bits)
+    savings = np.maximum(-np.log(2.0) * np.diff(forecast.log2_bits), _LEAST_SAVING)
     waste = float(probability[answer + 1 :] @ savings[answer:])
     return State(probability, answer, waste)
 

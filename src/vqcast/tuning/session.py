@@ -31,7 +31,7 @@ from vqcast.forecast.forecaster import Forecast, Probe
 from vqcast.forecast.scale import pooled
 from vqcast.measured.cell import Cell
 from vqcast.measured.probe import Prober
-from vqcast.media import grain
+from vqcast.media import grain, inputs
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.measure import check_size, converted, encoder_options, score
 from vqcast.media.option_check import require_options
@@ -142,7 +142,8 @@ class Session:
         check_size(source, self.size, request.also)
         self.crfs = self.grid.crfs
         self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
-        alike = self.size is None and not source.video.graph and request.options == PLAIN
+        as_it_is = source.whole and source.video == inputs.PLAIN
+        alike = as_it_is and self.size is None and request.options == PLAIN
         self.history = History(cache if alike and not alone else None, source.identity)
         self.ground = ground(
             request, self.preset, self.grid, source, tool, rescaled=self.size is not None,
@@ -188,8 +189,8 @@ class Session:
         notes = list(self.source.notes)
         notes += converted(self.source, adapter(self.request.encoder, self.request.options))
         notes += unlike(self.metric, self._compared)
-        notes += [f"{each}: the answer is measured" for each in self.ground.off]
         notes += self.ground.notes
+        notes += [f"{each}: the answer is measured" for each in self.ground.off]
         if self.request.options.grain:
             notes.append(grain.ASKED)
         if self.title.sampled:
@@ -350,7 +351,7 @@ class Session:
         if self.goal.target < self.request.target:
             return state.answer, "best_effort", (
                 f"{self.request.target:g} is out of reach{self._of_ceiling()}; "
-                f"this is the highest CRF that is sure to be within {CEILING_MARGIN:g} of that"
+                f"this is the highest CRF within {CEILING_MARGIN:g} of that"
             )  # fmt: skip
         return state.answer, "met", self._why(curve, state.answer)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from forecast_kit import ForecastHouse
@@ -111,3 +113,35 @@ def test_a_spread_is_a_distribution() -> None:
         half = spread.width(level)
         inside = spread.cumulative(np.array([half])) - spread.cumulative(np.array([-half]))
         assert inside[0] == pytest.approx(level, abs=0.01)
+
+
+def test_what_surprises_is_known_less_well_and_forecast_alike(real: tuple) -> None:  # type: ignore[type-arg]
+    found, table = real
+    wide = msgspec.structs.replace(table, recipe=ForecastRecipe(freedom=6.0))
+    curve = found[0]
+    seen = probe_of(curve, 4)
+    odd = replace(seen, features=seen.features[::-1].copy())
+    wider = []
+    for probe in (seen, odd):
+        plain, made = (
+            Forecaster.from_table(each, curve.encoder, curve.preset, without={curve.group})
+            .forecast([probe], curve.cq) for each in (table, wide)
+        )  # fmt: skip
+        assert np.array_equal(plain.latent, made.latent)
+        assert np.allclose(made.deviation / plain.deviation, (made.deviation / plain.deviation)[0])
+        wider.append(float((made.deviation / plain.deviation)[0]))
+    assert wider[1] > 2 * wider[0]
+
+
+def test_a_preset_without_curves_has_the_widths_of_such(real: tuple) -> None:  # type: ignore[type-arg]
+    found, table = real
+    own = table.calibration["vmaf/mean"]
+    off = [[2 * width for width in widths] for widths in own.score]
+    table = msgspec.structs.replace(
+        table, calibration={"vmaf/mean": msgspec.structs.replace(own, score_off=off)}
+    )
+    known = Forecaster.from_table(table, found[0].encoder, found[0].preset)
+    other = Forecaster.from_table(table, "libx264", "slow")
+    assert (known.few_curves, other.few_curves) == (False, True)
+    for one, two in zip(known.score_spreads, other.score_spreads, strict=True):
+        assert np.array_equal(2 * one.widths, two.widths)

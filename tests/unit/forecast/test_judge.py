@@ -144,3 +144,21 @@ def test_the_bootstrap_is_a_mean_with_its_standard_error() -> None:
     assert lower == pytest.approx(differences.mean() - error, abs=0.02)
     assert upper == pytest.approx(differences.mean() + error, abs=0.02)
     assert (lower, upper) == law.bootstrap_interval(differences)
+
+
+def with_fair(gains: list[float]) -> ForecastEvidence:
+    """After one probe the fair floor is off by each gain more than the model, group by group."""
+    plain = scenario(1)
+    groups = [
+        msgspec.structs.replace(each, fair_floor=each.model + gains[index % len(gains)])
+        for index, each in enumerate(plain.groups)
+    ]
+    return with_one(msgspec.structs.replace(plain, groups=groups))
+
+
+def test_a_fair_floor_may_be_tied_with_but_not_lost_to() -> None:
+    for gains, passed in (([0.5], True), ([0.5, -0.5], True), ([-0.5], False)):
+        report = law.gate(with_fair(gains))
+        (fair,) = [each for each in report.comparisons if each.rival == "fair_floor"]
+        assert fair.passed is passed is report.passed
+        assert (fair.lower > 0) is (gains == [0.5])

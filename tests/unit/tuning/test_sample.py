@@ -225,3 +225,21 @@ def test_the_doubt_is_that_of_the_probe_nearest_to_the_target(
         poor, _ = title.probe(44.0)
         assert poor.deviation > good.deviation
         assert title.error == pytest.approx(good.deviation, abs=1e-4)
+
+
+def test_a_title_of_few_key_frames_is_decoded_once_for_all_that_may_be_asked_for(
+    film: Source, tool: Tool, private_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def counted(reels: list[module.Reel], *words: object, **named: object) -> None:
+        calls.append(len(reels))
+        gather_through(reels, *words, **named)  # type: ignore[arg-type]
+
+    gather_through = module.gather_through
+    monkeypatch.setattr(module, "gather_through", counted)
+    most = sampling.most_parts(FRAMES)
+    with closing(looking(prober(film, tool, None), 1.0, Machine(threads=1))) as sample:
+        sample._measure(30.0, range(sampling.FIRST_PARTS))
+        sample._measure(30.0, range(most))
+    assert calls == [most] and most > sampling.FIRST_PARTS

@@ -212,22 +212,6 @@ def test_an_impossible_range_is_refused(given: dict[str, float]) -> None:
         grid_of("libx264", **given)
 
 
-def test_a_probe_of_looks_must_save_the_tolerance(table: ForecastTable) -> None:
-    made = Forecaster.from_table(table, "libx264", "veryfast")
-    near = next(each for each in table.curves if each.encoder == "libx264")
-    side = np.array(near.side)[:, 6]
-    score = float(to_score(np.array(near.score["vmaf/mean"][6])))
-    features = np.append(-np.expm1(-side[1:6]), np.expm1(side[6]))
-    middle = int(np.argmin(np.abs(made.position(CRFS) - 0.5)))
-    forecast = made.forecast([Probe(float(CRFS[middle]), score, 2.0 ** side[0], features)], CRFS)
-    spread, extra = made.score_spreads[-1], 0.25
-    for tolerance, asked in ((0.0, True), (1.0, False)):
-        goal = Goal(score, 0.9, tolerance)
-        assert search.assess(forecast, goal, {}, extra).answer is not None
-        index = search.next_probe(forecast, goal, {}, {middle}, spread, extra)
-        assert (index is not None) is asked
-
-
 def test_of_crfs_alike_in_size_the_highest_is_the_answer(forecaster: Forecaster) -> None:
     black = np.full(len(CRFS), 97.4)
     plain = forecaster.forecast([], CRFS)

@@ -192,7 +192,7 @@ evaluation: setup
 forecast-studies: setup
 	$(BIN)/python -m studies.joint_forecast $(FORECAST_CORPORA) --page docs/adr/0010-one-surface.md
 	$(BIN)/python -m studies.surprise $(FORECAST_CORPORA) --page docs/adr/0010-one-surface.md
-	$(BIN)/python -m studies.decisions $(FORECAST_CORPORA) --evidence docs/evidence/decisions.json --page docs/tune.md
+	$(BIN)/python -m studies.decisions $(FORECAST_CORPORA) --evidence docs/evidence/decisions.json --shares --page docs/tune.md
 
 lift: setup
 	$(BIN)/python -m studies.lift --corpus $(CORPUS) --presets data/presets/per_frame_canonical6.jsonl.gz --out data/phase_a/lift.json --markdown docs/lift.md --registry model/tiny

@@ -82,7 +82,12 @@ def race(source: Source, encoder: str, target: float, cache: Path) -> dict[str, 
         crf = rule(whole.score, target, *bounds)
         row["searches"][name] = _priced(whole, crf, target, verified=True)
     asked = TuneRequest(
-        encoder=encoder, target=target, preset=preset, confidence=CONFIDENCE, whole=True
+        encoder=encoder,
+        target=target,
+        preset=preset,
+        confidence=CONFIDENCE,
+        each=True,
+        whole=True,
     )
     own = {source.group} if source.group else set()
     result = Session(asked, source, tool, cache, without=own, alone=True).run(lambda event: None)

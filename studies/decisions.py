@@ -6,7 +6,9 @@
 A title is one source with one encoder and preset: between its measured qualities score, size and
 features are interpolated (PCHIP), and each score is put off by the scatter that the forecaster
 takes one encode to have. The forecaster has no curve of the title's content group. Every floor is a
-probability that an answer must have; each is asked for every target that the title has.
+probability that an answer must have; each is asked for every target that the title has. What share
+of the titles a floor delivers is judged on a fifth of the groups, the floor picked on the others;
+with --shares the floors of all are written to where `vqcast tune` takes them from.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from scipy.interpolate import PchipInterpolator
 from scipy.stats import binomtest
 
 from vqcast.corpus.table import load
+from vqcast.documents import codec
+from vqcast.documents.shares import ShareTable
 from vqcast.durable.files import write_atomic
 from vqcast.forecast import curves as measured
 from vqcast.forecast.curves import MeasuredCurve
@@ -33,13 +38,16 @@ from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.latent import to_latent, to_score
 from vqcast.forecast.table import load_table
 from vqcast.pages import blocks
-from vqcast.tuning import search
+from vqcast.tuning import search, shares
 from vqcast.tuning.grid import grid_of
 from vqcast.tuning.search import Goal
 
 Array = NDArray[np.float64]
 MEASURE, NAME = "vmaf/mean", "studies.decisions"
-FLOORS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+FLOORS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+SHOWN = (0.8, 0.9, 0.95)
+"""Of floors, and of shares that are asked for, those on the page."""
+FOLDS = 5
 TARGETS = (80.0, 85.0, 88.0, 90.0, 92.0, 93.0, 94.0, 95.0, 96.0, 97.0)
 LEAST = 9
 """Qualities of a curve that stands for a title."""
@@ -110,7 +118,7 @@ def decide(title: Title, forecaster: Forecaster, goal: Goal, best: int) -> dict[
     answer, score = state.answer, float(title.score[state.answer])
     return {
         "group": title.group, "encoder": title.encoder, "target": goal.target,
-        "floor": goal.confidence, "probes": len(probes), "verified": answer in known,
+        "floor": goal.floor, "probes": len(probes), "verified": answer in known,
         "stated": round(float(state.probability[answer]), 5), "met": score >= goal.target,
         "inside": bool(lower[answer] <= score <= upper[answer]),
         "waste": round(float(title.bits[answer] / title.bits[best]) - 1.0, 5),
@@ -123,33 +131,62 @@ def _forecaster(registry: Path | None, encoder: str, preset: str | None, group: 
     return Forecaster.from_table(table, encoder, preset, without={group})
 
 
-def _of_title(title: Title, registry: Path | None) -> list[dict[str, Any]]:
+def _of_title(title: Title, registry: Path | None, floors: Sequence[float]) -> list[dict[str, Any]]:
     """Every target and floor of one title."""
     forecaster = _forecaster(registry, title.encoder, title.preset, title.group)
     found = []
     for target in TARGETS:
         if (best := title.best(target)) is not None:
-            for floor in FLOORS:
+            for floor in floors:
                 made = decide(title, forecaster, Goal(target, floor), best)
                 found += [made] if made else []
     return found
 
 
+def _decided(
+    titles: Sequence[Title], registry: Path | None, floors: Sequence[float]
+) -> list[dict[str, Any]]:
+    with ProcessPoolExecutor() as workers:
+        made = workers.map(_of_title, titles, repeat(registry), repeat(floors))
+        return [each for some in made for each in some]
+
+
 def measure(corpora: Sequence[Path], registry: Path | None) -> dict[str, Any]:
     """All decisions, and what they were made with."""
-    table, row = load_table(registry)
+    shipped, row = load_table(registry)
     read = [load(path) for path in corpora]
     curves, _ = measured.read(read)
-    scatter = table.recipe.score_noise
+    scatter = shipped.recipe.score_noise
     titles = [Title.of(each, scatter) for each in curves if len(each.cq) >= LEAST]
-    with ProcessPoolExecutor() as workers:
-        found = list(workers.map(_of_title, titles, [registry] * len(titles)))
+    made, groups = _decided(titles, registry, FLOORS), sorted({title.group for title in titles})
+    asked: list[dict[str, Any]] = []
+    for fold in range(FOLDS):
+        judged = set(groups[fold::FOLDS])
+        met = _met([each for each in made if each["group"] not in judged])
+        floors = {shares.floor_of(share, [*FLOORS], met): share for share in SHOWN}
+        mine = [title for title in titles if title.group in judged]
+        asked += [{**each, "share": floors[each["floor"]]} for each in
+                  _decided(mine, registry, [*floors])]  # fmt: skip
     return {
         "schema_version": 1, "model": row.id, "table_sha256": row.sha256,
         "corpora": [corpus.sha256 for corpus in read], "titles": len(titles),
-        "groups": len({title.group for title in titles}),
-        "decisions": _columns([each for some in found for each in some]),
+        "groups": len(groups), "decisions": _columns(made), "asked": _columns(asked),
     }  # fmt: skip
+
+
+def _met(made: Sequence[dict[str, Any]]) -> list[float]:
+    """The share that met its target at each floor."""
+    return [float(np.mean([e["met"] for e in made if e["floor"] == floor])) for floor in FLOORS]
+
+
+def table(document: dict[str, Any]) -> ShareTable:
+    """What each floor delivers, as `vqcast tune` reads it."""
+    made = rows(document["decisions"])
+    met = [round(each, 4) for each in _met(made)]
+    return ShareTable(
+        forecaster=document["table_sha256"], decisions=len(made) // len(FLOORS), floors=[*FLOORS],
+        met=met,
+    )  # fmt: skip
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -157,42 +194,48 @@ def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def _rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+def rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """A dictionary a decision."""
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def report(document: dict[str, Any]) -> str:
     """The page's block."""
-    made = _rows(document["decisions"])
+    made, asked = rows(document["decisions"]), rows(document["asked"])
     lines = [
         f"`{document['model']}` (sha256 `{document['table_sha256'][:16]}`), {document['titles']} "
         f"titles of {document['groups']} content groups, targets "
         f"{', '.join(f'{target:g}' for target in TARGETS)}. In brackets: exact 95 % intervals, as "
         "if each decision were of another title.",
         "",
-        "| floor | encoder | decisions | met | of the forecasts: stated | met "
+        "| asked for | encoder | decisions | met | of the forecasts: stated | met "
         "| inside their 90 % interval | probes | size wasted, mean | 95th percentile |",
-        "|---:|---|---:|---|---:|---|---|---:|---:|---:|",
+        "|---|---|---:|---|---:|---|---|---:|---:|---:|",
     ]
     encoders = sorted({each["encoder"] for each in made})
-    for floor in FLOORS:
-        for name in (None, *encoders):
-            mine = [e for e in made if e["floor"] == floor and name in (None, e["encoder"])]
-            lines.append(_row(floor, name or "all", mine))
-    return "\n".join(lines)
+    for word, found, field in (("", asked, "share"), ("each ", made, "floor")):
+        for share in SHOWN:
+            for name in (None, *encoders):
+                mine = [e for e in found if e[field] == share and name in (None, e["encoder"])]
+                lines.append(_row(f"{word}{share:.0%}", name or "all", mine))
+    known = table(document)
+    floors = [f"{shares.floor_of(share, known.floors, known.met):.2f}" for share in SHOWN]
+    lines += ["", f"Shares of {', '.join(f'{share:.0%}' for share in SHOWN)} are asked for by "
+              f"answers of a probability of {', '.join(floors)} at least."]  # fmt: skip
+    return "\n".join(lines).replace("%", " %").replace("  %", " %")
 
 
-def _row(floor: float, name: str, made: Sequence[dict[str, Any]]) -> str:
+def _row(asked: str, name: str, made: Sequence[dict[str, Any]]) -> str:
     guessed = [each for each in made if not each["verified"]]
     waste = np.array([each["waste"] for each in made])
     stated = np.mean([each["stated"] for each in guessed])
     cells = [
-        f"{floor:.0%}", name, str(len(made)), _share(made, "met"), f"{stated:.1%}",
+        asked, name, str(len(made)), _share(made, "met"), f"{stated:.1%}",
         _share(guessed, "met"), _share(guessed, "inside"),
         f"{np.mean([each['probes'] for each in made]):.2f}", f"{waste.mean():.2%}",
         f"{np.quantile(waste, 0.95):.1%}",
     ]  # fmt: skip
-    return f"| {' | '.join(cells)} |".replace("%", " %")
+    return f"| {' | '.join(cells)} |"
 
 
 def _share(made: Sequence[dict[str, Any]], what: str) -> str:
@@ -211,6 +254,7 @@ def main() -> None:
     parser.add_argument("--registry", type=Path, help="default: the forecaster that ships")
     parser.add_argument("--evidence", type=Path, help="where the decisions are written")
     parser.add_argument("--report", type=Path, help="evidence that is there")
+    parser.add_argument("--shares", action="store_true", help="write tuning/shares.json")
     parser.add_argument("--page", type=Path, help="the page that holds the table")
     given = parser.parse_args()
     if given.report is not None:
@@ -219,6 +263,8 @@ def main() -> None:
         document = measure(given.corpus, given.registry)
     if given.evidence is not None:
         write_atomic(given.evidence, (json.dumps(document) + "\n").encode())
+    if given.shares:
+        write_atomic(shares.TABLE, codec.to_bytes(table(document)))
     text = report(document)
     print(text)
     if given.page is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -37,6 +39,70 @@ class Table:
     columns: tuple[str, ...]
     rows: Sequence[tuple[object, ...]]
     title: str = ""
+
+
+class Alike:
+    """How far a work is whose parts each pass through the same places, so that time goes alike.
+
+    The first part that ends tells how time goes with its frames; how far it is isn't known before::
+
+        alike = Alike(255, tell)  # frames of a part
+        alike.begin(4)
+        with alike.part() as at:  # in any thread
+            at(120)  # this part has encoded 120 frames
+
+    ``tell`` is told how much of the time is over, in frames, and all of them; 0: not known yet.
+    """
+
+    def __init__(self, frames: int, tell: Callable[[int, int], None]) -> None:
+        self._frames, self._tell, self._lock = frames, tell, threading.Lock()
+        self._planned, self._shares, self._told = 0, list[float](), 0
+        self._clock: tuple[list[int], list[float]] | None = None
+        """Frames of an ended part, and the seconds it took to them."""
+
+    def begin(self, parts: int) -> None:
+        """A new work, of so many parts that are like those before."""
+        self._planned, self._shares, self._told = parts, [], 0
+
+    def plan(self, parts: int) -> None:
+        """There will be so many in all."""
+        self._planned = parts
+
+    @contextmanager
+    def part(self) -> Iterator[Callable[[int], None]]:
+        """A part; its time begins with the first call."""
+        frames, passed, began = list[int](), list[float](), 0.0
+        with self._lock:
+            index = len(self._shares)
+            self._shares.append(0.0)
+
+        def at(done: int) -> None:
+            nonlocal began
+            with self._lock:
+                began = began or time.monotonic()
+                frames.append(done)
+                passed.append(time.monotonic() - began)
+                self._shares[index] = self._share(done)
+                self._say()
+
+        yield at
+        with self._lock:
+            if self._clock is None and passed and (took := time.monotonic() - began) > 0:
+                self._clock = [*frames, self._frames], [each / took for each in [*passed, took]]
+            self._shares[index] = 1.0
+            self._say()
+
+    def _share(self, done: int) -> float:
+        if self._clock is None:
+            return done / self._frames
+        frames, shares = self._clock
+        return shares[min(bisect_left(frames, done), len(shares) - 1)]
+
+    def _say(self) -> None:
+        known = self._clock is not None
+        total = max(self._planned, len(self._shares)) * self._frames if known else 0
+        self._told = max(self._told, round(sum(self._shares) * self._frames))
+        self._tell(self._told, total)
 
 
 class Ahead:

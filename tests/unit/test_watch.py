@@ -57,6 +57,33 @@ def test_steps_of_a_whole_title_go_by_what_its_probe_took(clock: Clock, scoring:
             assert told[-1] == pytest.approx(1000 * clock.now / (1000 * (1 + scoring)), abs=2)
 
 
+def test_parts_that_are_alike_go_by_the_clock_of_the_first(clock: Clock) -> None:
+    """Frames take longer and longer, the last are scored for a while, and parts become more."""
+    told: list[tuple[int, int]] = []
+    alike = watch.Alike(100, lambda done, total: told.append((done, total)))
+
+    def run(parts: int, began: float, whole: float) -> None:
+        for _ in range(parts):
+            with alike.part() as at:
+                for done in range(0, 101, 10):
+                    clock.now += done / 10
+                    at(done)
+                    if told[-1][1]:
+                        share = (clock.now - began) / whole
+                        assert told[-1][0] == pytest.approx(told[-1][1] * share, abs=12)
+                clock.now += 45
+
+    alike.begin(2)
+    run(1, 0.0, 0.0)
+    assert not any(total for _, total in told[:-1])
+    alike.plan(4)
+    run(3, 0.0, 400.0)
+    assert told[-1] == (400, 400)
+    alike.begin(2)
+    run(2, 400.0, 200.0)
+    assert told[-1] == (200, 200)
+
+
 def test_what_was_done_before_is_no_time(clock: Clock) -> None:
     told: list[int] = []
     ahead = Ahead(1000, (1.0,), told.append)

@@ -125,10 +125,11 @@ def spinner(label: str) -> Iterator[Callable[[str], None]]:
 
 
 def remaining(label: str, update: Callable[[str], None]) -> Callable[[int, int], None]:
-    """Called with what is done and all of it, tells ``update`` the share and the time left.
+    """Called with frames that are done and all of them, tells ``update`` the share and time left.
 
-    Where less is done than before, something new has begun. What is done at once, as an earlier run
-    did it, says nothing of the time.
+    ``total`` is 0 while nobody knows: only the frames are told then. Where less is done than
+    before, something new has begun. What is done at once, as an earlier run did it, says nothing of
+    the time.
     """
     began, first, last = time.monotonic(), 0, 0
 
@@ -137,6 +138,9 @@ def remaining(label: str, update: Callable[[str], None]) -> Callable[[int, int],
         if done < last or last == 0:
             began, first = time.monotonic(), done
         last = done
+        if not total:
+            update(f"{label}: {done} frames")
+            return
         passed, new = time.monotonic() - began, done - first
         left = f", about {passed * (total - done) / new:.0f} s left" if passed > 1 and new else ""
         update(f"{label}: {done / total:.0%}{left}")

@@ -103,7 +103,10 @@ class TuneQuestion(Document, frozen=True, kw_only=True):
     pool: str
     target: float
     confidence: float
+    """Share of titles that are to meet the target, 0..1; of each answer's probability: ``each``."""
     forecaster: ForecasterInfo
+    each: bool = False
+    """Whether every answer must be as probable as ``confidence`` by itself."""
     options: str | None = None
     """What was added to the encoder's words, as a command line says it; null: nothing."""
     filters: str | None = None

@@ -38,8 +38,14 @@ class TuneRequest:
     ]
     confidence: Annotated[
         float,
-        Doc("How sure the answer must be to reach the target: from 0.5 to below 1."),
+        Doc(
+            "Share of titles whose answers are to reach the target, over many runs: from 0.5 to "
+            "below 1."
+        ),
     ] = 0.95
+    each: Annotated[
+        bool, Doc("Every answer must be that sure by itself, not titles on the whole: more probes.")
+    ] = False
     preset: Annotated[str | None, Doc("The encoder's preset. Default: a medium one.")] = None
     metric: Annotated[
         MetricName,
@@ -87,7 +93,7 @@ class TuneRequest:
             raise InputError(
                 f"{self.confidence:g} is not from 0.5 to below 1",
                 field="confidence",
-                hint="0.95 misses the target once in twenty titles",
+                hint="at 0.95 one title in twenty misses the target",
             )
         for field, known in (("metric", get_args(MetricName)), ("pool", get_args(Pool))):
             if getattr(self, field) not in known:

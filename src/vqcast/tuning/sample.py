@@ -43,6 +43,7 @@ from vqcast.tuning import sampling
 from vqcast.tuning.cold_start import LookCorrection, correction, of_sizes_alone
 from vqcast.tuning.machine import Machine
 from vqcast.vocab import FEATURES
+from vqcast.watch import Alike
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -96,7 +97,7 @@ class Sample:
     ) -> None:
         self.prober, self.machine = prober, machine
         self.metric, self.pooling = METRICS[metric], pooling
-        self.allowed, self.on_progress = allowed * self.metric.point, on_progress
+        self.allowed = allowed * self.metric.point
         self.correction: LookCorrection = correction(
             prober.cell.encoder, prober.cell.preset if prober.cell.options == PLAIN else None
         )
@@ -108,6 +109,10 @@ class Sample:
         self._reels: dict[int, Reel] = {}
         self._gathering = threading.Lock()
         self._base: float | None = None
+        tell = on_progress or (lambda done, total: None)
+        self._ahead = Alike(sampling.LOOKS * sampling.LENGTH, tell)
+        self._halves = True
+        """Whether the last probe was sure after half of the first one's parts."""
 
     def close(self) -> None:
         """Remove the pictures."""
@@ -165,6 +170,7 @@ class Sample:
         """Measure as many parts as the error asks for; whether none was new, None: too many."""
         parts = sampling.FIRST_PARTS
         reused = True
+        self._ahead.begin(parts)
         while parts <= sampling.most_parts(self.frames):
             reused = self._measure(crf, range(parts)) and reused
             deviation = self._pooled(crf, range(parts))[1]
@@ -174,14 +180,25 @@ class Sample:
             parts = sampling.more_parts(parts, deviation, self.allowed)
         return None
 
+    def _expected(self, crf: float, planned: int) -> int:
+        """How many parts the first probe should take, by those that it has measured."""
+        ended = sorted(self._measured[crf].copy())
+        deviation = self._pooled(crf, ended)[1]
+        if deviation <= self.allowed * math.sqrt(planned / len(ended)):
+            return planned
+        wanted = sampling.more_parts(len(ended), deviation, self.allowed)
+        return max(planned, min(wanted, sampling.most_parts(self.frames)))
+
     def _later(self, crf: float) -> bool:
         """Measure half of the first probe's parts, and the others where they differ too much."""
         assert self._base is not None
         every = sorted(self._measured[self._base])
         half = every[: (len(every) + 1) // 2]
+        self._ahead.begin(len(half) if self._halves else len(every))
         reused = self._measure(crf, half)
         apart = math.sqrt(max(self._pooled(crf, half)[1] ** 2 - self._level_error() ** 2, 0.0))
-        if apart > _OF_DIFFERENCE * self.allowed:
+        self._halves = apart <= _OF_DIFFERENCE * self.allowed
+        if not self._halves:
             reused = self._measure(crf, every) and reused
         return reused
 
@@ -281,25 +298,22 @@ class Sample:
         if not missing:
             return True
         threads = plan(self.machine.cores, len(missing))
-        done = dict.fromkeys(missing, 0)
-        total = sum(self._reel(part).frames for part in missing)
 
         def one(part: int) -> bool:
-            def tell(frames: int) -> None:
-                done[part] = frames
-                if self.on_progress is not None:
-                    self.on_progress(sum(done.values()), total)
-
             prober = self.prober
             cell = replace(
                 prober.at(crf), source=self._reel(part).video, spliced=sampling.LENGTH,
                 every=sampling.EVERY, threads=threads,
             )  # fmt: skip
-            known[part], reused = measure_once(
-                cell, prober.tool, prober.store, prober.cancel,
-                prepare=lambda: self._gather(part, missing, threads.decoder),
-                on_progress=tell,
-            )  # fmt: skip
+            with self._ahead.part() as at:
+                made, reused = measure_once(
+                    cell, prober.tool, prober.store, prober.cancel,
+                    prepare=lambda: self._gather(part, missing, threads.decoder),
+                    on_progress=at,
+                )  # fmt: skip
+                known[part] = made
+                if self._base is None:
+                    self._ahead.plan(self._expected(crf, len(parts)))
             self._drop_what_is_too_much(part)
             return reused
 

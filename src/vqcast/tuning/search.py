@@ -1,6 +1,6 @@
 """Which quality to probe next, and when to stop: pure decisions on a forecast.
 
-The answer is the highest CRF whose probability of reaching the target is the confidence asked for.
+The answer is the highest CRF whose probability of reaching the target is the floor or more.
 What it wastes is the share of its size that the best CRF of the grid is expected to save, which is
 known only to someone who has tried them all. While no CRF is sure enough, the one that reaches
 the target as likely as not is probed; then the one that is expected to leave the least waste (one
@@ -43,7 +43,8 @@ class Goal:
     """What is asked of the title."""
 
     target: float
-    confidence: float
+    floor: float
+    """Least probability that an answer reaches it, 0..1."""
     tolerance: float = TOLERANCE_PERCENT / 100
     """Waste, a share of the size, that is not worth another probe."""
 
@@ -55,7 +56,7 @@ class State:
     probability: Array
     """P(target reached) at each CRF of the grid, ``[grid]``."""
     answer: int | None
-    """Index of the highest CRF that reaches it with the confidence; None: no CRF does."""
+    """Index of the highest CRF that is probable enough to reach it; None: no CRF does."""
     waste: float
     """Expected share of the size that the best CRF of the grid would save."""
 
@@ -76,7 +77,7 @@ def assess(forecast: Forecast, goal: Goal, known: Mapping[int, float], extra: fl
     probability[bottom:] = 0.0
     for index in failed:
         probability[index] = 0.0
-    fit = np.flatnonzero(probability >= goal.confidence)
+    fit = np.flatnonzero(probability >= goal.floor)
     if not len(fit):
         return State(probability, None, UNANSWERED)
     answer = int(fit[-1])

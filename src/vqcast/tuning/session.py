@@ -41,7 +41,7 @@ from vqcast.media.threads import plan
 from vqcast.media.tool import Tool
 from vqcast.metric import METRICS, compared_at, unlike
 from vqcast.serve.trust import Trust
-from vqcast.tuning import sampling, search
+from vqcast.tuning import sampling, search, shares
 from vqcast.tuning.filtering import probed, tool_of
 from vqcast.tuning.grid import grid_of
 from vqcast.tuning.ground import ground
@@ -141,7 +141,6 @@ class Session:
         self.size = compared_at(request.score_size, own, self.metric)
         check_size(source, self.size, request.also)
         self.crfs = self.grid.crfs
-        self.goal = Goal(request.target, request.confidence, request.tolerance_percent / 100)
         as_it_is = source.whole and source.video == inputs.PLAIN
         alike = as_it_is and self.size is None and request.options == PLAIN
         self.history = History(cache if alike and not alone else None, source.identity)
@@ -150,6 +149,10 @@ class Session:
             registry=registry, trust=trust, without=without,
             told=self.history.others(request, self.preset),
         )  # fmt: skip
+        floor = request.confidence
+        if not request.each and self.ground.calibrated:
+            floor = shares.least_probability(floor, self.ground.info.sha256)
+        self.goal = Goal(request.target, floor, request.tolerance_percent / 100)
         cell = Cell(
             source, request.encoder, self.preset, self.grid.low, size=self.size,
             threads=plan(machine.cores, 1), options=request.options,
@@ -276,7 +279,7 @@ class Session:
             "film_grain": request.options.grain,
             "indicative": self.source.is_hdr and not self.metric.filter,
             "metric": request.metric, "pool": request.pool, "target": request.target,
-            "confidence": request.confidence, "forecaster": self.ground.info,
+            "confidence": request.confidence, "each": request.each, "forecaster": self.ground.info,
         }  # fmt: skip
 
     def _describe(self) -> TuneSource:
@@ -367,6 +370,8 @@ class Session:
         else:
             probes = f"{count} probe{'' if count == 1 else 's'}"
             reason = f"a forecast, {min(point.probability, 0.99):.0%} sure after {probes}"
+            if point.probability < self.request.confidence:
+                reason += f"; of many such answers {self.request.confidence:.0%} reach the target"
         if answer == len(curve) - 1:
             reason += "; even the highest CRF allowed reaches the target"
         return reason

@@ -96,7 +96,7 @@ def outcomes(
 def test_answers_on_unseen_clips_reach_the_target_as_often_as_promised(
     table: ForecastTable, encoder: str, target: float
 ) -> None:
-    found = outcomes(table, encoder, Goal(target=target, confidence=0.9))
+    found = outcomes(table, encoder, Goal(target=target, floor=0.9))
     met, above, probes = (np.array(column) for column in zip(*found, strict=True))
     assert len(found) >= 20
     assert met.mean() >= 0.9
@@ -107,7 +107,7 @@ def test_answers_on_unseen_clips_reach_the_target_as_often_as_promised(
 @pytest.mark.slow
 def test_an_overconfident_forecaster_breaks_the_promise(table: ForecastTable) -> None:
     """The same clips and the same bar, which a search that does not ask for certainty misses."""
-    found = outcomes(table, "libx264", Goal(target=90.0, confidence=0.9), narrower=0.02)
+    found = outcomes(table, "libx264", Goal(target=90.0, floor=0.9), narrower=0.02)
     assert np.mean([met for met, _, _ in found]) < 0.9
 
 

@@ -16,7 +16,7 @@ from vqcast.forecast.latent import FEATURES, to_latent, to_score
 from vqcast.forecast.table import load_table
 from vqcast.tuning import search
 from vqcast.tuning.grid import grid_of
-from vqcast.tuning.search import Goal
+from vqcast.tuning.search import Goal, Seen
 
 CRFS = np.arange(10, 46.5, 0.5)
 FEATURES_SEEN = np.full(len(FEATURES), 0.5)
@@ -44,27 +44,15 @@ def searched(
     forecaster: Forecaster, truth: Truth, crfs: np.ndarray, goal: Goal
 ) -> tuple[int | None, list[int]]:
     """The answer's index and the probed ones, in order."""
-    probes: list[Probe] = []
-    known: dict[int, float] = {}
-    while True:
-        forecast = forecaster.forecast(probes, crfs)
-        state = search.assess(forecast, goal, known)
-        if search.settled(state, goal, known):
-            return state.answer, list(known)
-        spread = forecaster.score_spreads[-1]
-        index = search.next_probe(forecast, goal, known, known, spread)
-        if index is None:
-            return state.answer, list(known)
-        assert index not in known
-        known[index] = float(truth.score[index])
-        probes.append(
-            Probe(
-                float(crfs[index]),
-                known[index],
-                float(truth.bits_per_pixel[index]),
-                truth.features[index],
-            )
-        )
+    seen = Seen()
+
+    def measure(index: int) -> None:
+        assert index not in seen.known
+        bits, features = float(truth.bits_per_pixel[index]), truth.features[index]
+        seen.add(index, Probe(float(crfs[index]), float(truth.score[index]), bits, features))
+
+    _, state = search.search(forecaster, crfs, goal, seen, measure)
+    return state.answer, list(seen.known)
 
 
 def outcomes(

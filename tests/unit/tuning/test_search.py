@@ -206,3 +206,23 @@ def test_of_crfs_alike_in_size_the_highest_is_the_answer(forecaster: Forecaster)
     level = replace(plain, log2_bits=np.full(len(CRFS), plain.log2_bits[0]))
     state = search.assess(level, Goal(90.0, 0.9), {0: float(black[0])})
     assert state.answer == 0 and not search.settled(state, Goal(90.0, 0.9), {0})
+
+
+@pytest.mark.parametrize(
+    ("error", "tolerance", "asked_for"),
+    [(0.5, 0.02, 33), (0.5, 0.03, None), (0.0, 0.02, 35), (0.0, 0.075, 35)],
+    ids=["looks that save it", "looks that save less", "whole", "whole that saves less"],
+)
+def test_a_probe_of_looks_must_save_the_tolerance(
+    forecaster: Forecaster, error: float, tolerance: float, asked_for: int | None
+) -> None:
+    """The best of looks would save 2.5 % of the size, of 25 %; the best of the whole 7 of 8.4."""
+    seen, goal = Seen(error=error), Goal(92.0, 0.9, tolerance)
+    for index, score, bits in ((28, 95.0, 0.2), (44, 88.0, 0.05)):
+        probe = Probe(float(CRFS[index]), score, bits, FEATURES_SEEN)
+        seen.add(index, probe, whole=error == 0.0)
+    forecast, spread = forecaster.forecast(seen.probes, CRFS), forecaster.score_spreads[-1]
+    state = search.assess(forecast, goal, seen.known, error)
+    assert not search.settled(state, goal, seen.probed)
+    args = (forecast, goal, seen.known, seen.probed, spread, error)
+    assert search.next_probe(*args) == asked_for

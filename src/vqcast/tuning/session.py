@@ -152,7 +152,7 @@ class Session:
         cell = Cell(
             source, request.encoder, self.preset, self.grid.low, size=self.size,
             threads=plan(machine.cores, 1), options=request.options,
-            also=request.also,
+            also=request.also, vmaf=not self.metric.filter or self.ground.forecaster.reads_features,
         )  # fmt: skip
         self.title = Title(
             Prober(cell, tool, cache, cancel), machine, request.metric, request.pool,
@@ -251,7 +251,8 @@ class Session:
         self.seen.error = self.title.error
         # The whole title is on no sample's curve.
         self.seen.add(index, seen, whole=line.whole, alike=not (whole and self.title.sampled))
-        self.history.add(kept(self.request, self.preset, seen))
+        if self.title.prober.cell.vmaf:  # else another encoder's forecast lacks its features
+            self.history.add(kept(self.request, self.preset, seen))
         return line
 
     def _question(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How fine each encoder's quality knob is: what changes from one step to the next.
 
-    python bench/steps.py CLIP... --cells DIR --evidence docs/evidence/steps.json
+    python bench/steps.py CLIP... --cells DIR --evidence docs/evidence/steps.json [--encoders A,B]
     python bench/steps.py --report docs/evidence/steps.json --markdown docs/howto/options.md
 
 Each clip is encoded over a range of qualities that begins at two places of the scale, in steps of
@@ -117,10 +117,10 @@ def offsets(width: int) -> list[int]:
     return [n for n in range(40 * width + 1) if any(n % step == 0 for step in tried)]
 
 
-def measured(clips: list[Path], cells: Path, names: list[str]) -> Row:
-    """The evidence."""
+def measured(clips: list[Path], cells: Path, names: list[str], known: Row) -> Row:
+    """The evidence: encoders ``names``, and others that are ``known``."""
     tool = find_ffmpeg()
-    document: Row = {"schema_version": 1, "encoders": {}}
+    document: Row = {"schema_version": 1, "encoders": dict(known)}
     for (name, preset), (begins, width) in RANGES.items():
         if name not in names:
             continue
@@ -191,7 +191,9 @@ def main() -> None:
     if given.report is not None:
         document = json.loads(given.report.read_text())
     else:
-        document = measured(given.clips, given.cells, given.encoders)
+        there = given.evidence is not None and given.evidence.exists()
+        known = json.loads(given.evidence.read_text())["encoders"] if there else {}
+        document = measured(given.clips, given.cells, given.encoders, known)
         if given.evidence:
             write_atomic(given.evidence, (json.dumps(document) + "\n").encode())
     if given.markdown:

@@ -38,9 +38,9 @@ from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.latent import to_latent, to_score
 from vqcast.forecast.table import load_table
 from vqcast.pages import blocks
-from vqcast.tuning import search, shares
+from vqcast.tuning import shares
 from vqcast.tuning.grid import grid_of
-from vqcast.tuning.search import Goal
+from vqcast.tuning.search import Goal, Seen, search
 
 Array = NDArray[np.float64]
 MEASURE, NAME = "vmaf/mean", "studies.decisions"
@@ -51,7 +51,6 @@ FOLDS = 5
 TARGETS = (80.0, 85.0, 88.0, 90.0, 92.0, 93.0, 94.0, 95.0, 96.0, 97.0)
 LEAST = 9
 """Qualities of a curve that stands for a title."""
-MOST_PROBES = 8
 _SEED = 17
 
 
@@ -98,27 +97,17 @@ class Title:
 
 def decide(title: Title, forecaster: Forecaster, goal: Goal, best: int) -> dict[str, Any] | None:
     """One tuning of a title probed whole; None where it ended without an answer."""
-    probes: list[Probe] = []
-    known: dict[int, float] = {}
-    while True:
-        forecast = forecaster.forecast(probes, title.crfs)
-        state = search.assess(forecast, goal, known)
-        if search.settled(state, goal, known) or len(probes) == MOST_PROBES:
-            break
-        spreads = forecaster.score_spreads
-        spread = spreads[min(len(probes) + 1, len(spreads) - 1)]
-        index = search.next_probe(forecast, goal, known, known, spread)
-        if index is None:
-            break
-        probes.append(title.probe(index))
-        known[index] = float(title.score[index])
+    seen = Seen()
+    forecast, state = search(
+        forecaster, title.crfs, goal, seen, lambda index: seen.add(index, title.probe(index))
+    )
     if state.answer is None:
         return None
     lower, upper = forecast.bounds(0.9)
     answer, score = state.answer, float(title.score[state.answer])
     return {
         "group": title.group, "encoder": title.encoder, "target": goal.target,
-        "floor": goal.floor, "probes": len(probes), "verified": answer in known,
+        "floor": goal.floor, "probes": seen.count, "verified": answer in seen.known,
         "stated": round(float(state.probability[answer]), 5), "met": score >= goal.target,
         "inside": bool(lower[answer] <= score <= upper[answer]),
         "waste": round(float(title.bits[answer] / title.bits[best]) - 1.0, 5),

@@ -4,6 +4,7 @@
 
 A line counts for the commit that last changed it, moves and white space aside. The commits of each
 work since are listed below; what is older than the house was there before, and all else is its own.
+Lines of code are those that are neither blank nor a comment nor of a docstring.
 """
 
 from __future__ import annotations
@@ -33,18 +34,21 @@ WORKS = {
     "long titles": """
         5c9fc5f fc8ea4f 0c27ff0 b8c724e 327b1c4 96f31b1 ef1b35e 57187e2 e6f39bd d2a7063
         7cafe4a 02e285a 29653bb ec07085 b541de7 556e6bd e809397 cfbbb11 0e58a86 d30bee3
-        4466e3d 95df46e 0b7ad08
+        4466e3d 95df46e 0b7ad08 94d6994
     """,
     "options, filters, HDR, metrics": """
         ccdcbbb 9bac3d3 96b0eaf 652e47a eefb4fc c1ee674 1da2d2e 014608b bb69f9d 05c304a
         d1c9efc cc912e8 b0531c5 5e4d78d 985dad7 ebe9def 9065bc4 40d2480 2e779f0 e67f98b
         d27e272 aa98a45 42b6de0 ee81c87 92fafec 528d0e4 2e9f19d 4d4f05c 3ea989e f4d6bd9
         e31ddf6 67aeba9 bfcfb2f 236a53a 57d1fbf b1a2d9d a877c0c 4e58caf 8c310e5 9e7b4c7
-        74f9a95 4dde7f7
+        74f9a95 4dde7f7 70dd69b 1acb3d6 12b41d1 1fe29b5 472441d baa3d11
     """,
-    "one forecaster": """8255837 7ddd49f""",
+    "one forecaster": """
+        8255837 7ddd49f d2cc22a 2b3ead1 a904958 f9419dd f1b0d6e
+    """,
 }
 COLUMNS = ("before", "house", *WORKS)
+NO_CODE = ("blank", "comments", "docstrings")
 
 
 def _git(*words: str) -> str:
@@ -61,7 +65,7 @@ def _works() -> dict[str, str]:
 
 
 def _kinds(text: str) -> Counter[str]:
-    """Lines that are blank, docstrings, imports, signatures, or anything else."""
+    """Lines that are blank, comments, docstrings, imports, signatures, or anything else."""
     kinds: dict[int, str] = {}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
@@ -71,10 +75,12 @@ def _kinds(text: str) -> Counter[str]:
             kinds |= dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), "imports")
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             kinds |= dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), "docstrings")
-    return Counter(
-        kinds.get(number, "statements") if line.strip() else "blank"
-        for number, line in enumerate(text.splitlines(), 1)
-    )
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            kinds[number] = "blank"
+        elif number not in kinds:
+            kinds[number] = "comments" if line.lstrip().startswith("#") else "statements"
+    return Counter(kinds.values())
 
 
 def evidence() -> dict[str, Any]:
@@ -88,23 +94,30 @@ def evidence() -> dict[str, Any]:
         rooms[room].update(
             of.get(each, "house") for each in re.findall(r"^([0-9a-f]{40}) \d+ \d+", said, re.M)
         )
-        kinds.update(_kinds(Path(name).read_text()))
+        found = _kinds(Path(name).read_text())
+        rooms[room]["code"] += sum(n for kind, n in found.items() if kind not in NO_CODE)
+        kinds.update(found)
     return {
         "commit": _git("rev-parse", "--short", "HEAD").strip(),
-        "rooms": {name: {each: rooms[name][each] for each in COLUMNS} for name in sorted(rooms)},
+        "rooms": {
+            name: {each: rooms[name][each] for each in (*COLUMNS, "code")} for name in sorted(rooms)
+        },
         "kinds": dict(sorted(kinds.items())),
     }
 
 
 def table(found: dict[str, Any]) -> str:
     """The evidence as Markdown."""
-    total = {each: sum(room[each] for room in found["rooms"].values()) for each in COLUMNS}
-    rows = sorted(found["rooms"].items(), key=lambda each: -sum(each[1].values()))
-    heads = ["room", *COLUMNS, "lines"]
+    rooms = {
+        name: [*(each := [counts[work] for work in COLUMNS]), sum(each), counts["code"]]
+        for name, counts in found["rooms"].items()
+    }
+    total = [sum(column) for column in zip(*rooms.values(), strict=True)]
+    rows = sorted(rooms.items(), key=lambda each: -each[1][-2])
+    heads = ["room", *COLUMNS, "lines", "of code"]
     lines = [f"At {found['commit']}:", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, counts in [*rows, ("**all**", total)]:
-        figures = [f"{counts[each]:,}" for each in COLUMNS] + [f"{sum(counts.values()):,}"]
-        lines.append(f"| {name} | {' | '.join(figures)} |")
+        lines.append(f"| {name} | {' | '.join(f'{each:,}' for each in counts)} |")
     kinds = ", ".join(f"{count:,} {name}" for name, count in found["kinds"].items())
     return "\n".join([*lines, "", f"By kind: {kinds}.", ""])
 

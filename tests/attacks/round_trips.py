@@ -27,7 +27,10 @@ from attacks.count import Count, scratch
 
 REAL = "VQCAST_FILMS"
 """The environment's name of folders of films, as PATH has them."""
-FILMS = {".mkv", ".mp4", ".mov", ".ts", ".h265", ".m4v", ".webm", ".mxf"}
+FILMS = {
+    *(".mkv", ".mp4", ".mov", ".ts", ".h265", ".m4v", ".webm", ".mxf"),
+    *(".avi", ".3gp", ".vob", ".wmv", ".rm"),
+}
 ENCODERS = {
     "libx265": ("--preset", "ultrafast", "--min-crf", 30, "--max-crf", 32),
     "libsvtav1": ("--preset", "13", "--min-crf", 45, "--max-crf", 47),

@@ -85,6 +85,25 @@ def test_a_measurement_is_found_again_by_its_metric(
     assert not all(probes("--metric", "ssim", "--target", 0.95))
 
 
+def test_a_filter_s_metric_is_probed_without_vmaf(
+    vqcast: Vqcast, film: Path, tmp_path: Path
+) -> None:
+    """Which no forecaster of it asks for; of VMAF's models all are scored in one go."""
+    asked = ("tune", film, "--encoder", "libx264", "--preset", "ultrafast", "--cache", tmp_path)
+
+    def probed(*more: object) -> set[str]:
+        before = set(tmp_path.glob("*.json"))
+        vqcast(*asked, *more)
+        made = [json.loads(each.read_text()) for each in set(tmp_path.glob("*.json")) - before]
+        assert made
+        return {name for each in made for name in each["columns"]}
+
+    planes = {"xpsnr", "xpsnr_y", "xpsnr_u", "xpsnr_v"}
+    assert probed("--metric", "xpsnr", "--target", 34) == planes
+    assert not (tmp_path / "titles").exists(), "no features that another forecast could use"
+    assert probed("--metric", "vmaf-neg", "--target", 80) > {"vmaf_neg", "vmaf", "motion2"}
+
+
 def test_scores_are_said_with_the_digits_that_matter(vqcast: Vqcast, film: Path) -> None:
     asked = ("tune", film, "--encoder", "libx264", "--preset", "ultrafast", "--no-cache")
     said = vqcast(*asked, "--metric", "ssim", "--target", 0.95, "--curve").stdout

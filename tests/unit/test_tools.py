@@ -24,17 +24,24 @@ def test_coverage_is_told_by_room() -> None:
 
 
 def test_lines_are_told_by_room_and_work() -> None:
-    counts = dict.fromkeys(house_lines.COLUMNS, 2) | {"before": 5}
+    counts = dict.fromkeys(house_lines.COLUMNS, 2) | {"before": 5, "code": 4}
     found = {"commit": "abc", "rooms": {"media": counts, "cli": counts}, "kinds": {"blank": 3}}
     lines = house_lines.table(found).splitlines()
     works = len(house_lines.COLUMNS) - 1
-    assert f"| media | 5 {'| 2 ' * works}| {5 + 2 * works} |" in lines
-    assert f"| **all** | 10 {'| 4 ' * works}| {10 + 4 * works} |" in lines
+    assert f"| media | 5 {'| 2 ' * works}| {5 + 2 * works} | 4 |" in lines
+    assert f"| **all** | 10 {'| 4 ' * works}| {10 + 4 * works} | 8 |" in lines
 
 
 def test_lines_are_of_one_kind_each() -> None:
-    text = 'import os\n\n\ndef f(\n    a: int,\n) -> int:\n    """It."""\n    return a\n'
-    kinds = {"imports": 1, "blank": 2, "signatures": 3, "docstrings": 1, "statements": 1}
+    text = 'import os\n\n\ndef f(\n    a: int,\n) -> int:\n    """It."""\n    # b\n    return a\n'
+    kinds = {
+        "comments": 1,
+        "imports": 1,
+        "blank": 2,
+        "signatures": 3,
+        "docstrings": 1,
+        "statements": 1,
+    }
     assert house_lines._kinds(text) == kinds
 
 

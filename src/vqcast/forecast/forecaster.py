@@ -42,7 +42,7 @@ class Probe:
     bits_per_pixel: float
     """Video bits over all pixels of all frames."""
     features: Array
-    """Means of canonical-6, ``[6]``."""
+    """Means of canonical-6, ``[6]``; NaN where they were not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +224,11 @@ class Forecaster:
             (spread,),
             metric,
         )
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether what probes saw of canonical-6 counts."""
+        return self.channels > BITS + 1
 
     def position(self, crf: Array | float) -> Array:
         """Where a CRF lies on the axis, 0..1 between its ends."""

@@ -47,6 +47,8 @@ class Cell:
     """What a user adds to the encoder's words."""
     also: tuple[str, ...] = ()
     """Metrics that are scored beside VMAF v0.6.1."""
+    vmaf: bool = True
+    """Whether that and its features are scored; else those of ``also`` are all, and filters'."""
 
     def __str__(self) -> str:
         words = (self.source.name, self.encoder, self.preset, f"{self.cq:g}")
@@ -81,7 +83,7 @@ class Cell:
     @property
     def columns(self) -> list[str]:
         """The columns that it is measured in."""
-        return beside.columns(["vmaf", *self.also])
+        return beside.columns([*(["vmaf"] if self.vmaf else []), *self.also])
 
     def identity(self, ffmpeg_sha256: str) -> dict[str, Any]:
         """Everything that its numbers depend on, as plain values."""
@@ -104,6 +106,7 @@ class Cell:
                     every=self.every,
                     sides=("[0:v:0]", source.video.of(1)),
                     also=self.also,
+                    vmaf=self.vmaf,
                     rate=source.fps,
                 )
             ),

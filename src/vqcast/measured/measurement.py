@@ -44,7 +44,7 @@ class Measurement(Document, frozen=True, kw_only=True):
     @property
     def frames(self) -> int:
         """How many frames were encoded and scored."""
-        return len(self.columns["vmaf"])
+        return len(next(iter(self.columns.values())))
 
     def column(self, name: str) -> NDArray[np.float64]:
         """One column, float64 ``[frames]``."""
@@ -70,7 +70,8 @@ def measure(
         trial = encode_and_score(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, size=cell.scaled_to,
             segment=cell.segment, spliced=cell.spliced, every=cell.every, threads=cell.threads,
-            given=cell.options, also=cell.also, cancel=cancel, on_progress=on_progress,
+            given=cell.options, also=cell.also, vmaf=cell.vmaf, cancel=cancel,
+            on_progress=on_progress,
         )  # fmt: skip
         sizes, scores, time_ms = trial.sizes, trial.scores, None
     else:
@@ -100,7 +101,8 @@ def _apart(
         scores = media.score(
             cell.source, encoded.path, tool, depth=cell.depth,
             segment=cell.segment, size=cell.scaled_to, every=cell.every,
-            threads=threads.score if threads else 1, also=cell.also, cancel=cancel,
+            threads=threads.score if threads else 1, also=cell.also, vmaf=cell.vmaf,
+            cancel=cancel,
         )  # fmt: skip
     return encoded.sizes, scores, round(encoded.wall_ms, 1)
 

@@ -225,6 +225,7 @@ def score_filter(
     starts: tuple[int, int] | None = None,
     hertz: int = 25,
     also: Sequence[str] = (),
+    vmaf: bool = True,
     rate: float | None = None,
 ) -> str:
     """Pair frame n with frame n, the reference's of ``span``, and score each pair.
@@ -234,8 +235,8 @@ def score_filter(
     ``size`` (width, height; None: as they are). ``every`` scores frames 0, every, 2 every, ...
     with the values that they have among all; ``sides`` begin the distorted side and the
     reference, ``starts`` the first frames of either that are paired, ``hertz`` the clock's rate.
-    ``also`` names metrics beside VMAF v0.6.1, ``rate`` is the pictures' frames a second, where
-    known.
+    ``also`` names metrics beside VMAF v0.6.1; without ``vmaf`` it is left out, and all of them are
+    filters'. ``rate`` is the pictures' frames a second, where known.
     """
     clock = f"settb=expr=1/{hertz},setpts=N,{compared(depth, size)}"
     ours, theirs = "", f"{drop(span)}trim=end_frame={frames},"
@@ -245,7 +246,7 @@ def score_filter(
     return (
         f"{sides[0]}{ours}{clock},{made};"
         f"{sides[1]}{theirs}{clock},{pristine};"
-        f"[d][r]{libvmaf(threads, every, also)}[s]"
+        f"{f'[d][r]{libvmaf(threads, every, also)}' if vmaf else '[r]nullsink;[d]null'}[s]"
         f"{beside.chains(also, rate) if also else ''}"
     )
 

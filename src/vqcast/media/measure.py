@@ -78,7 +78,7 @@ class Scores:
     @property
     def frames(self) -> int:
         """How many frames were scored."""
-        return len(self.columns["vmaf"])
+        return len(next(iter(self.columns.values())))
 
     def features(self) -> NDArray[np.float64]:
         """Canonical-6, float64 ``[frames, 6]``."""
@@ -118,6 +118,8 @@ def check(
     ``place`` is where it wrote; None: the folder for temporary files. Complaints that ``source`` is
     known for are none; of one whose frames were not all decoded they raise Doubted.
     """
+    if not finished.returncode and not finished.stderr:
+        return
     said = complaints(finished.stderr)
     ended = ending(finished.returncode)
     if _FULL.search(said) or _FULL.search(ended) or "SIGXFSZ" in ended:
@@ -154,9 +156,8 @@ def encoder_options(
         options = inputs.filtered(options, "setfield=prog")
     if source.one_view:
         options = inputs.filtered(options, "sidedata=mode=delete:type=STEREO3D")
-    if (
-        entry.given != PLAIN and entry.given.grain
-    ):  # libaom takes noise out of the frame it is lent, a score's reference
+    # libaom takes noise out of the frame it is lent, a score's reference.
+    if entry.given != PLAIN and entry.given.grain:
         options = inputs.filtered(options, "copy")
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
         _refuse_rate(source, entry)
@@ -303,6 +304,7 @@ def score(
     itself: bool = False,
     overlap: Overlap | None = None,
     also: Sequence[str] = (),
+    vmaf: bool = True,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Scores:
@@ -314,9 +316,9 @@ def score(
     None: both are of one size and stay so. ``every`` scores frames 0, every, 2 every, ..., with the
     values that they have among all. ``known``: the distorted side was probed, too, and may be as
     damaged as was found; ``itself``: it is the reference. Of an ``overlap`` only the frames that
-    both have are paired. ``also`` names metrics beside VMAF v0.6.1. ``on_progress`` is told the
-    frames compared so far. Raises ToolFailure unless every planned frame was decoded on both sides
-    and scored, InputError for a size that can't be.
+    both have are paired. ``also`` names metrics beside VMAF v0.6.1; without ``vmaf`` they are all,
+    and of filters. ``on_progress`` is told the frames compared so far. Raises ToolFailure unless
+    every planned frame was decoded on both sides and scored, InputError for a size that can't be.
     """
     what = f"{distorted.name} against {reference.name}"
     width, height = check_size(reference, size, also)
@@ -329,7 +331,8 @@ def score(
     own = reference.video if itself else distorted_video
     graph = argv.score_filter(
         depth, frames, size=size, span=segment, starts=starts, every=every, threads=threads,
-        sides=(own.of(0), reference.video.of(1)), also=also, rate=reference.fps if also else None,
+        sides=(own.of(0), reference.video.of(1)), also=also, vmaf=vmaf,
+        rate=reference.fps if also else None,
     )  # fmt: skip
     raw, on = reference.raw if itself else None, reference.video.device
     pictures = inputs.read(distorted.absolute(), raw, grain=itself, device=on if itself else None)
@@ -346,7 +349,7 @@ def score(
         if not (known and finished.returncode == 0):
             check(finished, what, reference)
         check_counts(folder, frames, what, reference)
-        columns = read_logs(folder, frames, what, every=every, also=also)
+        columns = read_logs(folder, frames, what, every=every, also=also, vmaf=vmaf)
     return Scores(columns=columns, width=width, height=height)
 
 
@@ -377,13 +380,16 @@ def read_logs(
     *,
     every: int,
     also: Sequence[str],
+    vmaf: bool = True,
     seen: tuple[int, int] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """The columns of libvmaf's log, and of those that filters wrote beside it.
+    """The columns of libvmaf's log, unless without ``vmaf``, and of those that filters wrote.
 
     ``seen``: how many frames libvmaf was given, and every which it scored; None: all, each
     ``every``-th. Raises ToolFailure for a log that is not whole.
     """
+    if not vmaf:
+        return logs.read(folder, frames, also, what=what, every=every)
     log = folder / argv.VMAF_LOG
     if not log.is_file():
         raise ToolFailure(f"{what}: libvmaf wrote no log")

@@ -53,6 +53,7 @@ def encode_and_score(
     threads: Threads | None = None,
     given: EncoderOptions = PLAIN,
     also: Sequence[str] = (),
+    vmaf: bool = True,
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Trial:
@@ -61,9 +62,9 @@ def encode_and_score(
     ``spliced``: how long the stretches are that ``source`` was joined from; 0: it was not.
     ``every`` scores frames 0, every, 2 every, ..., with the values that they have among all.
     ``threads``: None: one of each kind, as for a corpus. ``size`` is what both sides are scaled to
-    for scoring, ``also`` names further metrics. ``on_progress`` is told the frames that are encoded
-    so far. Raises ToolFailure or MediaError as `measure.encode` and `measure.score` do, InputError
-    for what the encoder can't take.
+    for scoring, ``also`` names further metrics, which without ``vmaf`` are all. ``on_progress`` is
+    told the frames that are encoded so far. Raises ToolFailure or MediaError as `measure.encode`
+    and `measure.score` do, InputError for what the encoder can't take.
     """
     each = threads or Threads()
     what = " ".join(filter(None, (source.name, encoder_name, preset, f"{cq:g}")))
@@ -74,7 +75,7 @@ def encode_and_score(
     graph = argv.score_filter(
         entry.scoring_depth(source.depth), frames, size=size, span=segment, every=every,
         threads=each.score, sides=(f"[{argv.LOOPBACK}]", source.video.of(0)),
-        hertz=argv.LOOPBACK_HERTZ, also=also, rate=source.fps,
+        hertz=argv.LOOPBACK_HERTZ, also=also, vmaf=vmaf, rate=source.fps,
     )  # fmt: skip
     encoding = threads.encoder if threads else None
     options = measure.encoder_options(source, entry, cq, preset, threads=encoding, spliced=spliced)
@@ -95,6 +96,6 @@ def encode_and_score(
             command, folder, frames, what, source, deadline, cancel, on_progress
         )
         measure.check_counts(folder, frames, what, source)
-        columns = measure.read_logs(folder, frames, what, every=every, also=also)
+        columns = measure.read_logs(folder, frames, what, every=every, also=also, vmaf=vmaf)
     width, height = size or (source.width, source.height)
     return Trial(sizes, Scores(columns, width, height))

@@ -69,7 +69,7 @@ class Seen:
     size_deviation: float
     """Standard deviation of log2 ``bytes_a_frame``."""
     features: Array
-    """Means of canonical-6, ``[6]``."""
+    """Means of canonical-6, ``[6]``; NaN where they were not measured."""
     scatter: float
     """`sampling.scatter` of its frames, points."""
     looks: int
@@ -156,6 +156,8 @@ class Sample:
             size_deviation=math.hypot(size_deviation, start.size_deviation(scenes)),
             features=np.array(
                 [self._mean(crf, parts, self._column(name)).mean for name in FEATURES]
+                if self.prober.cell.vmaf
+                else [np.nan] * len(FEATURES)
             ),
             scatter=math.sqrt(np.mean([self._scatter(each) ** 2 for each in made])),
             looks=len(parts) * sampling.LOOKS,

@@ -5,21 +5,26 @@ What it wastes is the share of its size that the best CRF of the grid is expecte
 known only to someone who has tried them all. While no CRF is sure enough, the one that reaches
 the target as likely as not is probed; then the one that is expected to leave the least waste (one
 step of lookahead). The search stops once the waste is within the tolerance.
+
+seen = Seen()
+forecast, state = search(forecaster, crfs, goal, seen, lambda at: seen.add(at, measured(crfs[at])))
+state.answer
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcast.forecast.forecaster import Forecast, Spread
+from vqcast.forecast.forecaster import Forecast, Forecaster, Probe, Spread
 from vqcast.tuning.request import TOLERANCE_PERCENT
 
 Array = NDArray[np.float64]
 
+MOST_PROBES = 8
 UNANSWERED = 0.5
 """Waste that having no answer counts as."""
 _OUTCOMES = ((-1.8, 0.08), (-0.8, 0.24), (0.0, 0.36), (0.8, 0.24), (1.8, 0.08))
@@ -59,6 +64,52 @@ class State:
     """Index of the highest CRF that is probable enough to reach it; None: no CRF does."""
     waste: float
     """Expected share of the size that the best CRF of the grid would save."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What probes of the title saw so far; whoever measures adds to it."""
+
+    probes: list[Probe] = field(default_factory=list)
+    """What its forecast is conditioned on."""
+    known: dict[int, float] = field(default_factory=dict)
+    """Scores of the whole title, by index in the grid."""
+    probed: set[int] = field(default_factory=set)
+    """Indexes that need no other probe, those of ``known`` among them."""
+    count: int = 0
+    """Of all probes that were made."""
+    error: float = 0.0
+    """Standard deviation of sampling, points."""
+
+    def add(self, index: int, probe: Probe, *, whole: bool = True, alike: bool = True) -> None:
+        """A probe, of the whole title or of looks; ``alike``: as those before it were."""
+        if alike:
+            self.probes.append(probe)
+        if whole:
+            self.known[index] = probe.score
+        self.probed.add(index)
+        self.count += 1
+
+
+def search(
+    forecaster: Forecaster, crfs: Array, goal: Goal, seen: Seen, measure: Callable[[int], object]
+) -> tuple[Forecast, State]:
+    """Probe until no other probe is worth it: the last forecast, and the decision on it.
+
+    ``crfs`` is the rising grid. ``measure`` probes the title at an index of it, and adds to
+    ``seen`` what it saw.
+    """
+    while True:
+        forecast = forecaster.forecast(seen.probes, crfs)
+        state = assess(forecast, goal, seen.known, seen.error)
+        if seen.count >= MOST_PROBES or settled(state, goal, seen.probed):
+            return forecast, state
+        spreads = forecaster.score_spreads
+        spread = spreads[min(len(seen.probes) + 1, len(spreads) - 1)]
+        index = next_probe(forecast, goal, seen.known, seen.probed, spread, seen.error)
+        if index is None:
+            return forecast, state
+        measure(index)
 
 
 def assess(forecast: Forecast, goal: Goal, known: Mapping[int, float], extra: float = 0.0) -> State:

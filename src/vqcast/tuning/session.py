@@ -27,7 +27,7 @@ from vqcast.documents.tune import (
     TuneSource,
     TuneStart,
 )
-from vqcast.forecast.forecaster import Forecast, Probe
+from vqcast.forecast.forecaster import Forecast
 from vqcast.forecast.scale import pooled
 from vqcast.measured.cell import Cell
 from vqcast.measured.probe import Prober
@@ -41,17 +41,16 @@ from vqcast.media.threads import plan
 from vqcast.media.tool import Tool
 from vqcast.metric import METRICS, compared_at, unlike
 from vqcast.serve.trust import Trust
-from vqcast.tuning import sampling, search, shares
+from vqcast.tuning import sampling, shares
 from vqcast.tuning.filtering import probed, tool_of
 from vqcast.tuning.grid import grid_of
 from vqcast.tuning.ground import ground
 from vqcast.tuning.history import History, kept
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
-from vqcast.tuning.search import Goal, State
+from vqcast.tuning.search import MOST_PROBES, Goal, Seen, State, search
 from vqcast.tuning.title import Progress, Title, duration_s, is_sampled
 
-MOST_PROBES = 8
 NEAR = 1.5
 """Points between an answer and a probe of its title in looks."""
 CEILING_MARGIN = 0.1
@@ -92,7 +91,7 @@ def tune(
     request = request.described(tool)
     opened = probed(source, request, tool, intake)
 
-    def search(source: Source) -> TuneResult:
+    def searched(source: Source) -> TuneResult:
         session = Session(
             request, source, tool, (cache or default_cache()) if keep else None,
             registry=registry, trust=trust, machine=machine, on_progress=on_progress,
@@ -102,9 +101,9 @@ def tune(
             return session.run(on_event or (lambda event: None))
 
     try:
-        return search(opened)
+        return searched(opened)
     except Doubted:
-        return search(reread(opened, tool))
+        return searched(reread(opened, tool))
 
 
 class Session:
@@ -156,7 +155,7 @@ class Session:
         cell = Cell(
             source, request.encoder, self.preset, self.grid.low, size=self.size,
             threads=plan(machine.cores, 1), options=request.options,
-            also=request.also,
+            also=request.also, vmaf=not self.metric.filter or self.ground.forecaster.reads_features,
         )  # fmt: skip
         self.title = Title(
             Prober(cell, tool, cache, cancel), machine, request.metric, request.pool,
@@ -166,23 +165,31 @@ class Session:
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
         self.lines: list[TuneProbe] = []
-        self.probes: list[Probe] = []
-        self.known: dict[int, float] = {}
-        self.probed: set[int] = set()
+        self.seen = Seen()
 
     def run(self, on_event: Callable[[Event], None]) -> TuneResult:
         """Search, and say what was found."""
         start = time.monotonic()
         on_event(TuneStart(**self._question(), notes=self._notes()))
+
+        def measure(index: int, whole: bool = False) -> None:
+            on_event(TuneProbed(probe=self._probe(index, whole)))
+
         while True:
-            forecast = self.ground.forecaster.forecast(self.probes, self.crfs)
-            state = search.assess(forecast, self.goal, self.known, self.title.error)
-            wanted = self._next(forecast, state)
-            if wanted is None:
-                if state.answer is None and self._lower_to_ceiling():
-                    continue
+            forecast, state = search(
+                self.ground.forecaster, self.crfs, self.goal, self.seen, measure
+            )
+            if state.answer is None:
+                if not self._lower_to_ceiling():
+                    break
+            elif self.seen.count >= MOST_PROBES:
                 break
-            on_event(TuneProbed(probe=self._probe(*wanted)))
+            elif self._is_far(forecast, state.answer):
+                measure(state.answer)
+            elif self._must_verify and state.answer not in self.seen.known:
+                measure(state.answer, whole=True)
+            else:
+                break
         result = self._result(forecast, state, time.monotonic() - start)
         on_event(result)
         return result
@@ -207,31 +214,13 @@ class Session:
     def _compared(self) -> tuple[int, int]:
         return self.size or (self.source.width, self.source.height)
 
-    def _next(self, forecast: Forecast, state: State) -> tuple[int, bool] | None:
-        """Index to probe and whether on the whole title; None: the search is over."""
-        if len(self.lines) >= MOST_PROBES:
-            return None
-        if not search.settled(state, self.goal, self.probed):
-            spreads = self.ground.forecaster.score_spreads
-            spread = spreads[min(len(self.probes) + 1, len(spreads) - 1)]
-            index = search.next_probe(
-                forecast, self.goal, self.known, self.probed, spread, self.title.error
-            )
-            if index is not None:
-                return index, False
-        if state.answer is not None and self._is_far(forecast, state.answer):
-            return state.answer, False
-        if self._must_verify and state.answer is not None and state.answer not in self.known:
-            return state.answer, True
-        return None
-
     def _is_far(self, forecast: Forecast, answer: int) -> bool:
         """Whether no look was taken near the answer, on a curve that may be like no other."""
         score = float(forecast.score[answer])
         reach = NEAR * self.metric.point
-        near = any(abs(each.score - score) <= reach for each in self.probes)
+        near = any(abs(each.score - score) <= reach for each in self.seen.probes)
         near = near and not self.source.unusual
-        return self.title.sampled and answer not in self.probed and not near
+        return self.title.sampled and answer not in self.seen.probed and not near
 
     @property
     def _must_verify(self) -> bool:
@@ -259,15 +248,14 @@ class Session:
         was_sampled = self.title.sampled
         line, seen = self.title.probe(float(self.crfs[index]), whole=whole)
         if was_sampled and not self.title.sampled:  # a sample would have to be most of the title
-            self.probes.clear()
-            self.probed.clear()
+            self.seen.probes.clear()
+            self.seen.probed.clear()
         self.lines.append(line)
-        self.probed.add(index)
-        self.history.add(kept(self.request, self.preset, seen))
-        if line.whole:
-            self.known[index] = seen.score
-        if not (whole and self.title.sampled):  # the whole title is on no sample's curve
-            self.probes.append(seen)
+        self.seen.error = self.title.error
+        # The whole title is on no sample's curve.
+        self.seen.add(index, seen, whole=line.whole, alike=not (whole and self.title.sampled))
+        if self.title.prober.cell.vmaf:  # else another encoder's forecast lacks its features
+            self.history.add(kept(self.request, self.preset, seen))
         return line
 
     def _question(self) -> dict[str, Any]:
@@ -297,7 +285,7 @@ class Session:
         curve = self._curve(forecast, state)
         chosen, status, reason = self._choose(curve, state)
         point = curve[chosen]
-        basis: Basis = "verified" if chosen in self.known else "forecast"
+        basis: Basis = "verified" if chosen in self.seen.known else "forecast"
         return TuneResult(
             **self._question(), status=status, reason=reason, crf=point.crf, basis=basis,
             score=point.score, lower=point.lower, upper=point.upper,
@@ -365,7 +353,7 @@ class Session:
 
     def _why(self, curve: list[CurvePoint], answer: int) -> str:
         point, count = curve[answer], len(self.lines)
-        if answer in self.known:
+        if answer in self.seen.known:
             reason = f"the whole title was measured at CRF {point.crf:g}"
         else:
             probes = f"{count} probe{'' if count == 1 else 's'}"

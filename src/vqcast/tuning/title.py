@@ -108,7 +108,9 @@ class Title:
         found, reused = self.prober.measure(crf, on_progress=self._tell)
         columns = {name: found.column(name) for name in found.columns}
         score = pooled(self.metric, columns, self.pooling, self.fps)
-        features = np.array([columns[name].mean() for name in FEATURES])
+        features = np.array(
+            [columns[name].mean() if name in columns else np.nan for name in FEATURES]
+        )
         line = TuneProbe(
             crf=crf, score=self._rounded(score), bytes=found.enc_bytes, frames=found.frames,
             whole=True, reused=reused, wall_s=round(found.wall_s, 3),

@@ -74,6 +74,7 @@ CELL_CHANGES: dict[str, Any] = {
     "threads": Threads(1, 2, 1, 1),
     "options": EncoderOptions(x264="aq-mode=3"),
     "also": ("xpsnr",),
+    "vmaf": False,
 }
 
 

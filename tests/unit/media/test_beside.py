@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from vqcast.metric import CAP_DB, METRICS
 
 ALL = tuple(name for name in METRICS if name not in ("vmaf", "vmaf-v1"))
 MORE = ("vmaf-v1", *ALL)
+FILTERS = tuple(name for name in ALL if METRICS[name].filter)
 Ffmpeg = Callable[..., Path]
 
 
@@ -104,6 +106,28 @@ def test_every_way_of_scoring_gives_the_same(
         assert found.columns.keys() == whole.keys()
         for name, values in found.columns.items():
             assert np.array_equal(values, whole[name][::every]), name
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_filters_alone_give_the_same_and_libvmaf_is_not_run(
+    every: int, moving: Source, tool: Tool, tmp_path: Path
+) -> None:
+    made = encode(moving, "libx264", "ultrafast", 32, tool, tmp_path / "made.mp4")
+    told, noting = tmp_path / "told", tmp_path / "ffmpeg"
+    noting.write_text(f'#!/bin/sh\necho "$@" >> {told}\nexec {tool.path} "$@"\n')
+    noting.chmod(0o755)
+    noted = replace(tool, path=noting)
+    asked = {"also": FILTERS, "vmaf": False, "every": every}
+    alone = score(moving, made.path, noted, depth=8, **asked)
+    together = encode_and_score(moving, "libx264", "ultrafast", 32, noted, **asked).scores
+    assert "ssim" in told.read_text() and "libvmaf" not in told.read_text()
+    beside_vmaf = score(moving, made.path, noted, depth=8, also=FILTERS).columns
+    assert "libvmaf" in told.read_text()
+    for found in (alone, together):
+        assert list(found.columns) == beside.columns(FILTERS)
+        assert found.frames == len(range(0, moving.frames, every))
+        for name, values in found.columns.items():
+            assert np.array_equal(values, beside_vmaf[name][::every]), name
 
 
 def test_pictures_without_error_stand_as_the_cap(moving: Source, tool: Tool) -> None:

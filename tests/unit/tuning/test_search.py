@@ -16,7 +16,7 @@ from vqcast.forecast.latent import FEATURES, to_latent, to_score
 from vqcast.forecast.table import load_table
 from vqcast.tuning import search
 from vqcast.tuning.grid import grid_of
-from vqcast.tuning.search import Goal
+from vqcast.tuning.search import Goal, Seen
 
 CRFS = np.arange(10, 46.5, 0.5)
 FEATURES_SEEN = np.full(len(FEATURES), 0.5)
@@ -44,27 +44,15 @@ def searched(
     forecaster: Forecaster, truth: Truth, crfs: np.ndarray, goal: Goal
 ) -> tuple[int | None, list[int]]:
     """The answer's index and the probed ones, in order."""
-    probes: list[Probe] = []
-    known: dict[int, float] = {}
-    while True:
-        forecast = forecaster.forecast(probes, crfs)
-        state = search.assess(forecast, goal, known)
-        if search.settled(state, goal, known):
-            return state.answer, list(known)
-        spread = forecaster.score_spreads[-1]
-        index = search.next_probe(forecast, goal, known, known, spread)
-        if index is None:
-            return state.answer, list(known)
-        assert index not in known
-        known[index] = float(truth.score[index])
-        probes.append(
-            Probe(
-                float(crfs[index]),
-                known[index],
-                float(truth.bits_per_pixel[index]),
-                truth.features[index],
-            )
-        )
+    seen = Seen()
+
+    def measure(index: int) -> None:
+        assert index not in seen.known
+        bits, features = float(truth.bits_per_pixel[index]), truth.features[index]
+        seen.add(index, Probe(float(crfs[index]), float(truth.score[index]), bits, features))
+
+    _, state = search.search(forecaster, crfs, goal, seen, measure)
+    return state.answer, list(seen.known)
 
 
 def outcomes(
@@ -218,3 +206,23 @@ def test_of_crfs_alike_in_size_the_highest_is_the_answer(forecaster: Forecaster)
     level = replace(plain, log2_bits=np.full(len(CRFS), plain.log2_bits[0]))
     state = search.assess(level, Goal(90.0, 0.9), {0: float(black[0])})
     assert state.answer == 0 and not search.settled(state, Goal(90.0, 0.9), {0})
+
+
+@pytest.mark.parametrize(
+    ("error", "tolerance", "asked_for"),
+    [(0.5, 0.02, 33), (0.5, 0.03, None), (0.0, 0.02, 35), (0.0, 0.075, 35)],
+    ids=["looks that save it", "looks that save less", "whole", "whole that saves less"],
+)
+def test_a_probe_of_looks_must_save_the_tolerance(
+    forecaster: Forecaster, error: float, tolerance: float, asked_for: int | None
+) -> None:
+    """The best of looks would save 2.5 % of the size, of 25 %; the best of the whole 7 of 8.4."""
+    seen, goal = Seen(error=error), Goal(92.0, 0.9, tolerance)
+    for index, score, bits in ((28, 95.0, 0.2), (44, 88.0, 0.05)):
+        probe = Probe(float(CRFS[index]), score, bits, FEATURES_SEEN)
+        seen.add(index, probe, whole=error == 0.0)
+    forecast, spread = forecaster.forecast(seen.probes, CRFS), forecaster.score_spreads[-1]
+    state = search.assess(forecast, goal, seen.known, error)
+    assert not search.settled(state, goal, seen.probed)
+    args = (forecast, goal, seen.known, seen.probed, spread, error)
+    assert search.next_probe(*args) == asked_for

@@ -23,6 +23,7 @@ from vqcast.measured.measurement import measure as measured
 from vqcast.measured.probe import Prober
 from vqcast.media.source import probe
 from vqcast.media.tool import Tool
+from vqcast.tuning import shares
 from vqcast.tuning.session import NEAR
 
 QUICK = ("--encoder", "libx264", "--preset", "ultrafast")
@@ -61,6 +62,20 @@ def test_the_answer_reaches_the_target(vqcast: Vqcast, film: Path, cache: Path, 
     assert truth.enc_bytes == result.bytes and result.score >= 85
     curve = {point.crf: point for point in result.curve}
     assert result.score - curve[result.crf + 2].score > 0
+
+
+def test_with_each_an_answer_is_as_sure_as_was_asked(
+    vqcast: Vqcast, film: Path, cache: Path
+) -> None:
+    """A share of titles asks less of one title, so its answer is no lower a CRF."""
+    words = ("tune", film, *QUICK, "--target", 85, "--confidence", 0.9, "--cache", cache, "--json")
+    share, each = (
+        msgspec.convert(lines_of(vqcast(*words, *more))[-1], TuneResult)
+        for more in ((), ("--each",))
+    )
+    assert each.each and each.probability >= 0.9 and each.confidence == share.confidence == 0.9
+    assert not share.each and share.crf >= each.crf
+    assert share.probability >= shares.least_probability(0.9, share.forecaster.sha256)
 
 
 def test_the_second_run_encodes_nothing_even_under_another_name(

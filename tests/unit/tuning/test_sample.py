@@ -121,7 +121,7 @@ def test_pictures_over_the_budget_are_removed_and_made_again(
     most: list[int] = []
 
     def tell(done: int, of: int) -> None:
-        assert 0 <= done and (of == 0 or done <= of)
+        assert done >= 0 and (of == 0 or done <= of)
         most.append(sum(path.stat().st_size for path in private_tmp.rglob("*.yuv")))
 
     with closing(looking(given, 1.0, on_progress=tell)) as sample:

@@ -45,7 +45,7 @@ from vqcast.metric import metrics
 from vqcast.watch import Ahead
 
 Array = NDArray[np.float64]
-_SCORING = 0.2
+_SCORING = 0.35
 """What scoring a part costs beside encoding it, until it is known."""
 
 
@@ -159,10 +159,13 @@ def make(
         if (kept := parts.finished(file)) is not None
     ]
     ahead = Ahead(work.source.frames, (1.0, _SCORING), on_progress or (lambda frames: None))
-    ahead.skip(sum(made.part.frames for made in ready))
+    effort = parts.effort(work.source)
+    for made in ready:
+        start = made.part.start
+        ahead.skip(round(effort[start + made.part.frames] - effort[start]))
 
     def one(part: TitlePart, threads: Threads) -> None:
-        tell = ahead.stream()
+        tell = _weighed(ahead.stream(), effort, part)
         tell(0, 0)
         made = Made(part, files[part], _one(work, part, threads, files[part], stop, tell))
         tell(1, part.frames)
@@ -184,6 +187,14 @@ def make(
             workers.shutdown(cancel_futures=True)
             raise
     return sorted(ready, key=lambda made: made.part.start)
+
+
+def _weighed(
+    at: Callable[[int, int], None], effort: Array, part: TitlePart
+) -> Callable[[int, int], None]:
+    """``at``, told frames of ``part`` as the effort that they take."""
+    start = effort[part.start]
+    return lambda step, done: at(step, round(effort[part.start + done] - start))
 
 
 def _one(

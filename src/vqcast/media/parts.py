@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vqcast.documents import codec
 from vqcast.documents.part import PartDocument
@@ -77,6 +78,18 @@ def cut(source: Source, entry: Encoder, length_s: float = PART_S) -> tuple[Title
         TitlePart(start, end - start)
         for start, end in zip(starts, [*starts[1:], source.frames], strict=True)
     )
+
+
+def effort(source: Source) -> NDArray[np.float64]:
+    """What the frames before each take to encode, of all frames as many; ``[frames + 1]``.
+
+    Half of it is the same for all frames, half goes by the bytes that the source has of each.
+    """
+    packets, frames = source.packets, source.frames
+    if packets is None or len(packets.sizes) != frames or not packets.bytes:
+        return np.arange(frames + 1.0)
+    own = 0.5 + 0.5 * packets.sizes * frames / packets.bytes
+    return np.concatenate([[0.0], np.cumsum(own)])
 
 
 def schedule(parts: Sequence[TitlePart], cores: int) -> list[tuple[TitlePart, Threads]]:

@@ -126,12 +126,12 @@ def _samples(track: memoryview, movie_scale: int) -> Samples | None:
         keys[_numbers(_inside(table, b"stss"), 1)[:, 0] - 1] = True
     if len(times) != count or not count or not sizes.all():
         return None
-    start = _edit(track, times, int(step[-1]), base, movie_scale)
+    start = _edit(track, times, base, movie_scale)
     return None if start is None else (times + start, base, sizes, keys)
 
 
 def _edit(
-    track: memoryview, times: NDArray[np.int64], last: int, base: Fraction, movie_scale: int
+    track: memoryview, times: NDArray[np.int64], base: Fraction, movie_scale: int
 ) -> int | None:
     """Ticks that an edit list moves the samples by; None where it leaves any of them out."""
     try:

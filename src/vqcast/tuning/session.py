@@ -84,8 +84,8 @@ def tune(
     ``keep`` is false. ``machine`` says what may be used of this one. ``on_event`` is told of the
     start, each probe and the result, ``on_progress`` of how far a probe is, in frames, and all of
     them (0: not known yet); setting ``cancel`` ends the encodes that run. ``intake`` is how a
-    source that is given by its path is taken. Raises RegistryError for a registry that is absent or damaged,
-    InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
+    source that is given by its path is taken. Raises RegistryError for a registry that is absent
+    or damaged, InputError or MediaError for what can't be tuned, ToolFailure where ffmpeg fails.
     """
     tool = tool_of(machine)
     request = request.described(tool)

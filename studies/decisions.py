@@ -40,7 +40,7 @@ from vqcast.forecast.table import load_table
 from vqcast.pages import blocks
 from vqcast.tuning import shares
 from vqcast.tuning.grid import grid_of
-from vqcast.tuning.search import Goal, Seen, search
+from vqcast.tuning.search import Goal, Record, search
 
 Array = NDArray[np.float64]
 MEASURE, NAME = "vmaf/mean", "studies.decisions"
@@ -97,7 +97,7 @@ class Title:
 
 def decide(title: Title, forecaster: Forecaster, goal: Goal, best: int) -> dict[str, Any] | None:
     """One tuning of a title probed whole; None where it ended without an answer."""
-    seen = Seen()
+    seen = Record()
     forecast, state = search(
         forecaster, title.crfs, goal, seen, lambda index: seen.add(index, title.probe(index))
     )

@@ -311,11 +311,10 @@ def score(
     """Per-frame VMAF and features of ``distorted`` against ``reference``.
 
     Film grain that the decoder of ``distorted`` would draw is left out. ``depth`` is the deeper bit
-    depth of the two. With a ``segment``, ``distorted`` holds the frames of that part of
-    ``reference`` alone. ``size`` (width, height) is what both sides are scaled to for scoring;
-    None: both are of one size and stay so. ``every`` scores frames 0, every, 2 every, ..., with the
-    values that they have among all. ``known``: the distorted side was probed, too, and may be as
-    damaged as was found; ``itself``: it is the reference. Of an ``overlap`` only the frames that
+    depth of the two. Of a ``segment``, ``distorted`` holds its frames alone. Both sides are scaled
+    to ``size`` (width, height); None: to none. ``every`` scores frames 0, every, 2 every, ..., with
+    the values that they have among all. ``known``: the distorted side was probed, too, and may be
+    as damaged as was found; ``itself``: it is the reference. Of an ``overlap`` only the frames that
     both have are paired. ``also`` names metrics beside VMAF v0.6.1; without ``vmaf`` they are all,
     and of filters. ``on_progress`` is told the frames compared so far. Raises ToolFailure unless
     every planned frame was decoded on both sides and scored, InputError for a size that can't be.
@@ -328,15 +327,14 @@ def score(
         _require_whole(distorted, tool, what)
     frames = overlap.frames if overlap else segment.frames if segment else reference.frames
     starts = (overlap.distorted, overlap.reference) if overlap else None
-    own = reference.video if itself else distorted_video
+    raw, own = (reference.raw, reference.video) if itself else (None, distorted_video)
     graph = argv.score_filter(
         depth, frames, size=size, span=segment, starts=starts, every=every, threads=threads,
         sides=(own.of(0), reference.video.of(1)), also=also, vmaf=vmaf,
         rate=reference.fps if also else None,
     )  # fmt: skip
-    raw, on = reference.raw if itself else None, reference.video.device
-    pictures = inputs.read(distorted.absolute(), raw, grain=itself, device=on if itself else None)
-    pristine = inputs.read(reference.path, reference.raw, segment, device=on)
+    pictures = inputs.read(distorted.absolute(), raw, grain=itself, device=own.device)
+    pristine = inputs.read(reference.path, reference.raw, segment, device=reference.video.device)
     with scratch() as name:
         folder = Path(name)
         seen = folder / argv.DISTORTED_COUNT_LOG

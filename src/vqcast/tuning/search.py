@@ -6,7 +6,7 @@ known only to someone who has tried them all. While no CRF is sure enough, the o
 the target as likely as not is probed; then the one that is expected to leave the least waste (one
 step of lookahead). The search stops once the waste is within the tolerance.
 
-seen = Seen()
+seen = Record()
 forecast, state = search(forecaster, crfs, goal, seen, lambda at: seen.add(at, measured(crfs[at])))
 state.answer
 """
@@ -67,7 +67,7 @@ class State:
 
 
 @dataclass(slots=True)
-class Seen:
+class Record:
     """What probes of the title saw so far; whoever measures adds to it."""
 
     probes: list[Probe] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Seen:
 
 
 def search(
-    forecaster: Forecaster, crfs: Array, goal: Goal, seen: Seen, measure: Callable[[int], object]
+    forecaster: Forecaster, crfs: Array, goal: Goal, seen: Record, measure: Callable[[int], object]
 ) -> tuple[Forecast, State]:
     """Probe until no other probe is worth it: the last forecast, and the decision on it.
 

@@ -48,7 +48,7 @@ from vqcast.tuning.ground import ground
 from vqcast.tuning.history import History, kept
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
-from vqcast.tuning.search import MOST_PROBES, Goal, Seen, State, search
+from vqcast.tuning.search import MOST_PROBES, Goal, Record, State, search
 from vqcast.tuning.title import Progress, Title, duration_s, is_sampled
 
 NEAR = 1.5
@@ -165,7 +165,7 @@ class Session:
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
         self.lines: list[TuneProbe] = []
-        self.seen = Seen()
+        self.seen = Record()
 
     def run(self, on_event: Callable[[Event], None]) -> TuneResult:
         """Search, and say what was found."""

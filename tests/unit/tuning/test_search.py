@@ -16,7 +16,7 @@ from vqcast.forecast.latent import FEATURES, to_latent, to_score
 from vqcast.forecast.table import load_table
 from vqcast.tuning import search
 from vqcast.tuning.grid import grid_of
-from vqcast.tuning.search import Goal, Seen
+from vqcast.tuning.search import Goal, Record
 
 CRFS = np.arange(10, 46.5, 0.5)
 FEATURES_SEEN = np.full(len(FEATURES), 0.5)
@@ -44,7 +44,7 @@ def searched(
     forecaster: Forecaster, truth: Truth, crfs: np.ndarray, goal: Goal
 ) -> tuple[int | None, list[int]]:
     """The answer's index and the probed ones, in order."""
-    seen = Seen()
+    seen = Record()
 
     def measure(index: int) -> None:
         assert index not in seen.known
@@ -217,7 +217,7 @@ def test_a_probe_of_looks_must_save_the_tolerance(
     forecaster: Forecaster, error: float, tolerance: float, asked_for: int | None
 ) -> None:
     """The best of looks would save 2.5 % of the size, of 25 %; the best of the whole 7 of 8.4."""
-    seen, goal = Seen(error=error), Goal(92.0, 0.9, tolerance)
+    seen, goal = Record(error=error), Goal(92.0, 0.9, tolerance)
     for index, score, bits in ((28, 95.0, 0.2), (44, 88.0, 0.05)):
         probe = Probe(float(CRFS[index]), score, bits, FEATURES_SEEN)
         seen.add(index, probe, whole=error == 0.0)

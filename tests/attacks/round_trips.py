@@ -169,8 +169,9 @@ def _facts(path: Path) -> dict[str, Any] | None:
             said["HDR10+"] += "DYNAMIC_HDR_PLUS" in beside
             if number == 0:
                 said["Dolby Vision"] = any("DOVI" in name for name in beside)
-                said["mastering"] = _numbers(beside.get("MASTERING_DISPLAY_METADATA"), 10)
-                said["level"] = beside.get("CONTENT_LIGHT_LEVEL")
+                said["mastering"] = _mastering(beside.get("MASTERING_DISPLAY_METADATA"))
+                level = beside.get("CONTENT_LIGHT_LEVEL")
+                said["level"] = level if level and any(level) else None  # 0: not known
                 said["colours"] = (frame.color_primaries, frame.color_trc, frame.colorspace)
                 said["transfer"] = _TRANSFERS.get(int(frame.color_trc or 0), "SDR")
                 said["bits"] = frame.format.components[0].bits
@@ -192,13 +193,23 @@ def _is_cover(stream: Any) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _numbers(data: bytes | None, count: int) -> tuple[float, ...] | None:
-    """The fractions that FFmpeg's structure begins with, as far as AV1 tells them apart."""
-    if data is None:
+def _mastering(data: bytes | None) -> tuple[float, ...] | None:
+    """The numbers of FFmpeg's structure, as far as AV1 tells them apart; None: not all are said."""
+    parts = memoryview(data or b"").cast("i").tolist()
+    if not all(parts[20:22]):
         return None
-    parts = memoryview(data).cast("i")[: 2 * count].tolist()
-    values = [above / (below or 1) for above, below in zip(parts[::2], parts[1::2], strict=True)]
-    return tuple(round(value, 2) if value > 1 else round(value, 3) for value in values)
+    pairs = zip(parts[:20:2], parts[1:20:2], strict=True)
+    values = [above / (below or 1) for above, below in pairs]
+    return tuple(round(value, 2) if value > 1 else round(value, 3) for value in values) or None
+
+
+def _fits_x265(path: Path) -> bool:
+    """Whether x265's file has a place for a frame's HDR10+: it has none for bright pixels."""
+    words = [str(tool().path), "-hide_banner", "-nostdin", "-i", f"file:{path}", "-map", "0:V:0"]
+    words += ["-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    bright = re.search(r"fraction_bright_pixels: ([\d.]+)", done.stderr)
+    return bright is not None and float(bright[1]) == 0
 
 
 def _combed(path: Path) -> bool:
@@ -273,7 +284,7 @@ def _not_lit_alike(
     told = re.search(r"HDR10\+ .*is lost", said) is not None
     if got["HDR10+"] != (0 if told else source["HDR10+"]):
         return f"HDR10+ on {got['HDR10+']} frames of {source['HDR10+']}"
-    if source["HDR10+"] and told == (trip.encoder == "libx265"):
+    if source["HDR10+"] and told == (trip.encoder == "libx265" and _fits_x265(trip.film())):
         return "the loss of HDR10+ is told wrongly"
     seen = _mediainfo(output)
     wanted = [source["transfer"]] if seen else []

@@ -35,6 +35,7 @@ from vqcast.media.measure import (
     packet_sizes,
     read_logs,
 )
+from vqcast.media.options import joined
 from vqcast.media.parts import Parts, TitlePart
 from vqcast.media.run import run
 from vqcast.media.segment import ways
@@ -78,6 +79,8 @@ class Work:
     kept: Parts
     scoring: Scoring | None = None
     """None: nothing is scored."""
+    stitched: bool = False
+    """Whether it is joined with parts of other qualities."""
 
     @property
     def depth(self) -> int:
@@ -86,7 +89,11 @@ class Work:
 
     def options(self, threads: int) -> list[str]:
         """The encoder's words."""
-        return encoder_options(self.source, self.entry, self.cq, self.preset, threads=threads)
+        entry = self.entry
+        words = encoder_options(self.source, entry, self.cq, self.preset, threads=threads)
+        if self.stitched and entry.stitch is not None and entry.private is not None:
+            words = joined(words, entry.private[1], entry.stitch)
+        return words
 
     def file_of(self, part: TitlePart, threads: Threads) -> Path:
         """Where a part is once it is finished: named by all that it depends on."""
@@ -162,10 +169,7 @@ def make(
     ahead.skip(sum(made.part.frames for made in ready))
 
     def one(part: TitlePart, threads: Threads) -> None:
-        tell = ahead.stream()
-        tell(0, 0)
-        made = Made(part, files[part], _one(work, part, threads, files[part], stop, tell))
-        tell(1, part.frames)
+        made = make_one(work, part, threads, stop, ahead.stream())
         with lock:
             ready.append(made)
             if on_part is not None:
@@ -186,14 +190,19 @@ def make(
     return sorted(ready, key=lambda made: made.part.start)
 
 
-def _one(
+def make_one(
     work: Work,
     part: TitlePart,
     threads: Threads,
-    file: Path,
     stop: threading.Event,
     tell: Callable[[int, int], None],
-) -> PartDocument:
+) -> Made:
+    """One part that is not there yet; raises as `make` does.
+
+    ``tell`` is told the frames that are encoded (step 0) and scored (1).
+    """
+    file = work.file_of(part, threads)
+    tell(0, 0)
     with scratch(work.kept.temporary) as name:
         folder = Path(name)
         sizes = _encode(work, part, threads, file, folder, stop, tell)
@@ -205,7 +214,8 @@ def _one(
         scores={name: column.tolist() for name, column in columns.items()},
     )
     parts.keep(file, kept)
-    return kept
+    tell(1, part.frames)
+    return Made(part, file, kept)
 
 
 def _encode(
@@ -307,8 +317,10 @@ def _score(
     if counts != [part.frames, chosen]:
         raise ToolFailure(f"{what}: {counts[0]} of {part.frames} frames decode, {counts[1]} of "
                           f"{chosen} are there to compare them with")  # fmt: skip
-    columns = read_logs(folder, chosen, what, every=asked.every, also=asked.also, seen=(chosen, 3))
-    return {name: column[_with_neighbours(work, part)] for name, column in columns.items()}
+    seen = (chosen, 3) if asked.every > 1 else (chosen + 1, 1)
+    columns = read_logs(folder, chosen, what, every=asked.every, also=asked.also, seen=seen)
+    kept = _with_neighbours(work, part) if asked.every > 1 else slice(1, None)
+    return {name: column[kept] for name, column in columns.items()}
 
 
 _COUNTS = (argv.DISTORTED_COUNT_LOG, argv.REFERENCE_COUNT_LOG)

@@ -41,9 +41,18 @@ def sample_filter(
 ) -> str:
     """Score frames 0, every, 2 every, ... of an encode against what `samples` wrote.
 
-    Arguments are those of `watch_filter`, ``every`` more than 3. Of the encode all frames are
-    counted, of the samples those that were written.
+    Arguments are those of `watch_filter`, ``every`` 1 or more than 3. Of the encode all frames are
+    counted, of the samples those that were written. Where all are scored one more comes before
+    them: the second frame, from which the first is seen to move as from the frames before it in
+    the title, of whose motions libvmaf takes the least.
     """
+    if every == 1:
+        return (
+            f"[0:v:0]{_CLOCK},split[d0][dn];"
+            f"[d0]tpad=start=1:start_mode=clone,{_CLOCK},{_shown(depth, every, size)}[d];"
+            f"[1:v:0]{_CLOCK},split=3[ra][rb][rn];[ra]trim=start_frame=1:end_frame=2[rc];"
+            f"[rc][rb]concat,{_CLOCK}[r];[d][r]{argv.libvmaf(threads, 1, also)}[s]"
+        )
     return (
         f"[0:v:0]{_CLOCK},split[d0][dn];[d0]{_shown(depth, every, size)}[d];"
         f"[1:v:0]{_CLOCK},split[r][rn];[d][r]{argv.libvmaf(threads, 3, also)}[s]"

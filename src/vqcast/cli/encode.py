@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqcast import extras
-from vqcast.cli import options, render, tune
+from vqcast.cli import options, render, shots, tune
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.batch import BatchResult, FilmResult
+from vqcast.documents.shots import Objective
 from vqcast.documents.tune import (
-    EncodeResult,
     Measure,
-    NotWritten,
     TuneProbed,
     TuneResult,
     TuneStart,
@@ -71,6 +70,21 @@ def encode(
             "run has finished; or in one.",
         ),
     ] = True,
+    per_shot: Annotated[
+        bool,
+        typer.Option(
+            "--per-shot",
+            help="Encode each shot at a CRF of its own; nothing is probed. See docs/shots.md for "
+            "what that saves, and where it does not.",
+        ),
+    ] = False,
+    objective: Annotated[
+        Objective | None,
+        typer.Option(
+            help="With --per-shot: pooled (default), fewest bytes for the mean of all frames; "
+            "even, each shot's mean at the target; worst, the worst second at the target."
+        ),
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler: one film a task.")
     ] = None,
@@ -93,13 +107,31 @@ def encode(
         asked, names, streams, reading.intake(), machine, overwrite=overwrite,
         allow_larger=allow_larger, registry=stores.registry, trust=trust, cache=stores.cache,
         keep=not stores.no_cache, measure=measure, parts=parts,
+        per_shot=_objective(objective, measure, per_shot=per_shot, parts=parts),
     )  # fmt: skip
     if len(inputs) > 1 or inputs[0].is_dir() or names.replace or scheduler is not None:
         if output is not None:
             raise InputError("-o names one file", hint="use --out-dir and --name for several")
         _several(inputs, given, scheduler, json=json)
+    elif per_shot:
+        shots.encode(inputs[0], output, given, json=json)
     else:
         _one(inputs[0], output, given, json=json)
+
+
+def _objective(
+    objective: Objective | None, measure: Measure | None, *, per_shot: bool, parts: bool
+) -> Objective | None:
+    """What shots are encoded for; None: they are not. Raises InputError for a contradiction."""
+    if not per_shot:
+        if objective is not None:
+            raise InputError("--objective is of shots", hint="say --per-shot, too")
+        return None
+    if not parts:
+        raise InputError("--per-shot encodes in parts", hint="leave --no-parts out")
+    if measure is not None:
+        raise InputError("--per-shot measures each shot as it needs", hint="leave --measure out")
+    return objective or "pooled"
 
 
 def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
@@ -129,12 +161,12 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
             )  # fmt: skip
         except LargerThanSource as error:
             if json:
-                render.print_json_line(to_dict(_not_written(output, error)))
+                render.print_json_line(to_dict(tune.not_written(output, error)))
             raise
     if json:
         render.print_json_line(to_dict(made))
     else:
-        _show(made, found[0].metric, told)
+        tune.show_encoded(made, told)
     status = tune.EXIT_STATUS[found[0].status]
     status = status or (0 if made.met else tune.EXIT_STATUS["best_effort"])
     if status:
@@ -201,26 +233,3 @@ def _table(results: list[FilmResult], total: BatchResult, shown: Callable[[float
     )  # fmt: skip
     counts = ", ".join(f"{count} {status}" for status, count in total.counts.items())
     render.say(f"{total.films} films: {counts}; {total.wall_s:.0f} s")
-
-
-def _not_written(output: Path, error: LargerThanSource) -> NotWritten:
-    return NotWritten(
-        output=str(output), crf=error.crf, video_bytes=error.made,
-        source_video_bytes=error.source, reason=error.message,
-    )  # fmt: skip
-
-
-def _show(made: EncodeResult, metric: str, told: list[str]) -> None:
-    for words in made.notes:
-        if words not in told:
-            render.note(f"note: {words}")
-    word = "reaches" if made.met else "misses"
-    how, shown = "measured", METRICS[metric].shown
-    if made.measured == "sample":
-        how += f" (±{shown(made.score_half_width)}, {made.scored:,} of {made.frames:,} frames)"
-    how += f" ({tune.INDICATIVE})" * made.indicative
-    how += "" if made.xpsnr is None else f", XPSNR {made.xpsnr:.2f} dB"
-    render.say(
-        f"{made.output}: {metric} {shown(made.score)} {how}, {word} {made.target:g}; "
-        f"{tune.size_text(made.bytes)}, {made.size_percent:.1f} % of the source"
-    )

@@ -132,7 +132,7 @@ class Made:
         return sum(self.kept.frame_bytes)
 
 
-class _Stop(threading.Event):
+class Stop(threading.Event):
     """Set by itself, or by the caller's."""
 
     def __init__(self, callers: threading.Event | None) -> None:
@@ -140,6 +140,7 @@ class _Stop(threading.Event):
         self._callers = callers
 
     def is_set(self) -> bool:
+        """Whether either was."""
         return super().is_set() or (self._callers is not None and self._callers.is_set())
 
 
@@ -158,7 +159,7 @@ def make(
     that are finished, after each. Raises ToolFailure where ffmpeg fails or makes something else;
     what was finished stays.
     """
-    planned, stop, lock = parts.schedule(cuts, cores), _Stop(cancel), threading.Lock()
+    planned, stop, lock = parts.schedule(cuts, cores), Stop(cancel), threading.Lock()
     files = {part: work.file_of(part, threads) for part, threads in planned}
     ready = [
         Made(part, file, kept, reused=True)

@@ -2,13 +2,15 @@
 
 A shot is cut where the picture changes; one that is too long is cut where it changes most::
 
-    cuts = shots(source, entry, tool)  # TitlePart(start, frames), all frames of the title
+    found = shots(source, entry, tool)
+    found.parts  # TitlePart(start, frames), all frames of the title
 """
 
 from __future__ import annotations
 
 import re
 import threading
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,14 +32,25 @@ Array = NDArray[np.float64]
 
 CHANGE = 10.0
 """scdet's score from which a frame begins a shot: the filter's own default."""
+_STILL = 0.1
+"""Of a mean difference in 8 bits: less is no motion."""
 LEAST_S, MOST_S = 1.0, 10.0
 """Seconds of a shot: a key frame costs too much in a shorter one, and a longer one would have key
 frames inside it in any case."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shots:
+    """The shots of a title."""
+
+    parts: tuple[TitlePart, ...]
+    motion: Array
+    """Log2 of how much a frame differs from the one before it, the median of each, ``[shots]``."""
+
+
 def shots(
     source: Source, entry: Encoder, tool: Tool, cancel: threading.Event | None = None
-) -> tuple[TitlePart, ...]:
+) -> Shots:
     """The shots of ``source``, in order; they hold every frame once.
 
     Raises InputError where it can't be encoded in parts, ToolFailure where ffmpeg fails.
@@ -57,12 +70,15 @@ def shots(
             hint="leave --per-shot out, or copy it first: ffmpeg -i FILE -map 0 -c copy OUT.mkv",
         )
     times = source.index.times_us.astype(np.float64) / 1e6
-    starts = [0, *cuts(_changes(source, tool, cancel), times), source.frames]
-    return tuple(TitlePart(start, end - start) for start, end in pairwise(starts))
+    away, changes = _changes(source, tool, cancel)
+    starts = [0, *cuts(changes, times), source.frames]
+    parts = tuple(TitlePart(start, end - start) for start, end in pairwise(starts))
+    moved = [np.median(away[part.start : part.start + part.frames][1:]) for part in parts]
+    return Shots(parts, np.log2(np.array(moved) + _STILL))
 
 
-def _changes(source: Source, tool: Tool, cancel: threading.Event | None) -> Array:
-    """scdet's score of each frame, ``[frames]``."""
+def _changes(source: Source, tool: Tool, cancel: threading.Event | None) -> tuple[Array, Array]:
+    """How much each frame differs from the one before, and scdet's score of it, ``[frames]``."""
     with scratch() as name:
         folder = Path(name)
         finished = run(
@@ -75,11 +91,17 @@ def _changes(source: Source, tool: Tool, cancel: threading.Event | None) -> Arra
         )  # fmt: skip
         check(finished, f"the shots of {source.name}", source)
         log = folder / argv.CHANGE_LOG
-        found = re.findall(r"scd\.score=([\d.]+)", log.read_text() if log.is_file() else "")
-    if len(found) != source.frames:
-        source.judge(f"{len(found)} frames for {source.frames} packets")
-        raise ToolFailure(f"the shots of {source.name}: {len(found)} of {source.frames} frames")
-    return np.array(found, dtype=np.float64)
+        said = log.read_text() if log.is_file() else ""
+    away, changes = (
+        np.array(re.findall(rf"scd\.{name}=([\d.]+)", said), np.float64) for name in _SAID
+    )
+    if not len(away) == len(changes) == source.frames:
+        source.judge(f"{len(changes)} frames for {source.frames} packets")
+        raise ToolFailure(f"the shots of {source.name}: {len(changes)} of {source.frames} frames")
+    return away, changes
+
+
+_SAID = ("mafd", "score")
 
 
 def cuts(

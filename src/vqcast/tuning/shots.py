@@ -30,14 +30,18 @@ MOST_ENCODED = 1.25
 """Encodes of each frame, on average, up to which a shot is made again that only gains bits."""
 BEARS: Mapping[Objective, float] = {"pooled": 0.03, "even": 1.0, "worst": 1.5}
 """What a shot may miss by: of its bits that are saved at the title's slope, or points of score."""
-SURE = {"first": 0.7, "again": 0.85}
+SURE = {"first": 0.85, "again": 0.9}
 """Of reaching the target in the worst second, of a first encode and of one that is made again."""
 _AIM = 0.4
 """Where in the window is aimed."""
-_SCOUTS = 3
+_SCOUTED, _MOST_SCOUTS = 0.1, 24
+"""Share of the frames that are encoded to learn of the title, in its shortest shots, and how many
+of these at most."""
 _STEER = 1.6
 """How far the slope may be moved to make up for shots that are done."""
-_MOST_LANDING = 16
+_MOST_LANDING, _MOST_LANDED = 16, 1.3
+"""Shots that are made again to close the account, and encodes of each frame up to which one is that
+is above the window."""
 _FRAME_COST = 0.15
 """Share of the title's bits that encoding it all again counts as, where the account is closed."""
 
@@ -94,8 +98,15 @@ class Controller:
 
     def __post_init__(self) -> None:
         self._frames = np.array([shot.frames for shot in self.shots], dtype=np.float64)
+        short = np.argsort(self._frames, kind="stable")
+        share = np.cumsum(self._frames[short]) / self._frames.sum()
+        short = short[: max(int((share <= _SCOUTED).sum()), 1)][:_MOST_SCOUTS]
+        ordered = sorted(short, key=self.surface.order)
+        # Of several kinds from the first: every third of them by kind, then the others.
+        self._scouts = [int(shot) for first in (1, 0, 2) for shot in ordered[first::3]]
 
     _frames: Array = field(default_factory=lambda: np.zeros(0))
+    _scouts: list[int] = field(default_factory=list)
 
     @property
     def frames_encoded(self) -> int:
@@ -137,7 +148,7 @@ class Controller:
         known = running.keys() | self.selected.keys()
         missing = [shot for shot in range(len(self.shots)) if shot not in known]
         if missing:
-            shot = self._first_of(missing, len(known))
+            shot = self._first_of(missing)
             return self._told(shot, int(self._plan(running)[shot]))
         wanted = self._worth_it(running)
         if wanted is None and not running:
@@ -151,15 +162,12 @@ class Controller:
         self.expected[shot, crf] = tuple(float(each) for each in expected)  # type: ignore[assignment]
         return shot, crf
 
-    def _first_of(self, missing: Sequence[int], known: int) -> int:
-        """Short shots of several kinds first, which tell of the title; then the longest."""
-        if known < _SCOUTS:
-            short = sorted(range(len(self.shots)), key=lambda shot: self.shots[shot].frames)
-            short = sorted(short[: max(len(short) // 2, _SCOUTS)], key=self.surface.order)
-            places = np.linspace(0, len(short) - 1, 2 * _SCOUTS + 1).round().astype(int)
-            for place in places[1::2]:
-                if short[place] in missing:
-                    return short[place]
+    def _first_of(self, missing: Sequence[int]) -> int:
+        """Short shots first, which tell of the title and cost little; then the longest."""
+        scouts = set(self._scouts) & set(missing)
+        for shot in self._scouts:
+            if shot in scouts:
+                return shot
         return max(missing, key=lambda shot: (self.shots[shot].frames, -shot))
 
     # What every shot would give.
@@ -309,7 +317,7 @@ class Controller:
         value = self.value
         if low <= value <= high or self.landings >= _MOST_LANDING:
             return None
-        if value > high and self.frames_encoded > (MOST_ENCODED + 0.05) * self._frames.sum():
+        if value > high and self.frames_encoded > _MOST_LANDED * self._frames.sum():
             return None
         self.landings += 1
         moves = self._moves(value)

@@ -25,9 +25,12 @@ from vqcast.forecast.latent import BITS, SCORE
 
 Array = NDArray[np.float64]
 
-ANY, TRAIT, OWN = 0.8, 0.05, 0.2
+ANY, TRAIT, OWN = 5.0, 0.12, 0.2
 """Of the prior's variance: what all shots of a title share, what goes with one standard deviation
 of a trait, and what is a shot's own. Picked on measured shots: docs/adr/0011-shots.md."""
+LEANS = ((0.0, 1.0), (0.0, 0.0))
+"""What an octave of source bits, and one of motion, is expected to add to the latent score and to
+log2 of the bits, before the title says: a source that takes twice the bits does so again."""
 _LEAST_SPREAD, _MOST_AWAY = 0.25, 2.5
 """Octaves that a trait's standard deviation counts as, at least, and how many of it, at most."""
 _MOST_SEEN = 96
@@ -60,6 +63,7 @@ class Surface:
         )  # fmt: skip
         spread = np.maximum(traits.std(axis=0), _LEAST_SPREAD)
         away = np.clip((traits - traits.mean(axis=0)) / spread, -_MOST_AWAY, _MOST_AWAY)
+        self._leans = (traits - traits.mean(axis=0)) @ np.array(LEANS)
         self._order = away.sum(axis=1)
         self._shared = ANY + TRAIT * away @ away.T + OWN * np.eye(len(traits))
         self._seen: list[tuple[int, Observation]] = []
@@ -86,8 +90,8 @@ class Surface:
     def forecast(self, shot: int, crfs: Array) -> ShotForecast:
         """The shot's curves at ``crfs``, rising."""
         if self._common is None:
-            self._common = _Common.of(self._prior, self._seen, self._shared)
-        gaussian = self._common.of_shot(self._prior, shot, self._shared)
+            self._common = _Common.of(self._prior, self._seen, self._shared, self._leans)
+        gaussian = self._common.of_shot(self._leaning(shot), shot, self._shared)
         gaussian = condition(gaussian, [seen for each, seen in self._common.left if each == shot])
         axis, recipe = self.forecaster.position(crfs), self.forecaster.recipe
         latent, covariance = gaussian.channel(SCORE).at(axis)
@@ -100,6 +104,14 @@ class Surface:
             falling(bits),
             np.sqrt(np.maximum(np.diag(bits_covariance), 0.0) + recipe.side_noise**2),
         )
+
+
+    def _leaning(self, shot: int) -> Gaussian:
+        """The prior of a shot, as its traits have it."""
+        mean, nodes = self._prior.mean.copy(), self._prior.nodes
+        for channel in _TELLING:
+            mean[channel * nodes : (channel + 1) * nodes] += self._leans[shot, channel]
+        return Gaussian(mean, self._prior.covariance, nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,13 @@ class _Common:
     """What is not among them, which tells of its own shot alone."""
 
     @classmethod
-    def of(cls, prior: Gaussian, seen: Sequence[tuple[int, Observation]], shared: Array) -> _Common:
+    def of(
+        cls,
+        prior: Gaussian,
+        seen: Sequence[tuple[int, Observation]],
+        shared: Array,
+        leans: Array,
+    ) -> _Common:
         taken = {int(each) for each in np.linspace(0, len(seen) - 1, min(len(seen), _MOST_SEEN))}
         nodes = prior.nodes
         rows = np.zeros((len(_TELLING) * len(taken), len(prior.mean)))
@@ -138,7 +156,8 @@ class _Common:
             for index, (shot, each) in enumerate(seen)
         ]
         precision = np.asarray(np.linalg.inv(gram), dtype=np.float64)
-        return cls(shots, seeing, precision, values - rows @ prior.mean, left)
+        leaning = leans[[shot for shot, _ in chosen]].ravel()
+        return cls(shots, seeing, precision, values - rows @ prior.mean - leaning, left)
 
     def of_shot(self, prior: Gaussian, shot: int, shared: Array) -> Gaussian:
         """A shot's latent vector, given them; ``shared`` is what two shots have in common."""

@@ -103,16 +103,21 @@ class Work:
             "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
             "start": part.start, "frames": part.frames,
             "encode": self.options(self.entry.alike(threads.encoder)),
-            "score": self._graph(1) if asked else None,
+            "score": self._graph(part, 1) if asked else None,
             "ffmpeg": self.tool.sha256,
         }  # fmt: skip
         return parts.file_of(self.kept.folder, sha256_bytes(jsontext.dump_line(identity)))
 
-    def _graph(self, threads: int) -> str:
+    def _graph(self, part: TitlePart, threads: int) -> str:
         asked = self.scoring
         assert asked is not None
         return part_argv.sample_filter(
-            self.depth, asked.every, size=asked.size, threads=threads, also=asked.also
+            self.depth,
+            asked.every,
+            size=asked.size,
+            threads=threads,
+            also=asked.also,
+            moved=part.start > 0,
         )
 
 
@@ -304,7 +309,7 @@ def _score(
         return {}
     width, height = asked.size or (source.width, source.height)
     shape = RawFormat(width, height, f"yuv420p{'' if work.depth == 8 else '10le'}", Fraction(25))
-    graph = work._graph(threads.score)
+    graph = work._graph(part, threads.score)
     finished = run(
         argv.score(
             work.tool.path, inputs.read(file, threads=threads.score, grain=False),
@@ -318,9 +323,10 @@ def _score(
     if counts != [part.frames, chosen]:
         raise ToolFailure(f"{what}: {counts[0]} of {part.frames} frames decode, {counts[1]} of "
                           f"{chosen} are there to compare them with")  # fmt: skip
-    seen = (chosen, 3) if asked.every > 1 else (chosen + 1, 1)
+    more = asked.every == 1 and part.start > 0
+    seen = (chosen + more, min(asked.every, 3))
     columns = read_logs(folder, chosen, what, every=asked.every, also=asked.also, seen=seen)
-    kept = _with_neighbours(work, part) if asked.every > 1 else slice(1, None)
+    kept = _with_neighbours(work, part) if asked.every > 1 else slice(int(more), None)
     return {name: column[kept] for name, column in columns.items()}
 
 

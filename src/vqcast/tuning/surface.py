@@ -105,7 +105,6 @@ class Surface:
             np.sqrt(np.maximum(np.diag(bits_covariance), 0.0) + recipe.side_noise**2),
         )
 
-
     def _leaning(self, shot: int) -> Gaussian:
         """The prior of a shot, as its traits have it."""
         mean, nodes = self._prior.mean.copy(), self._prior.nodes

@@ -26,9 +26,10 @@ Array = NDArray[np.float64]
 
 WINDOW = 0.1
 """Points above its target that a title may end."""
-MOST_ENCODED = 1.25
-"""Encodes of each frame, on average, up to which a shot is made again that only gains bits."""
-BEARS: Mapping[Objective, float] = {"pooled": 0.03, "even": 1.0, "worst": 1.5}
+MOST_ENCODED: Mapping[Objective, float] = {"pooled": 1.25, "even": 1.6, "worst": 1.25}
+"""Encodes of each frame, on average, up to which a shot is made again that is not below what is
+asked of it."""
+BEARS: Mapping[Objective, float] = {"pooled": 0.03, "even": 1.5, "worst": 1.5}
 """What a shot may miss by: of its bits that are saved at the title's slope, or points of score."""
 SURE = {"first": 0.85, "again": 0.9}
 """Of reaching the target in the worst second, of a first encode and of one that is made again."""
@@ -277,7 +278,9 @@ class Controller:
 
     def _allows(self, shot: int, running: Mapping[int, float]) -> bool:
         frames = sum(self.shots[each].frames for each in running) + self.shots[shot].frames
-        return self.frames_encoded + frames <= MOST_ENCODED * float(self._frames.sum())
+        return self.frames_encoded + frames <= MOST_ENCODED[self.objective] * float(
+            self._frames.sum()
+        )
 
     def _worth_it(self, running: Mapping[int, float]) -> tuple[int, int] | None:
         """The shot that misses by more than the objective bears, and by the most a frame."""

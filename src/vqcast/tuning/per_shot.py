@@ -325,7 +325,7 @@ class _Film:
             score=round(pooled(metric, columns, "mean", self._fps), 4),
             worst=round(pooled(metric, columns, "worst-second", self._fps), 4),
             bytes=made.bytes,
-            kilobits_s=round(8 * made.bytes / 1000 / max(until - times[part.start], 1e-3), 1),
+            kilobits_s=round(made.bytes / 125 / max(float(until - times[part.start]), 1e-3), 1),
             forecast=forecast and round(forecast[0], 3),
             forecast_deviation=forecast and round(forecast[1], 3),
             forecast_bytes=forecast and round(forecast[2] / 8), reused=made.reused,

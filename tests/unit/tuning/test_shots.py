@@ -125,11 +125,15 @@ def test_every_shot_is_brought_near_one_level(table: ForecastTable, seed: int) -
     shots, forecaster = film(table, "mean", seed)
     account = played(shots, forecaster, "even", 92.0, seed)
     assert 92.0 <= account.value <= 92.0 + WINDOW
-    away = np.array([account.selected[shot].value - 92.0 for shot in range(len(shots))])
+    first = {each.shot: each.value for each in reversed(account.results)}
     frames = np.array([each.frames for each in shots])
+    before, after = (
+        frames @ np.array([abs(value - 92.0) for _, value in sorted(values.items())])
+        for values in (first, {shot: each.value for shot, each in account.selected.items()})
+    )
     one = np.array([each.at(26, forecaster.axis)[0] for each in shots])
-    spread = np.sqrt(frames @ (one - frames @ one / frames.sum()) ** 2 / frames.sum())
-    assert np.sqrt(frames @ away**2 / frames.sum()) < 0.6 * spread
+    assert after < 0.8 * before
+    assert after < 0.75 * (frames @ abs(one - frames @ one / frames.sum()))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -40,6 +40,8 @@ _SCOUTED, _MOST_SCOUTS = 0.1, 24
 of these at most."""
 _STEER = 1.6
 """How far the slope may be moved to make up for shots that are done."""
+_FAR = 4.0
+"""CRFs that a shot is moved at once: what is farther from its own encodes is less sure."""
 _MOST_LANDING, _MOST_LANDED = 16, 1.3
 """Shots that are made again to close the account, and encodes of each frame up to which one is that
 is above the window."""
@@ -293,7 +295,9 @@ class Controller:
                 continue
             at, frames = self._index(result.crf), self.shots[shot].frames
             if self.objective == "pooled":
-                index, gain = int(ideal[shot]), self._loss(shot, at, slope)
+                steps = round(_FAR / (self.crfs[1] - self.crfs[0]))
+                index = int(np.clip(ideal[shot], at - steps, at + steps))
+                gain = self._loss(shot, at, slope) - self._loss(shot, index, slope)
                 bears = BEARS["pooled"] * curves.bits[shot, index]
             elif self.objective == "even":
                 index = int(np.abs(curves.value[shot] - self.target).argmin())

@@ -13,7 +13,6 @@ from vqcast.cli import options, render, shots, tune
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.batch import BatchResult, FilmResult
-from vqcast.documents.shots import Objective
 from vqcast.documents.tune import (
     Measure,
     TuneProbed,
@@ -26,7 +25,7 @@ from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning.films import Film, Names, films
 from vqcast.tuning.machine import Machine
-from vqcast.tuning.request import TuneRequest
+from vqcast.tuning.request import PerShot, TuneRequest
 
 if TYPE_CHECKING:
     from vqcast.tuning.batch import Asked
@@ -48,6 +47,7 @@ def encode(
     stores: options.Stores,
     machine: Machine,
     trust: Trust,
+    shot_by_shot: PerShot,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The file to write: .mkv, .mp4, .webm or .mov."),
@@ -70,21 +70,6 @@ def encode(
             "run has finished; or in one.",
         ),
     ] = True,
-    per_shot: Annotated[
-        bool,
-        typer.Option(
-            "--per-shot",
-            help="Encode each shot at a CRF of its own; nothing is probed. See docs/shots.md for "
-            "what that saves, and where it does not.",
-        ),
-    ] = False,
-    objective: Annotated[
-        Objective | None,
-        typer.Option(
-            help="With --per-shot: pooled (default), fewest bytes for the mean of all frames; "
-            "even, each shot's mean at the target; worst, the worst second at the target."
-        ),
-    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler: one film a task.")
     ] = None,
@@ -93,9 +78,8 @@ def encode(
     """Find the CRF that reaches the target, encode with it, and measure what came out.
 
     Audio, subtitles, chapters, covers and timestamps are copied, and what the
-    container can't hold is named. Of several inputs or a folder each is encoded
-    in turn: finished outputs are skipped, a failure stops no other, a table
-    comes at the end. Exit codes: 0 the encode was measured and reaches the
+    container can't hold is named. Several inputs are encoded in turn: finished
+    outputs are skipped, a failure stops no other. Exit codes: 0 the encode was measured and reaches the
     target; 3 it does not (best effort); 4 the size cap was hit, or the video
     would be larger than the source's and was not written; 1 a tool failed, or
     a film of several; 2 bad input.
@@ -107,31 +91,13 @@ def encode(
         asked, names, streams, reading.intake(), machine, overwrite=overwrite,
         allow_larger=allow_larger, registry=stores.registry, trust=trust, cache=stores.cache,
         keep=not stores.no_cache, measure=measure, parts=parts,
-        per_shot=_objective(objective, measure, per_shot=per_shot, parts=parts),
+        per_shot=shot_by_shot.wanted,
     )  # fmt: skip
     if len(inputs) > 1 or inputs[0].is_dir() or names.replace or scheduler is not None:
-        if output is not None:
-            raise InputError("-o names one file", hint="use --out-dir and --name for several")
-        _several(inputs, given, scheduler, json=json)
-    elif per_shot:
-        shots.encode(inputs[0], output, given, json=json)
+        _several(inputs, output, given, scheduler, json=json)
     else:
-        _one(inputs[0], output, given, json=json)
-
-
-def _objective(
-    objective: Objective | None, measure: Measure | None, *, per_shot: bool, parts: bool
-) -> Objective | None:
-    """What shots are encoded for; None: they are not. Raises InputError for a contradiction."""
-    if not per_shot:
-        if objective is not None:
-            raise InputError("--objective is of shots", hint="say --per-shot, too")
-        return None
-    if not parts:
-        raise InputError("--per-shot encodes in parts", hint="leave --no-parts out")
-    if measure is not None:
-        raise InputError("--per-shot measures each shot as it needs", hint="leave --measure out")
-    return objective or "pooled"
+        one = _one if given.per_shot is None else shots.encode
+        one(inputs[0], output, given, json=json)
 
 
 def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
@@ -173,10 +139,14 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
         raise typer.Exit(status)
 
 
-def _several(inputs: list[Path], given: Asked, scheduler: str | None, *, json: bool) -> None:
+def _several(
+    inputs: list[Path], output: Path | None, given: Asked, scheduler: str | None, *, json: bool
+) -> None:
     """Several films: a line each as it ends, and a table."""
     from vqcast.tuning.batch import exit_status, run
 
+    if output is not None:
+        raise InputError("-o names one file", hint="use --out-dir and --name for several")
     shown = METRICS[given.request.metric].shown
     with render.spinner("reading the films") as update:
 

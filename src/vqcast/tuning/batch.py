@@ -64,6 +64,10 @@ class Asked:
 
     def __post_init__(self) -> None:
         filtered(self.intake, self.request)  # refuses filters that contradict it
+        if self.per_shot is not None and not self.parts:
+            raise InputError("--per-shot encodes in parts", hint="leave --no-parts out")
+        if self.per_shot is not None and self.measure is not None:
+            raise InputError("--per-shot measures each shot", hint="leave --measure out")
 
     @property
     def results(self) -> Path:

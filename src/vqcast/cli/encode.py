@@ -79,10 +79,10 @@ def encode(
 
     Audio, subtitles, chapters, covers and timestamps are copied, and what the
     container can't hold is named. Several inputs are encoded in turn: finished
-    outputs are skipped, a failure stops no other. Exit codes: 0 the encode was measured and reaches the
-    target; 3 it does not (best effort); 4 the size cap was hit, or the video
-    would be larger than the source's and was not written; 1 a tool failed, or
-    a film of several; 2 bad input.
+    outputs are skipped, a failure stops no other. Exit codes: 0 the encode was
+    measured and reaches the target; 3 it does not (best effort); 4 the size cap
+    was hit, or the video would be larger than the source's and was not written;
+    1 a tool failed, or a film of several; 2 bad input.
     """
     extras.require("encode")
     from vqcast.tuning.batch import Asked

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqcast import extras
-from vqcast.cli import options, render, tune
+from vqcast.cli import options, render, shots, tune
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.batch import BatchResult, FilmResult
 from vqcast.documents.tune import (
-    EncodeResult,
     Measure,
-    NotWritten,
     TuneProbed,
     TuneResult,
     TuneStart,
@@ -27,7 +25,7 @@ from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning.films import Film, Names, films
 from vqcast.tuning.machine import Machine
-from vqcast.tuning.request import TuneRequest
+from vqcast.tuning.request import PerShot, TuneRequest
 
 if TYPE_CHECKING:
     from vqcast.tuning.batch import Asked
@@ -49,6 +47,7 @@ def encode(
     stores: options.Stores,
     machine: Machine,
     trust: Trust,
+    shot_by_shot: PerShot,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The file to write: .mkv, .mp4, .webm or .mov."),
@@ -79,12 +78,11 @@ def encode(
     """Find the CRF that reaches the target, encode with it, and measure what came out.
 
     Audio, subtitles, chapters, covers and timestamps are copied, and what the
-    container can't hold is named. Of several inputs or a folder each is encoded
-    in turn: finished outputs are skipped, a failure stops no other, a table
-    comes at the end. Exit codes: 0 the encode was measured and reaches the
-    target; 3 it does not (best effort); 4 the size cap was hit, or the video
-    would be larger than the source's and was not written; 1 a tool failed, or
-    a film of several; 2 bad input.
+    container can't hold is named. Several inputs are encoded in turn: finished
+    outputs are skipped, a failure stops no other. Exit codes: 0 the encode was
+    measured and reaches the target; 3 it does not (best effort); 4 the size cap
+    was hit, or the video would be larger than the source's and was not written;
+    1 a tool failed, or a film of several; 2 bad input.
     """
     extras.require("encode")
     from vqcast.tuning.batch import Asked
@@ -93,13 +91,13 @@ def encode(
         asked, names, streams, reading.intake(), machine, overwrite=overwrite,
         allow_larger=allow_larger, registry=stores.registry, trust=trust, cache=stores.cache,
         keep=not stores.no_cache, measure=measure, parts=parts,
+        per_shot=shot_by_shot.wanted,
     )  # fmt: skip
     if len(inputs) > 1 or inputs[0].is_dir() or names.replace or scheduler is not None:
-        if output is not None:
-            raise InputError("-o names one file", hint="use --out-dir and --name for several")
-        _several(inputs, given, scheduler, json=json)
+        _several(inputs, output, given, scheduler, json=json)
     else:
-        _one(inputs[0], output, given, json=json)
+        one = _one if given.per_shot is None else shots.encode
+        one(inputs[0], output, given, json=json)
 
 
 def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
@@ -129,22 +127,26 @@ def _one(input: Path, output: Path | None, given: Asked, *, json: bool) -> None:
             )  # fmt: skip
         except LargerThanSource as error:
             if json:
-                render.print_json_line(to_dict(_not_written(output, error)))
+                render.print_json_line(to_dict(tune.not_written(output, error)))
             raise
     if json:
         render.print_json_line(to_dict(made))
     else:
-        _show(made, found[0].metric, told)
+        tune.show_encoded(made, told)
     status = tune.EXIT_STATUS[found[0].status]
     status = status or (0 if made.met else tune.EXIT_STATUS["best_effort"])
     if status:
         raise typer.Exit(status)
 
 
-def _several(inputs: list[Path], given: Asked, scheduler: str | None, *, json: bool) -> None:
+def _several(
+    inputs: list[Path], output: Path | None, given: Asked, scheduler: str | None, *, json: bool
+) -> None:
     """Several films: a line each as it ends, and a table."""
     from vqcast.tuning.batch import exit_status, run
 
+    if output is not None:
+        raise InputError("-o names one file", hint="use --out-dir and --name for several")
     shown = METRICS[given.request.metric].shown
     with render.spinner("reading the films") as update:
 
@@ -201,26 +203,3 @@ def _table(results: list[FilmResult], total: BatchResult, shown: Callable[[float
     )  # fmt: skip
     counts = ", ".join(f"{count} {status}" for status, count in total.counts.items())
     render.say(f"{total.films} films: {counts}; {total.wall_s:.0f} s")
-
-
-def _not_written(output: Path, error: LargerThanSource) -> NotWritten:
-    return NotWritten(
-        output=str(output), crf=error.crf, video_bytes=error.made,
-        source_video_bytes=error.source, reason=error.message,
-    )  # fmt: skip
-
-
-def _show(made: EncodeResult, metric: str, told: list[str]) -> None:
-    for words in made.notes:
-        if words not in told:
-            render.note(f"note: {words}")
-    word = "reaches" if made.met else "misses"
-    how, shown = "measured", METRICS[metric].shown
-    if made.measured == "sample":
-        how += f" (±{shown(made.score_half_width)}, {made.scored:,} of {made.frames:,} frames)"
-    how += f" ({tune.INDICATIVE})" * made.indicative
-    how += "" if made.xpsnr is None else f", XPSNR {made.xpsnr:.2f} dB"
-    render.say(
-        f"{made.output}: {metric} {shown(made.score)} {how}, {word} {made.target:g}; "
-        f"{tune.size_text(made.bytes)}, {made.size_percent:.1f} % of the source"
-    )

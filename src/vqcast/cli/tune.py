@@ -13,8 +13,8 @@ from vqcast import extras
 from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
-from vqcast.documents.tune import TuneProbed, TuneResult, TuneStart
-from vqcast.errors import InputError
+from vqcast.documents.tune import EncodeResult, NotWritten, TuneProbed, TuneResult, TuneStart
+from vqcast.errors import InputError, LargerThanSource
 from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning.machine import Machine
@@ -151,3 +151,29 @@ def show(result: TuneResult, *, curve: bool) -> None:
 def size_text(size: int) -> str:
     """Bytes in the unit that people read."""
     return f"{size / 1e6:.2f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+
+
+def not_written(output: Path, error: LargerThanSource) -> NotWritten:
+    """The line of an encode that was larger than its source."""
+    return NotWritten(
+        output=str(output), crf=error.crf, video_bytes=error.made,
+        source_video_bytes=error.source, reason=error.message,
+    )  # fmt: skip
+
+
+def show_encoded(made: EncodeResult, told: list[str]) -> None:
+    """The output in a line; notes that were not ``told`` before."""
+    metric = made.metric
+    for words in made.notes:
+        if words not in told:
+            render.note(f"note: {words}")
+    word = "reaches" if made.met else "misses"
+    how, shown = "measured", METRICS[metric].shown
+    if made.measured == "sample":
+        how += f" (±{shown(made.score_half_width)}, {made.scored:,} of {made.frames:,} frames)"
+    how += f" ({INDICATIVE})" * made.indicative
+    how += "" if made.xpsnr is None else f", XPSNR {made.xpsnr:.2f} dB"
+    render.say(
+        f"{made.output}: {metric} {shown(made.score)} {how}, {word} {made.target:g}; "
+        f"{size_text(made.bytes)}, {made.size_percent:.1f} % of the source"
+    )

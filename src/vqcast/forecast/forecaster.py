@@ -237,7 +237,7 @@ class Forecaster:
 
     def forecast(self, probes: Sequence[Probe], crfs: Array) -> Forecast:
         """The curves given the probes, at the rising grid ``crfs``."""
-        seen = [self._seen(probe) for probe in probes]
+        seen = [self.observed(probe) for probe in probes]
         left = condition(self.prior(seen), seen)
         axis = self.position(crfs)
         latent, covariance = left.channel(SCORE).at(axis)
@@ -270,7 +270,8 @@ class Forecaster:
         squared, count = surprise(self.prior([]), seen)
         return float(np.sqrt((freedom + squared) / (freedom + count)))
 
-    def _seen(self, probe: Probe) -> Observation:
+    def observed(self, probe: Probe) -> Observation:
+        """What a probe says of the curves."""
         position = float(self.position(probe.crf))
         return _observed(probe, position, self.recipe, self.channels, self.metric)
 

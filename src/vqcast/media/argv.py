@@ -20,6 +20,7 @@ REFERENCE_COUNT_LOG = "reference_frames.txt"
 DISTORTED_COUNT_LOG = "distorted_frames.txt"
 VMAF_LOG = "vmaf.json"
 DIGEST_LOG = "digests.txt"
+CHANGE_LOG = "changes.txt"
 
 LOOPBACK = "dec:0"
 """What its encoder made, inside the process that encodes."""
@@ -194,6 +195,13 @@ def thumbnails(
     words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-frames:v", str(frames)]
     words += ["-vf", f"{video.first}scale={width}:{height}:flags=area,format=gray"]
     return [*words, "-fps_mode", "passthrough", "-f", "rawvideo", f"file:{output}"]
+
+
+def changes(ffmpeg: Path, source: Sequence[str], *, video: Video = PLAIN) -> list[str]:
+    """Write how much each frame, made small, differs from the one before it to CHANGE_LOG."""
+    graph = f"{video.first}scale=192:108:flags=area,scdet=threshold=0,metadata=print:"
+    words = [*_start(ffmpeg), *source, "-map", f"0:{video}", "-fps_mode", "passthrough"]
+    return [*words, "-vf", f"{graph}file={CHANGE_LOG}", "-f", "null", "-"]
 
 
 def side_data(ffmpeg: Path, source: Sequence[str], frames: int) -> list[str]:

@@ -16,7 +16,6 @@ import contextlib
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,8 @@ from vqcast.media.complaint import cause
 from vqcast.media.decode import decode_made, digests
 from vqcast.media.encoders import Encoder
 from vqcast.media.hdr_readback import read_back
-from vqcast.media.in_parts import Scoring, Work, make
+from vqcast.media.holds import require_streams, require_times
+from vqcast.media.in_parts import Made, Scoring, Work, make
 from vqcast.media.join import Unlike, join
 from vqcast.media.measure import (
     Scores,
@@ -54,8 +54,6 @@ from vqcast.media.streams import StreamChoice, chapters, inventory, picture_of
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
 
-_TIMES_US = 2000
-"""How far a frame's time may lie off the source's: containers count milliseconds."""
 _TRIAL_S = 2.0
 """How long a muxer is tried: it refuses a stream at once, or not."""
 
@@ -194,6 +192,7 @@ def deliver(
     threads: Threads | None = None,
     scoring: Scoring | None = None,
     parts: Parts | None = None,
+    ready: Sequence[Made] = (),
     cancel: threading.Event | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Delivered:
@@ -201,9 +200,9 @@ def deliver(
 
     Chapters, tags, frame times, sample aspect ratio, rotation and colours go with it.
     ``threads``: None: one of each kind. ``scoring``: None: not scored. ``parts``: None: a long
-    title, too, is encoded in one. ``on_progress`` is told the frames encoded so far. Raises
-    LargerThanSource for more video than ``most_bytes``, ToolFailure where ffmpeg fails or makes
-    another film; nothing is written then.
+    title, too, is encoded in one. ``ready``: every part, made already, which are joined alone.
+    ``on_progress`` is told the frames encoded so far. Raises LargerThanSource for more video than
+    ``most_bytes``, ToolFailure where ffmpeg fails or makes another film; nothing is written then.
     """
     start, path = time.monotonic(), planned.output.absolute()
     made = path.parent / f"{mine(TEMPORARY_PREFIX)}{secrets.token_hex(4)}{path.suffix}"
@@ -217,8 +216,8 @@ def deliver(
     try:
         with scratch() as name:
             _write_covers(source, planned.carriage, Path(name))
-            done = None
-            if apart is not None and len(cuts) > 1:
+            done = _joined(job, ready, Path(name)) if ready else None
+            if done is None and apart is not None and len(cuts) > 1:
                 with contextlib.suppress(Unlike):  # then it is encoded in one
                     done = _in_parts(job, cuts, Path(name), apart)
             done = done or _in_one(job, Path(name))
@@ -300,8 +299,8 @@ def _in_one(job: _Job, folder: Path) -> _Done:
         index = decode_made(made, job.tool, threads=each.score, cancel=job.cancel)
     except MediaError as error:
         raise ToolFailure(f"{job.what}: what was made can't be decoded: {error.message}") from error
-    _require_times(source, index.times_us, job.what)
-    _require_streams(source, made, job.planned.carriage, job.what)
+    require_times(source, index.times_us, job.what)
+    require_streams(source, made, job.planned.carriage, job.what)
     assert index.digests is not None
     scores = _scores(folder, source, scoring, index.digests, job.what) if scoring else None
     return _Done(sum(sizes), scores)
@@ -318,15 +317,20 @@ def _in_parts(job: _Job, cuts: Sequence[TitlePart], folder: Path, kept: Parts) -
         work, cuts, cores, cancel=job.cancel, on_progress=job.on_progress,
         on_part=lambda ready: job.require_small(sum(each.bytes for each in ready)),
     )  # fmt: skip
-    carriage = job.planned.carriage
+    return _joined(job, made, folder)
+
+
+def _joined(job: _Job, made: Sequence[Made], folder: Path) -> _Done:
+    """Parts as one file, and their scores where they have any."""
+    source, scoring, carriage = job.source, job.scoring, job.planned.carriage
     times = join(
         source, made, [*carriage.pictures, *carriage.words], job.planned.target.muxer, job.made,
         job.tool, folder, job.what, job.cancel,
     )  # fmt: skip
-    _require_times(source, times, job.what)
-    _require_streams(source, job.made, carriage, job.what)
+    require_times(source, times, job.what)
+    require_streams(source, job.made, carriage, job.what)
     scores = None
-    if scoring is not None and sampled:
+    if scoring is not None and made[0].kept.scores:
         width, height = scoring.size or (source.width, source.height)
         columns = {
             name: np.concatenate([each.kept.scores[name] for each in made])
@@ -426,25 +430,3 @@ def _refuse_existing(output: Path, *, overwrite: bool) -> None:
             path=output,
             hint="give the output another name, or remove it first",
         )
-
-
-def _require_times(source: Source, times_us: NDArray[np.int64], what: str) -> None:
-    """Raise ToolFailure unless a frame comes at each of the source's times, less a constant."""
-    if len(times_us) != source.frames or source.index is None:
-        raise ToolFailure(f"{what}: {len(times_us)} of {source.frames} frames decode")
-    moved = (times_us - source.index.times_us).astype(np.float64)
-    moved -= np.median(moved)
-    if np.abs(moved).max() > _TIMES_US:
-        frame = int(np.abs(moved).argmax())
-        raise ToolFailure(f"{what}: frame {frame} comes {moved[frame] / 1000:+.1f} ms off")
-
-
-def _require_streams(source: Source, made: Path, carriage: Carriage, what: str) -> None:
-    """Raise ToolFailure unless ``made`` holds what was carried."""
-    planned = Counter(stream.what for stream in (*carriage.carried, *carriage.covers))
-    planned["video"] += 1
-    missing = planned - Counter(stream.what for stream in inventory(made))
-    if missing:
-        raise ToolFailure(f"{what}: it does not hold the {', '.join(missing)} that was carried")
-    if source.raw is None and chapters(source.path)[0] and not sum(chapters(made)):
-        raise ToolFailure(f"{what}: it does not hold the source's chapters")

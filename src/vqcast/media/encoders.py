@@ -115,6 +115,8 @@ class Encoder:
     fine: str | None = None
     """What of its library's parameters carries a quality between whole numbers, where its knobs
     take those alone."""
+    stitch: str | None = None
+    """What of these gives encodes of several qualities one header; None: they have one anyway."""
     given: EncoderOptions = PLAIN
     """What a user adds to its words."""
 
@@ -357,24 +359,21 @@ _TABLE = (
         fixed=("-threads", "1"),
         # With a lookahead of its own on several threads its bytes are others at every run.
         parallel=("-threads", "{n}", "-x264-params", "sync-lookahead=0"), search=(10, 46, 0.5),
-        private=_PRIVATE["x264"], cuts="scenecut",
+        private=_PRIVATE["x264"], cuts="scenecut", stitch="stitchable=1",
     ),
     Encoder(
         "libx265", HEVC, ("-crf",), 0, 51, 0.1, "-preset", "medium", "yuv420p", "yuv420p10le",
         fixed=("-x265-params", "pools=none:frame-threads=1:log-level=error"),
         parallel=("-x265-params", "pools={n}:frame-threads={frames}:log-level=error"),
         thread_blind=3,  # rows of blocks are coded side by side on one thread, too
-        search=(10, 46, 1), cost=1.6,
-        private=_PRIVATE["x265"], cuts="scenecut",
+        search=(10, 46, 1), cost=1.6, private=_PRIVATE["x265"], cuts="scenecut",
     ),
     Encoder(
         "libsvtav1", AV1, ("-crf",), 1, 63, 0.25, "-preset", "8", "yuv420p", "yuv420p10le",
         fixed=("-svtav1-params", "lp=1"),
         parallel=("-svtav1-params", "lp={n}"), thread_blind=1024,
         at_cuts=("-force_key_frames", "expr:not(mod(n,{length}))"),
-        search=(5, 63, 1), cost=1.2,
-        max_fps=240,
-        private=_PRIVATE["svt"], fine="crf",
+        search=(5, 63, 1), cost=1.2, max_fps=240, private=_PRIVATE["svt"], fine="crf",
     ),
     Encoder(
         "libaom-av1", AV1, ("-crf",), 0, 63, 1, "-cpu-used", "6", "yuv420p", "yuv420p10le",

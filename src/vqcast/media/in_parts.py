@@ -35,6 +35,7 @@ from vqcast.media.measure import (
     packet_sizes,
     read_logs,
 )
+from vqcast.media.options import joined
 from vqcast.media.parts import Parts, TitlePart
 from vqcast.media.run import run
 from vqcast.media.segment import ways
@@ -78,6 +79,8 @@ class Work:
     kept: Parts
     scoring: Scoring | None = None
     """None: nothing is scored."""
+    stitched: bool = False
+    """Whether it is joined with parts of other qualities."""
 
     @property
     def depth(self) -> int:
@@ -86,7 +89,11 @@ class Work:
 
     def options(self, threads: int) -> list[str]:
         """The encoder's words."""
-        return encoder_options(self.source, self.entry, self.cq, self.preset, threads=threads)
+        entry = self.entry
+        words = encoder_options(self.source, entry, self.cq, self.preset, threads=threads)
+        if self.stitched and entry.stitch is not None and entry.private is not None:
+            words = joined(words, entry.private[1], entry.stitch)
+        return words
 
     def file_of(self, part: TitlePart, threads: Threads) -> Path:
         """Where a part is once it is finished: named by all that it depends on."""
@@ -96,16 +103,21 @@ class Work:
             "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
             "start": part.start, "frames": part.frames,
             "encode": self.options(self.entry.alike(threads.encoder)),
-            "score": self._graph(1) if asked else None,
+            "score": self._graph(part, 1) if asked else None,
             "ffmpeg": self.tool.sha256,
         }  # fmt: skip
         return parts.file_of(self.kept.folder, sha256_bytes(jsontext.dump_line(identity)))
 
-    def _graph(self, threads: int) -> str:
+    def _graph(self, part: TitlePart, threads: int) -> str:
         asked = self.scoring
         assert asked is not None
         return part_argv.sample_filter(
-            self.depth, asked.every, size=asked.size, threads=threads, also=asked.also
+            self.depth,
+            asked.every,
+            size=asked.size,
+            threads=threads,
+            also=asked.also,
+            moved=part.start > 0,
         )
 
 
@@ -125,7 +137,7 @@ class Made:
         return sum(self.kept.frame_bytes)
 
 
-class _Stop(threading.Event):
+class Stop(threading.Event):
     """Set by itself, or by the caller's."""
 
     def __init__(self, callers: threading.Event | None) -> None:
@@ -133,6 +145,7 @@ class _Stop(threading.Event):
         self._callers = callers
 
     def is_set(self) -> bool:
+        """Whether either was."""
         return super().is_set() or (self._callers is not None and self._callers.is_set())
 
 
@@ -151,7 +164,7 @@ def make(
     that are finished, after each. Raises ToolFailure where ffmpeg fails or makes something else;
     what was finished stays.
     """
-    planned, stop, lock = parts.schedule(cuts, cores), _Stop(cancel), threading.Lock()
+    planned, stop, lock = parts.schedule(cuts, cores), Stop(cancel), threading.Lock()
     files = {part: work.file_of(part, threads) for part, threads in planned}
     ready = [
         Made(part, file, kept, reused=True)
@@ -166,9 +179,7 @@ def make(
 
     def one(part: TitlePart, threads: Threads) -> None:
         tell = _weighed(ahead.stream(), effort, part)
-        tell(0, 0)
-        made = Made(part, files[part], _one(work, part, threads, files[part], stop, tell))
-        tell(1, part.frames)
+        made = make_one(work, part, threads, stop, tell)
         with lock:
             ready.append(made)
             if on_part is not None:
@@ -197,14 +208,19 @@ def _weighed(
     return lambda step, done: at(step, round(effort[part.start + done] - start))
 
 
-def _one(
+def make_one(
     work: Work,
     part: TitlePart,
     threads: Threads,
-    file: Path,
     stop: threading.Event,
     tell: Callable[[int, int], None],
-) -> PartDocument:
+) -> Made:
+    """One part that is not there yet; raises as `make` does.
+
+    ``tell`` is told the frames that are encoded (step 0) and scored (1).
+    """
+    file = work.file_of(part, threads)
+    tell(0, 0)
     with scratch(work.kept.temporary) as name:
         folder = Path(name)
         sizes = _encode(work, part, threads, file, folder, stop, tell)
@@ -216,7 +232,8 @@ def _one(
         scores={name: column.tolist() for name, column in columns.items()},
     )
     parts.keep(file, kept)
-    return kept
+    tell(1, part.frames)
+    return Made(part, file, kept)
 
 
 def _encode(
@@ -304,7 +321,7 @@ def _score(
         return {}
     width, height = asked.size or (source.width, source.height)
     shape = RawFormat(width, height, f"yuv420p{'' if work.depth == 8 else '10le'}", Fraction(25))
-    graph = work._graph(threads.score)
+    graph = work._graph(part, threads.score)
     finished = run(
         argv.score(
             work.tool.path, inputs.read(file, threads=threads.score, grain=False),
@@ -318,8 +335,11 @@ def _score(
     if counts != [part.frames, chosen]:
         raise ToolFailure(f"{what}: {counts[0]} of {part.frames} frames decode, {counts[1]} of "
                           f"{chosen} are there to compare them with")  # fmt: skip
-    columns = read_logs(folder, chosen, what, every=asked.every, also=asked.also, seen=(chosen, 3))
-    return {name: column[_with_neighbours(work, part)] for name, column in columns.items()}
+    more = asked.every == 1 and part.start > 0
+    seen = (chosen + more, min(asked.every, 3))
+    columns = read_logs(folder, chosen, what, every=asked.every, also=asked.also, seen=seen)
+    kept = _with_neighbours(work, part) if asked.every > 1 else slice(int(more), None)
+    return {name: column[kept] for name, column in columns.items()}
 
 
 _COUNTS = (argv.DISTORTED_COUNT_LOG, argv.REFERENCE_COUNT_LOG)

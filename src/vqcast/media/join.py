@@ -107,10 +107,19 @@ def _packets(path: Path) -> tuple[bytes, list[bytes], NDArray[np.int64]]:
             if packet.size:
                 digests.append(hashlib.blake2b(bytes(packet), digest_size=16).digest())
                 times.append(round(float((packet.pts or 0) * packet.time_base) * 1e6))
-        header = bytes(video.codec_context.extradata or b"")
-        if video.codec_context.name == "hevc":
-            header = _without_remarks(header)
+        header = _header(video)
     return header, digests, np.array(times, np.int64)
+
+
+def header_of(path: Path) -> bytes:
+    """The parameters of the first video of a file: parts that have the same can be joined."""
+    with opened(path) as container:
+        return _header(_first(container))
+
+
+def _header(video: Any) -> bytes:
+    header = bytes(video.codec_context.extradata or b"")
+    return _without_remarks(header) if video.codec_context.name == "hevc" else header
 
 
 def _without_remarks(header: bytes) -> bytes:

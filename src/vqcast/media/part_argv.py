@@ -38,15 +38,25 @@ def sample_filter(
     size: tuple[int, int] | None = None,
     threads: int = 1,
     also: Sequence[str] = (),
+    moved: bool = True,
 ) -> str:
     """Score frames 0, every, 2 every, ... of an encode against what `samples` wrote.
 
-    Arguments are those of `watch_filter`, ``every`` more than 3. Of the encode all frames are
-    counted, of the samples those that were written.
+    Arguments are those of `watch_filter`, ``every`` 1 or more than 3. Of the encode all frames are
+    counted, of the samples those that were written. Where all are scored and the first one
+    ``moved``, since frames of the title lie before it, one more is scored before them: the second
+    frame. Of the motions before and behind a frame libvmaf takes the least, at a cut that behind.
     """
+    if every == 1 and moved:
+        return (
+            f"[0:v:0]{_CLOCK},split[d0][dn];"
+            f"[d0]tpad=start=1:start_mode=clone,{_CLOCK},{_shown(depth, every, size)}[d];"
+            f"[1:v:0]{_CLOCK},split=3[ra][rb][rn];[ra]trim=start_frame=1:end_frame=2[rc];"
+            f"[rc][rb]concat,{_CLOCK}[r];[d][r]{argv.libvmaf(threads, 1, also)}[s]"
+        )
     return (
         f"[0:v:0]{_CLOCK},split[d0][dn];[d0]{_shown(depth, every, size)}[d];"
-        f"[1:v:0]{_CLOCK},split[r][rn];[d][r]{argv.libvmaf(threads, 3, also)}[s]"
+        f"[1:v:0]{_CLOCK},split[r][rn];[d][r]{argv.libvmaf(threads, min(every, 3), also)}[s]"
     )
 
 

@@ -60,8 +60,7 @@ def cut(source: Source, entry: Encoder, length_s: float = PART_S) -> tuple[Title
     can't be joined.
     """
     packets, whole = source.packets, (TitlePart(0, source.frames),)
-    fit = entry.device is None and entry.codec.joins and source.video.reach == 0
-    if packets is None or not packets.indexed or source.damage is not None or not fit:
+    if packets is None or not is_cuttable(source, entry):
         return whole
     first, last = float(packets.times_us[0]), float(packets.times_us[-1])
     step_us = length_s * 1e6
@@ -90,6 +89,13 @@ def effort(source: Source) -> NDArray[np.float64]:
         return np.arange(frames + 1.0)
     own = 0.5 + 0.5 * packets.sizes * frames / packets.bytes
     return np.concatenate([[0.0], np.cumsum(own)])
+
+
+def is_cuttable(source: Source, entry: Encoder) -> bool:
+    """Whether a title can be encoded in parts: frames are reached, and what is made joins."""
+    packets, fit = source.packets, entry.device is None and entry.codec.joins
+    reached = packets is not None and packets.indexed and source.damage is None
+    return reached and fit and source.video.reach == 0
 
 
 def schedule(parts: Sequence[TitlePart], cores: int) -> list[tuple[TitlePart, Threads]]:

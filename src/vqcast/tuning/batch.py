@@ -20,6 +20,7 @@ from typing import Any
 
 from vqcast.corpus.cluster import DaskCluster
 from vqcast.documents.batch import BatchResult, FilmResult
+from vqcast.documents.shots import Objective, ShotsResult
 from vqcast.documents.tune import EncodeResult, Measure
 from vqcast.durable import disk
 from vqcast.durable.files import TEMPORARY_PREFIX, adopt, make_folders, sha256_file, write_atomic
@@ -33,6 +34,7 @@ from vqcast.tuning.encode import Progress, encode
 from vqcast.tuning.films import Film, Names, outputs
 from vqcast.tuning.filtering import filtered
 from vqcast.tuning.machine import Machine
+from vqcast.tuning.per_shot import encode_per_shot
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.session import Event, default_cache
 
@@ -57,9 +59,15 @@ class Asked:
     keep: bool = True
     measure: Measure | None = None
     parts: bool = True
+    per_shot: Objective | None = None
+    """What each shot is encoded for; None: all of a film is encoded at one CRF."""
 
     def __post_init__(self) -> None:
         filtered(self.intake, self.request)  # refuses filters that contradict it
+        if self.per_shot is not None and not self.parts:
+            raise InputError("--per-shot encodes in parts", hint="leave --no-parts out")
+        if self.per_shot is not None and self.measure is not None:
+            raise InputError("--per-shot measures each shot", hint="leave --measure out")
 
     @property
     def results(self) -> Path:
@@ -181,6 +189,10 @@ def encode_one(
     cancel: threading.Event | None = None,
 ) -> EncodeResult:
     """Encode one film as ``asked``. Raises as `vqcast.tuning.encode.encode` does."""
+    if asked.per_shot is not None:
+        return encode_shots(
+            path, output, asked, on_event=on_event, on_progress=on_progress, cancel=cancel
+        ).output
     return encode(
         path, output, asked.request,
         # An output that waits to be swapped was never swapped, so it is made and measured again.
@@ -189,6 +201,25 @@ def encode_one(
         intake=asked.intake, machine=asked.machine, streams=asked.streams,
         allow_larger=asked.allow_larger, measure=asked.measure, parts=asked.parts,
         on_event=on_event, on_progress=on_progress, cancel=cancel,
+    )  # fmt: skip
+
+
+def encode_shots(
+    path: Path,
+    output: Path,
+    asked: Asked,
+    *,
+    on_event: Callable[[Any], None] | None = None,
+    on_progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> ShotsResult:
+    """Encode one film shot by shot, as ``asked``. Raises as `encode_per_shot` does."""
+    return encode_per_shot(
+        path, output, asked.request, asked.per_shot or "pooled",
+        overwrite=asked.overwrite or asked.names.replace,
+        registry=asked.registry, trust=asked.trust, cache=asked.cache, keep=asked.keep,
+        intake=asked.intake, machine=asked.machine, streams=asked.streams,
+        allow_larger=asked.allow_larger, on_event=on_event, on_progress=on_progress, cancel=cancel,
     )  # fmt: skip
 
 

@@ -90,19 +90,19 @@ def encode(
     if measure == "sample" and request.pool not in POOLS:
         raise InputError(f"a sample of the frames says nothing of their {request.pool}",
                          hint="use --measure whole")  # fmt: skip
-    source = probed(source, request, tool, _of_map(source, intake, streams))
+    source = probed(source, request, tool, of_map(source, intake, streams))
 
     def all_of_it(opened: Source) -> EncodeResult:
-        asked = _with_room(request, opened, streams)
+        asked = with_room(request, opened, streams)
         entry = encoder_entry(asked.encoder, asked.options)
         planned = plan(opened, entry, output, tool, overwrite=overwrite, choice=streams)
-        told = _of_parts(opened, asked, machine, measure) if parts else []
-        opened = replace(opened, notes=(*opened.notes, *planned.carriage.notes(), *told))
+        words = _of_parts(opened, asked, machine, measure) if parts else []
+        opened = replace(opened, notes=(*opened.notes, *planned.carriage.notes(), *words))
         found = tune(
             opened, asked, registry=registry, trust=trust, cache=cache, keep=keep,
             machine=machine, on_event=on_event, cancel=cancel,
         )  # fmt: skip
-        with _parts(cache, machine, keep=keep) as kept:
+        with parts_folder(cache, machine, keep=keep) as kept:
             return encode_found(
                 opened, planned, found, tool, allow_larger=allow_larger, measure=measure,
                 parts=kept if parts else None, machine=machine,
@@ -115,7 +115,7 @@ def encode(
         return all_of_it(reread(source, tool))
 
 
-def _with_room(request: TuneRequest, source: Source, streams: StreamChoice | None) -> TuneRequest:
+def with_room(request: TuneRequest, source: Source, streams: StreamChoice | None) -> TuneRequest:
     """``request`` with what its encoder asks for where Dolby Vision is kept, of probes as well."""
     keeps = streams is not None and streams.dolby_vision == "keep"
     if not keeps or source.light is None or source.light.dolby_vision is None:
@@ -133,19 +133,19 @@ def _of_parts(
     cuts = () if sampling.is_short(source.frames) else cut(source, entry)
     if len(cuts) < 2:
         return []
-    told = f"encoded in {len(cuts)} parts, which lie in the cache folder until they are joined"
+    words = f"encoded in {len(cuts)} parts, which lie in the cache folder until they are joined"
     if measure == "whole" or request.pool not in POOLS:
-        return [told]
+        return [words]
     own, deep = (source.width, source.height), entry.scoring_depth(source.depth) > 8
     size = compared_at(request.score_size, own, METRICS[request.metric]) or own
     picture = raw_frame_bytes(*size, "yuv420p10le" if deep else "yuv420p")
     cores = (machine or Machine()).cores
     most = picture_bytes(cuts, cores, sampling.CLOSEST, picture) / 1e9
-    return [f"{told}; their pictures take up to {most:.1f} GB of the temporary folder"]
+    return [f"{words}; their pictures take up to {most:.1f} GB of the temporary folder"]
 
 
 @contextmanager
-def _parts(cache: Path | None, machine: Machine | None, *, keep: bool) -> Iterator[Parts]:
+def parts_folder(cache: Path | None, machine: Machine | None, *, keep: bool) -> Iterator[Parts]:
     """The folder of finished parts; one that does not stay where nothing is kept."""
     where = None if machine is None else machine.temp_dir
     if keep:
@@ -155,7 +155,7 @@ def _parts(cache: Path | None, machine: Machine | None, *, keep: bool) -> Iterat
         yield Parts(Path(folder), where)
 
 
-def _of_map(
+def of_map(
     source: str | Path | Source, intake: Intake | None, streams: StreamChoice | None
 ) -> Intake | None:
     """The intake of the video stream that is chosen, where one is."""
@@ -200,7 +200,31 @@ def encode_found(
     score, half_width, scored, also = _measured(
         source, made, found, scoring, threads, tool, cancel, lambda done: at(1, done)
     )
-    notes, digits = planned.carriage.notes(), METRICS[found.metric].digits + 2
+    return finished(
+        source, planned, made, tool, crf=found.crf, score=score, half_width=half_width,
+        scored=scored, target=found.target, metric=found.metric, indicative=found.indicative,
+        xpsnr=also, start=start,
+    )  # fmt: skip
+
+
+def finished(
+    source: Source,
+    planned: Plan,
+    made: Delivered,
+    tool: Tool,
+    *,
+    crf: float,
+    score: float,
+    half_width: float,
+    scored: int,
+    target: float,
+    metric: str,
+    indicative: bool,
+    xpsnr: float | None,
+    start: float,
+) -> EncodeResult:
+    """What is said of a finished output; ``start`` is when it was begun."""
+    notes, digits = planned.carriage.notes(), METRICS[metric].digits + 2
     if made.hdr is not None:
         keeps = planned.carriage.keeps_dolby_vision
         notes += keep_hdr.notes(made.hdr, planned.entry.name, dolby_vision=keeps)
@@ -208,15 +232,15 @@ def encode_found(
     if grainy:
         notes.append(f"{made.path.name} {grain.NOTE}")
     return EncodeResult(
-        output=str(planned.output), crf=found.crf, score=round(score, digits), target=found.target,
-        met=score >= found.target, bytes=made.bytes, video_bytes=made.video_bytes,
+        output=str(planned.output), crf=crf, score=round(score, digits), target=target,
+        met=score >= target, bytes=made.bytes, video_bytes=made.video_bytes,
         measured="whole" if scored == source.frames else "sample", scored=scored,
         score_half_width=round(half_width, digits),
-        size_percent=round(100 * made.bytes / found.source.bytes, 2),
+        size_percent=round(100 * made.bytes / source.path.stat().st_size, 2),
         left_out=[_name(each) for each in made.fates if each.fate == "left out"],
         streams=made.fates, source_video_bytes=source.video_bytes, notes=tuple(notes),
-        frames=made.frames, sha256=sha256_file(made.path), film_grain=grainy, metric=found.metric,
-        indicative=found.indicative, xpsnr=also, hdr=made.hdr,
+        frames=made.frames, sha256=sha256_file(made.path), film_grain=grainy, metric=metric,
+        indicative=indicative, xpsnr=xpsnr, hdr=made.hdr,
         parts=made.parts, parts_reused=made.reused,
         wall_s=round(time.monotonic() - start, 3),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Annotated, get_args
 
 from annotated_doc import Doc
 
+from vqcast.documents.shots import Objective
 from vqcast.documents.tune import Pool
 from vqcast.errors import InputError
 from vqcast.media.filters import UNFILTERED, Filters
@@ -129,3 +130,37 @@ class TuneRequest:
     def described(self, tool: Tool) -> TuneRequest:
         """The same, with what ``tool`` says of an encoder that the table lacks."""
         return replace(self, options=described(self.encoder, self.options, tool))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerShot:
+    """Whether, and what for, each shot gets a CRF of its own. Raises InputError for half of it."""
+
+    per_shot: Annotated[
+        bool,
+        Doc(
+            "Encode each shot at a CRF of its own, with no probes. What that saves, and where "
+            "less than was aimed at: docs/shots.md."
+        ),
+    ] = False
+    objective: Annotated[
+        Objective | None,
+        Doc(
+            "With --per-shot. pooled (default): fewest bytes for the mean of all frames; even: "
+            "each shot's mean at the target; worst: the worst second at the target."
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.objective is not None and not self.per_shot:
+            raise InputError("--objective is of shots", hint="say --per-shot, too")
+        if self.objective not in (None, *get_args(Objective)):
+            raise InputError(
+                f"{self.objective!r} is not known", field="objective",
+                hint=f"use one of: {', '.join(get_args(Objective))}",
+            )  # fmt: skip
+
+    @property
+    def wanted(self) -> Objective | None:
+        """What shots are encoded for; None: they are not."""
+        return (self.objective or "pooled") if self.per_shot else None

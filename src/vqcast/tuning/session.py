@@ -24,7 +24,6 @@ from vqcast.documents.tune import (
     TuneProbe,
     TuneProbed,
     TuneResult,
-    TuneSource,
     TuneStart,
 )
 from vqcast.forecast.forecaster import Forecast
@@ -49,7 +48,7 @@ from vqcast.tuning.history import History, kept
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.search import MOST_PROBES, Goal, Record, State, search
-from vqcast.tuning.title import Progress, Title, duration_s, is_sampled
+from vqcast.tuning.title import Progress, Title, described, is_sampled
 
 NEAR = 1.5
 """Points between an answer and a probe of its title in looks."""
@@ -262,24 +261,14 @@ class Session:
         """What every document of this tuning repeats."""
         request = self.request
         return {
-            "source": self._describe(), "encoder": request.encoder, "preset": self.preset,
+            "source": described(self.source, self._compared), "encoder": request.encoder,
+            "preset": self.preset,
             "options": str(request.options) or None, "filters": str(request.filters) or None,
             "film_grain": request.options.grain,
             "indicative": self.source.is_hdr and not self.metric.filter,
             "metric": request.metric, "pool": request.pool, "target": request.target,
             "confidence": request.confidence, "each": request.each, "forecaster": self.ground.info,
         }  # fmt: skip
-
-    def _describe(self) -> TuneSource:
-        source = self.source
-        width, height = self._compared
-        return TuneSource(
-            name=source.path.name, sha256=source.sha256, identity=source.identity,
-            width=source.width, height=source.height, video_bytes=source.video_bytes,
-            damage=source.damage, chain=source.video.chain or None, hwaccel=source.video.method,
-            score_width=width, score_height=height, frames=source.frames,
-            duration_s=round(duration_s(source), 3), bytes=source.path.stat().st_size,
-        )  # fmt: skip
 
     def _result(self, forecast: Forecast, state: State, wall_s: float) -> TuneResult:
         curve = self._curve(forecast, state)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vqcast.documents.tune import TuneProbe
+from vqcast.documents.tune import TuneProbe, TuneSource
 from vqcast.forecast.forecaster import Probe
 from vqcast.forecast.scale import pooled
 from vqcast.measured.probe import Prober
@@ -29,6 +29,18 @@ def duration_s(source: Source) -> float:
         return frames / 25.0
     span = float(index.times_us.max() - index.times_us.min()) / _MICROSECONDS
     return max(span, 1e-3) * frames / (frames - 1)
+
+
+def described(source: Source, compared: tuple[int, int]) -> TuneSource:
+    """``source`` as documents tell it, its pictures scored at the size ``compared``."""
+    width, height = compared
+    return TuneSource(
+        name=source.path.name, sha256=source.sha256, identity=source.identity,
+        width=source.width, height=source.height, video_bytes=source.video_bytes,
+        damage=source.damage, chain=source.video.chain or None, hwaccel=source.video.method,
+        score_width=width, score_height=height, frames=source.frames,
+        duration_s=round(duration_s(source), 3), bytes=source.path.stat().st_size,
+    )  # fmt: skip
 
 
 def is_sampled(source: Source, pooling: str, whole: bool | None) -> bool:

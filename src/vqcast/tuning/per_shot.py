@@ -43,7 +43,7 @@ from vqcast.tuning.ground import Ground, ground
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
 from vqcast.tuning.shots import Controller, Shot, ShotResult
-from vqcast.tuning.surface import Surface
+from vqcast.tuning.shot_surface import ShotSurface
 from vqcast.tuning.title import described, duration_s
 from vqcast.vocab import FEATURES
 
@@ -200,7 +200,7 @@ class _Film:
             registry=self.registry, trust=self.trust,
         )  # fmt: skip
         bits = np.array([self._source_bits(part) for part in self.cuts])
-        surface = Surface(own.forecaster, np.stack([bits, found.motion], axis=1))
+        surface = ShotSurface(own.forecaster, np.stack([bits, found.motion], axis=1))
         pixels = source.width * source.height
         self.account = Controller(
             self.objective, request.target, [Shot(part.frames, pixels) for part in self.cuts],

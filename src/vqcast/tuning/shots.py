@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vqcast.documents.shots import Objective
 from vqcast.forecast.forecaster import Probe
-from vqcast.tuning.surface import Surface
+from vqcast.tuning.shot_surface import ShotSurface
 
 Array = NDArray[np.float64]
 
@@ -89,7 +89,7 @@ class Controller:
     objective: Objective
     target: float
     shots: Sequence[Shot]
-    surface: Surface
+    surface: ShotSurface
     crfs: Array
     results: list[ShotResult] = field(default_factory=list)
     expected: dict[tuple[int, float], tuple[float, float, float]] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from vqcast.forecast.gaussian import interpolation
 from vqcast.forecast.latent import to_score
 from vqcast.forecast.table import load_table
 from vqcast.tuning.shots import WINDOW, Controller, Shot, ShotResult
-from vqcast.tuning.surface import Surface
+from vqcast.tuning.shot_surface import ShotSurface
 
 Array = NDArray[np.float64]
 KIND = ("libx264", "veryfast")
@@ -69,7 +69,7 @@ def opened(
     rng, axis = np.random.default_rng(seed), forecaster.axis
     source = [np.log2(each.at(22, axis)[1] / each.frames) + rng.normal(0, 0.4) for each in shots]
     motion = [each.curve.side[6][0] / np.log(2) for each in shots]
-    surface = Surface(forecaster, np.stack([source, motion], axis=1))
+    surface = ShotSurface(forecaster, np.stack([source, motion], axis=1))
     asked = [Shot(each.frames, PIXELS) for each in shots]
     return Controller(objective, target, asked, surface, CRFS)
 
@@ -172,7 +172,7 @@ def test_what_is_known_from_before_is_not_encoded_again(table: ForecastTable) ->
 
 def test_one_shot_tells_of_the_others_and_most_of_itself(table: ForecastTable) -> None:
     shots, forecaster = film(table, "mean", 2)
-    surface = Surface(forecaster, np.zeros((3, 2)))
+    surface = ShotSurface(forecaster, np.zeros((3, 2)))
     before = surface.forecast(1, CRFS)
     value, bits, features = shots[0].at(26, forecaster.axis)
     surface.add(0, Probe(26, value, bits / shots[0].frames / PIXELS, features))

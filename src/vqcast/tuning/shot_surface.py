@@ -4,7 +4,7 @@ Every shot has the forecaster's prior. What they share is a level, and a slope o
 traits, such as the bits that the source takes (a multi-task Gaussian process whose covariance of
 tasks is linear: Bonilla, Chai and Williams 2008, eq. 3; Rasmussen and Williams 2006, section 2.1)::
 
-    surface = Surface(forecaster, traits)  # [shots, traits], log2
+    surface = ShotSurface(forecaster, traits)  # [shots, traits], log2
     surface.add(3, Probe(34.0, 92.1, 0.04, features))
     forecast = surface.forecast(5, crfs)  # score, log2_bits, deviations
 """
@@ -50,7 +50,7 @@ class ShotForecast:
     bits_deviation: Array
 
 
-class Surface:
+class ShotSurface:
     """The curves of a title's shots, given the encodes that were made of them."""
 
     def __init__(self, forecaster: Forecaster, traits: Array) -> None:

@@ -232,7 +232,7 @@ class Forecaster:
 
     def forecast(self, probes: Sequence[Probe], crfs: Array) -> Forecast:
         """The curves given the probes, at the rising grid ``crfs``."""
-        seen = [self._seen(probe) for probe in probes]
+        seen = [self.observed(probe) for probe in probes]
         left = condition(self.prior(seen), seen)
         axis = self.position(crfs)
         latent, covariance = left.channel(SCORE).at(axis)
@@ -241,7 +241,7 @@ class Forecaster:
         else:
             log2_bits, bits_covariance = np.zeros(len(crfs)), np.eye(len(crfs))
         count = len(probes)
-        noise, wider = self.recipe.score_noise, self._wider(seen)
+        noise, wider = self.recipe.score_noise, self.wider(seen)
         return Forecast(
             crfs=crfs,
             latent=falling(latent),
@@ -254,7 +254,7 @@ class Forecaster:
             metric=self.metric,
         )
 
-    def _wider(self, seen: Sequence[Observation]) -> float:
+    def wider(self, seen: Sequence[Observation]) -> float:
         """Factor of all deviations: over 1 where the probes surprise the prior of all titles.
 
         The conditional of a Student-t process (Shah, Wilson and Ghahramani 2014, lemma 3).
@@ -265,7 +265,8 @@ class Forecaster:
         squared, count = surprise(self.prior([]), seen)
         return float(np.sqrt((freedom + squared) / (freedom + count)))
 
-    def _seen(self, probe: Probe) -> Observation:
+    def observed(self, probe: Probe) -> Observation:
+        """A probe at its place on the axis, on latent scales."""
         position = float(self.position(probe.crf))
         return _observed(probe, position, self.recipe, self.channels, self.metric)
 

@@ -29,7 +29,7 @@ class Measurement(Document, frozen=True, kw_only=True):
 
     schema_version: Literal[1] = 1
     enc_bytes: int
-    """Of the encoded video stream."""
+    """Of the encoded video stream; 1 a frame where nothing was encoded."""
     enc_time_ms: float | None
     """Of the encode; null where it was scored in the same process, and not timed apart."""
     wall_s: float
@@ -66,10 +66,13 @@ def measure(
     MediaError as `vqcast.media.measure` does.
     """
     start = time.monotonic()
-    if together and tool.loopback and cell.source.damage is None:
+    if cell.uncoded:
+        sizes, scores, time_ms = np.ones(cell.frames, np.int64), _scaled(cell, tool, cancel), 0.0
+    elif together and tool.loopback and cell.source.damage is None:
         trial = encode_and_score(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, size=cell.scaled_to,
-            segment=cell.segment, spliced=cell.spliced, every=cell.every, threads=cell.threads,
+            coded=cell.coded, segment=cell.segment, spliced=cell.spliced,
+            every=cell.every, threads=cell.threads,
             given=cell.options, also=cell.also, cancel=cancel, on_progress=on_progress,
         )  # fmt: skip
         sizes, scores, time_ms = trial.sizes, trial.scores, None
@@ -86,6 +89,15 @@ def measure(
     )
 
 
+def _scaled(cell: Cell, tool: Tool, cancel: threading.Event | None) -> media.Scores:
+    """The source's own pictures, scaled down and up, against the source."""
+    return media.score(
+        cell.source, cell.source.path, tool, depth=cell.depth, distorted_video=cell.distorted,
+        segment=cell.segment, size=cell.scaled_to, every=cell.every, itself=True,
+        threads=cell.threads.score if cell.threads else 1, also=cell.also, cancel=cancel,
+    )  # fmt: skip
+
+
 def _apart(
     cell: Cell, tool: Tool, cancel: threading.Event | None
 ) -> tuple[NDArray[np.int64], media.Scores, float]:
@@ -95,7 +107,7 @@ def _apart(
         encoded = media.encode(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, Path(folder) / "encoded.mp4",
             segment=cell.segment, threads=threads.encoder if threads else None,
-            spliced=cell.spliced, given=cell.options, cancel=cancel,
+            spliced=cell.spliced, coded=cell.coded, given=cell.options, cancel=cancel,
         )  # fmt: skip
         scores = media.score(
             cell.source, encoded.path, tool, depth=cell.depth,

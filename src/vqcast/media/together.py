@@ -47,6 +47,7 @@ def encode_and_score(
     tool: Tool,
     *,
     size: tuple[int, int] | None = None,
+    coded: tuple[int, int] | None = None,
     segment: Segment | None = None,
     spliced: int = 0,
     every: int = 1,
@@ -61,9 +62,9 @@ def encode_and_score(
     ``spliced``: how long the stretches are that ``source`` was joined from; 0: it was not.
     ``every`` scores frames 0, every, 2 every, ..., with the values that they have among all.
     ``threads``: None: one of each kind, as for a corpus. ``size`` is what both sides are scaled to
-    for scoring, ``also`` names further metrics. ``on_progress`` is told the frames that are encoded
-    so far. Raises ToolFailure or MediaError as `measure.encode` and `measure.score` do, InputError
-    for what the encoder can't take.
+    for scoring, ``coded`` what pictures are scaled to for encoding, ``also`` names further metrics.
+    ``on_progress`` is told the frames that are encoded so far. Raises ToolFailure or MediaError as
+    `measure.encode` and `measure.score` do, InputError for what the encoder can't take.
     """
     each = threads or Threads()
     what = " ".join(filter(None, (source.name, encoder_name, preset, f"{cq:g}")))
@@ -77,7 +78,9 @@ def encode_and_score(
         hertz=argv.LOOPBACK_HERTZ, also=also, rate=source.fps,
     )  # fmt: skip
     encoding = threads.encoder if threads else None
-    options = measure.encoder_options(source, entry, cq, preset, threads=encoding, spliced=spliced)
+    options = measure.encoder_options(
+        source, entry, cq, preset, threads=encoding, spliced=spliced, coded=coded
+    )
     command = argv.encode_and_score(
         tool.path,
         [*entry.before_input, *source.read(segment, each.decoder)],

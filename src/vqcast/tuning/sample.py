@@ -79,10 +79,15 @@ class Seen:
     """Of what was encoded."""
     reused: bool
     wall_s: float
+    encode_s: float | None = None
+    """Of the encodes alone, all cores busy; None: they were not timed."""
 
 
 class Sample:
-    """Parts of one title, measured at any CRF; to be closed, which removes their pictures."""
+    """Parts of one title, measured at any CRF; to be closed, which removes their pictures.
+
+    ``beside`` is another sample of the title, whose pictures are used: it is to be closed later.
+    """
 
     def __init__(
         self,
@@ -93,6 +98,7 @@ class Sample:
         *,
         allowed: float,
         on_progress: Progress | None = None,
+        beside: Sample | None = None,
     ) -> None:
         self.prober, self.machine = prober, machine
         self.metric, self.pooling = METRICS[metric], pooling
@@ -104,14 +110,15 @@ class Sample:
             self.correction = of_sizes_alone(self.correction)
         self.frames = prober.source.frames
         self._measured: dict[float, dict[int, Measurement]] = {}
-        self._folder: Path | None = None
-        self._reels: dict[int, Reel] = {}
-        self._gathering = threading.Lock()
+        self._lender: Sample | None = beside
+        self._folder: Path | None = beside._folder if beside else None
+        self._reels: dict[int, Reel] = beside._reels if beside else {}
+        self._gathering: threading.Lock = beside._gathering if beside else threading.Lock()
         self._base: float | None = None
 
     def close(self) -> None:
         """Remove the pictures."""
-        if self._folder is not None:
+        if self._folder is not None and self._lender is None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
@@ -159,7 +166,13 @@ class Sample:
             bytes=sum(each.enc_bytes for each in made),
             reused=reused,
             wall_s=round(time.monotonic() - began, 3),
+            encode_s=self._encode_s(made),
         )
+
+    def _encode_s(self, made: Sequence[Measurement]) -> float | None:
+        times = [each.enc_time_ms for each in made if each.enc_time_ms is not None]
+        at_once = plan(self.machine.cores, len(made)).at_once
+        return sum(times) / 1000 / at_once if len(times) == len(made) else None
 
     def _first(self, crf: float) -> bool | None:
         """Measure as many parts as the error asks for; whether none was new, None: too many."""
@@ -296,7 +309,7 @@ class Sample:
                 every=sampling.EVERY, threads=threads,
             )  # fmt: skip
             known[part], reused = measure_once(
-                cell, prober.tool, prober.store, prober.cancel,
+                cell, prober.tool, prober.store, prober.cancel, timed=prober.timed,
                 prepare=lambda: self._gather(part, missing, threads.decoder),
                 on_progress=tell,
             )  # fmt: skip
@@ -313,6 +326,9 @@ class Sample:
                 raise
 
     def _make_folder(self) -> None:
+        if self._lender is not None:
+            self._lender._make_folder()
+            self._folder = self._lender._folder
         if self._folder is None:
             where = self.machine.temp_dir
             remove_leftovers(Path(where or tempfile.gettempdir()))

@@ -111,7 +111,8 @@ class Session:
     """The state of one tuning.
 
     ``without`` leaves content groups out of the forecaster; with ``alone`` nothing is known of what
-    other encoders' probes of the title saw.
+    other encoders' probes of the title saw. ``timed`` probes tell how long their encodes take.
+    ``beside`` is a session of the same title whose pictures may be used; it is closed later.
     """
 
     def __init__(
@@ -128,6 +129,8 @@ class Session:
         cancel: threading.Event | None = None,
         without: Collection[str] = (),
         alone: bool = False,
+        timed: bool = False,
+        beside: Session | None = None,
     ) -> None:
         entry, machine = adapter(request.encoder, request.options), machine or Machine()
         self.preset = request.preset if request.preset is not None else entry.default_preset
@@ -155,10 +158,11 @@ class Session:
             threads=plan(machine.cores, 1), options=request.options,
             also=request.also,
         )  # fmt: skip
-        self.title = Title(
-            Prober(cell, tool, cache, cancel), machine, request.metric, request.pool,
+        self.title: Title = Title(
+            Prober(cell, tool, cache, cancel, timed), machine, request.metric, request.pool,
             target=request.target, sampled=is_sampled(source, request.pool, request.whole),
             allowed=sampling.allowed(request.confidence), on_progress=on_progress,
+            beside=beside.title if beside else None,
         )  # fmt: skip
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
@@ -170,7 +174,7 @@ class Session:
     def run(self, on_event: Callable[[Event], None]) -> TuneResult:
         """Search, and say what was found."""
         start = time.monotonic()
-        on_event(TuneStart(**self._question(), notes=self._notes()))
+        on_event(TuneStart(**self._question(), notes=self.notes()))
         while True:
             forecast = self.ground.forecaster.forecast(self.probes, self.crfs)
             state = search.assess(forecast, self.goal, self.known, self.title.error)
@@ -184,7 +188,14 @@ class Session:
         on_event(result)
         return result
 
-    def _notes(self) -> list[str]:
+    def glance(self) -> TuneProbed:
+        """Probe once, at the CRF that reaches the target as likely as not."""
+        forecast = self.ground.forecaster.forecast(self.probes, self.crfs)
+        state = search.assess(forecast, self.goal, self.known, self.title.error)
+        even = int(abs(state.probability - 0.5).argmin())
+        return TuneProbed(probe=self._probe(even, False))
+
+    def notes(self) -> list[str]:
         """What is converted, what is measured in any case, and what looks take on disk."""
         notes = list(self.source.notes)
         notes += converted(self.source, adapter(self.request.encoder, self.request.options))

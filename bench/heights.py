@@ -110,15 +110,16 @@ def curve(prober: Prober, group: str, share: float, crfs: Sequence[int]) -> Row:
 
 def curves_of(rows: Sequence[Row]) -> list[HeightCurve]:
     """The rows of the table's encoder and preset, as curves."""
-    return [
-        HeightCurve(
-            row["group"], row["share"], float(to_latent(row.get("ceiling", 100.0))),
-            np.array(row["crfs"], dtype=float), np.array(row["score"]),
-            np.array(row["bits_per_pixel"]), np.array(row["features"]),
-        )
-        for row in rows
-        if (row["encoder"], row["preset"]) == KIND
-    ]  # fmt: skip
+    return [curve_of(row) for row in rows if (row["encoder"], row["preset"]) == KIND]
+
+
+def curve_of(row: Row) -> HeightCurve:
+    """One row as a curve."""
+    return HeightCurve(
+        row["group"], row["share"], float(to_latent(row.get("ceiling", 100.0))),
+        np.array(row["crfs"], dtype=float), np.array(row["score"]),
+        np.array(row["bits_per_pixel"]), np.array(row["features"]),
+    )  # fmt: skip
 
 
 def forecaster(without: str) -> Forecaster:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from annotated_doc import Doc
 
 from vqcast import extras
 from vqcast.cli import options, render
@@ -15,6 +16,7 @@ from vqcast.cli.tune import Input
 from vqcast.documents import to_dict
 from vqcast.documents.ladder import LadderResult
 from vqcast.durable.files import write_atomic
+from vqcast.errors import InputError
 from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning import ladder as climbing
@@ -24,10 +26,30 @@ from vqcast.tuning.machine import Machine
 from vqcast.tuning.surface import SurfaceProbe
 
 
+@dataclass(frozen=True, slots=True)
+class LadderFiles:
+    """What is written of a ladder."""
+
+    encode: Annotated[
+        Path | None, Doc("Encode the rungs into this folder, with an HLS and a DASH playlist.")
+    ] = None
+    segment: Annotated[float, Doc("Seconds of a segment.")] = 4.0
+    script: Annotated[Path | None, Doc("Write the encodes as a shell script.")] = None
+    plot: Annotated[Path | None, Doc("Draw the hull and its rungs: .png or .svg.")] = None
+
+    def __post_init__(self) -> None:
+        options.check_plot(self.plot)
+        if self.segment <= 0:
+            raise InputError(f"{self.segment:g} s can't be a segment", field="segment")
+        if self.encode is not None:
+            stream.require_new(self.encode)
+
+
 @grouped
 def ladder(
     input: Input,
     asked: LadderRequest,
+    files: LadderFiles,
     reading: options.Reading,
     stores: options.Stores,
     machine: Machine,
@@ -35,22 +57,6 @@ def ladder(
     heights: Annotated[
         str, typer.Option(help="Heights of the encodes, in lines: a,b.")
     ] = "1080,720,540,360",
-    encode: Annotated[
-        Path | None,
-        typer.Option(
-            help="Encode the rungs into this folder, with an HLS and a DASH playlist.",
-            show_default=False,
-        ),
-    ] = None,
-    segment: Annotated[float, typer.Option(help="Seconds of a segment.", min=0.1)] = 4.0,
-    script: Annotated[
-        Path | None,
-        typer.Option(help="Write the encodes as a shell script.", show_default=False),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="Draw the hull and its rungs: .png or .svg.", show_default=False),
-    ] = None,
     json: options.Json = False,
 ) -> None:
     """Choose heights, CRFs and bitrates that no others beat, from a few encodes.
@@ -58,47 +64,44 @@ def ladder(
     Encodes are scored as a viewer sees them: scaled up to the display. Rungs whose intervals
     overlap are merged.
     """
-    options.check_plot(plot)
-    extras.require("ladder" if plot is None else "ladder --plot")
-    if encode is not None:
-        stream.require_new(encode)
-    asked = replace(asked, heights=options.integers(heights, "--heights"))
+    extras.require("ladder" if files.plot is None else "ladder --plot")
+    asked, intake = replace(asked, heights=options.integers(heights, "--heights")), reading.intake()
     with render.spinner("looking at the video") as update:
-
-        def tell(probe: SurfaceProbe) -> None:
-            shown = METRICS[climbing.DEVICES[asked.device][1]].shown(probe.score)
-            kept = " (measured earlier)" if probe.reused else ""
-            render.note(
-                f"{probe.height} lines, CRF {probe.crf:g}: {shown}, "
-                f"{probe.bitrate_kbps:.0f} kbit/s{kept}"
-            )
-
         result = climbing.ladder(
             input, asked, registry=stores.registry, trust=trust, cache=stores.cache,
-            keep=not stores.no_cache, machine=machine, on_probe=tell,
-            on_progress=render.remaining("probing", update), intake=reading.intake(),
+            keep=not stores.no_cache, machine=machine, on_probe=_tell,
+            on_progress=render.remaining("probing", update), intake=intake,
         )  # fmt: skip
-        if encode is not None:
+        if files.encode is not None:
             result = stream.encode(
-                input, result, encode, segment_s=segment, machine=machine,
-                intake=reading.intake(), on_rung=lambda words: update(f"encoding {words}"),
+                input, result, files.encode, segment_s=files.segment, machine=machine,
+                intake=intake, on_rung=lambda words: update(f"encoding {words}"),
             )  # fmt: skip
+        if files.script is not None:
+            text = stream.script(
+                input, result, segment_s=files.segment, machine=machine, intake=intake
+            )
+            write_atomic(files.script, text.encode())
+            render.note(f"wrote {files.script}")
     for words in result.notes:
         render.note(f"note: {words}")
-    if script is not None:
-        text = stream.script(input, result, segment_s=segment, machine=machine,
-                             intake=reading.intake())  # fmt: skip
-        write_atomic(script, text.encode())
-        render.note(f"wrote {script}")
     if json:
         render.print_json_line(to_dict(result))
     else:
         show(result)
-    if plot is not None:
+    if files.plot is not None:
         from vqcast.pages import ladder_charts
 
-        ladder_charts.write_ladder(result, plot)
-        render.note(f"drew {plot}")
+        ladder_charts.write_ladder(result, files.plot)
+        render.note(f"drew {files.plot}")
+
+
+def _tell(probe: SurfaceProbe) -> None:
+    kept = " (measured earlier)" if probe.reused else ""
+    render.note(
+        f"{probe.height} lines, CRF {probe.crf:g}: {probe.score:.2f}, "
+        f"{probe.bitrate_kbps:.0f} kbit/s{kept}"
+    )
 
 
 def show(result: LadderResult) -> None:

@@ -156,9 +156,7 @@ def encoder_options(
         options = inputs.filtered(options, "setfield=prog")
     if source.one_view:
         options = inputs.filtered(options, "sidedata=mode=delete:type=STEREO3D")
-    if (
-        entry.given != PLAIN and entry.given.grain
-    ):  # libaom takes noise out of the frame it is lent, a score's reference
+    if entry.given.grain:  # libaom takes noise out of the frame it is lent, a score's reference
         options = inputs.filtered(options, "copy")
     if coded not in (None, (source.width, source.height)):
         options = inputs.filtered(options, argv.scaled(coded))

@@ -107,6 +107,7 @@ class _Room:
     on_progress: Progress | None
     cancel: threading.Event
     titles: dict[tuple[str, str | None, int], Title] = field(default_factory=dict)
+    grounds: dict[object, Ground] = field(default_factory=dict)
 
     @property
     def rescaled(self) -> tuple[int, int] | None:
@@ -149,14 +150,17 @@ class _Room:
         self, encoder: str, preset: str | None, told: Sequence[tuple[Kind, Probe]]
     ) -> Ground:
         """The forecaster of one encoder and preset at the display's own height."""
-        asked = TuneRequest(
-            encoder=encoder, preset=preset, target=_AIM, confidence=self.confidence,
-            metric=self.metric,
-        )  # fmt: skip
-        return ground(
-            asked, preset, grid_of(encoder), self.source, self.tool, registry=self.registry,
-            trust=self.trust, without=self.without, told=told,
-        )  # fmt: skip
+        key = (encoder, preset, *((kind, probe.crf) for kind, probe in told))
+        if key not in self.grounds:
+            asked = TuneRequest(
+                encoder=encoder, preset=preset, target=_AIM, confidence=self.confidence,
+                metric=self.metric,
+            )  # fmt: skip
+            self.grounds[key] = ground(
+                asked, preset, grid_of(encoder), self.source, self.tool, registry=self.registry,
+                trust=self.trust, without=self.without, told=told,
+            )  # fmt: skip
+        return self.grounds[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +274,7 @@ class Surface:
             for each in self.probes
             if (each.encoder, each.preset) != kind and each.height == top
         ]
-        table = steps.load()
+        table = self.steps
         seen = [
             (self._room.share(each.height), each.seen)
             for each in self.probes

@@ -1,11 +1,13 @@
-"""Ladders and comparisons of titles held out, against every encode of the grid.
+r"""Ladders and comparisons of titles held out, against every encode of the grid.
 
-    python bench/ladder.py --evidence docs/evidence/heights.json --out docs/evidence/ladder.json
+    python bench/ladder.py --evidence docs/evidence/heights.json --out docs/evidence/ladder.json \
+        --table src/vqcast/forecast/heights.json
     python bench/ladder.py --report docs/evidence/ladder.json --markdown docs/ladder.md
 
 The encodes are those of `bench/heights.py`, read back: between its CRFs a title's curve is a
 monotone spline. Each title is forecast by a forecaster and a table of heights that have not seen
-its group, with the code of `vqcast ladder`; a probe is a look-up.
+its group, with the code of `vqcast ladder`; a probe is a look-up. A first run finds by how much
+intervals must be wider to hold what they say; in the second each title is widened by the others.
 """
 
 from __future__ import annotations
@@ -18,16 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import heights as measured
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from vqcast.documents import codec
 from vqcast.documents.heights import HeightTable
 from vqcast.durable.files import write_atomic
 from vqcast.forecast import height_fit
 from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.height_fit import HeightCurve, TitleCurves
-from vqcast.forecast.heights import Curves, hints
+from vqcast.forecast.heights import Heights, hints
 from vqcast.forecast.hull import bd_rate, hull
 from vqcast.forecast.latent import to_latent, to_score
 from vqcast.forecast.table import load_table
@@ -43,7 +47,7 @@ from vqcast.tuning.surface import Surface, SurfaceProbe, _Room
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]
-PROBES = (2, 3, 4, 6, 8)
+PROBES = (2, 3, 4, 8)
 CONFIDENCE = 0.95
 TARGETS = (85.0, 93.0)
 LINES = (1080, 720, 540, 360)
@@ -89,12 +93,12 @@ class Replayed(Surface):
         assert self.table is not None
         return self.table
 
-    def curves(self, encoder: str, preset: str | None) -> Curves:
+    def curves(self, encoder: str, preset: str | None) -> Heights:
         """See `Surface.curves`."""
         assert self.title is not None and self.model is not None
         seen = [(each.height / DISPLAY[1], each.seen) for each in self.probes]
         before = hints(self.steps, self.title.motion, self.title.ceilings.tolist())
-        return Curves.of(self.model, self.steps, self.before.ceilings, seen, before)
+        return Heights.of(self.model, self.steps, self.before.ceilings, seen, before)
 
     def measure(
         self, encoder: str, preset: str | None, crf: float, height: int | None = None
@@ -150,8 +154,9 @@ def one_ladder(title: TitleCurves, surface: Replayed, probes: int) -> Row:
         rungs.append({
             "score_error": round(abs(float(score) - each.score), 4),
             "rate_error": round(abs(rate / each.bitrate_kbps - 1), 5),
-            "score_in": bool(each.lower - 0.005 <= score <= each.upper + 0.005),
-            "rate_in": bool(each.bitrate_lower * 0.999 <= rate <= each.bitrate_upper * 1.001),
+            "score_ratio": ratio(float(score), each.lower, each.score, each.upper, 0.005),
+            "rate_ratio": ratio(*np.log2([rate, each.bitrate_lower, each.bitrate_kbps,
+                                          each.bitrate_upper]), 0.001),
             "more_bits": round(float(2.0 ** (log2_bits - least) - 1), 5),
         })  # fmt: skip
     loss = bd_rate(2.0 ** bits[best], scores[best], 2.0 ** rates[on], mine[on])
@@ -159,8 +164,38 @@ def one_ladder(title: TitleCurves, surface: Replayed, probes: int) -> Row:
             "bd_rate": round(loss, 4), "rungs": rungs}  # fmt: skip
 
 
-def ladders(titles: Sequence[TitleCurves]) -> list[Row]:
-    """Every title held out in turn, with each number of probes."""
+def ratio(true: float, lower: float, middle: float, upper: float, least: float) -> float:
+    """How far the truth is from the forecast, as a share of the interval's half there."""
+    half = upper - middle if true > middle else middle - lower
+    return round(float(max(abs(true - middle) - least, 0.0) / max(half, least)), 4)
+
+
+def factor(rows: Sequence[Sequence[float]]) -> float:
+    """What half widths of 95 % must be multiplied by: conformal over titles that weigh alike."""
+    values = np.concatenate([np.asarray(each) for each in rows if len(each)])
+    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in rows if len(each)])
+    order = np.argsort(values)
+    covered = np.cumsum(weights[order]) / (len(rows) + 1)
+    at = min(int(np.searchsorted(covered, CONFIDENCE)), len(values) - 1)
+    return max(round(float(values[order][at]), 3), 1.0)
+
+
+def widened(known: Row, without: str = "") -> list[list[float]]:
+    """Factors before and after probes by what the first run found, one group left out."""
+    found = []
+    for rows, names in (
+        (known["explained"], ("glimpse_score_ratios", "glimpse_rate_ratios")),
+        (known["rungs"], ("score_ratios", "rate_ratios")),
+    ):
+        others = [row for row in rows if row["group"] != without]
+        found.append([factor([row[name] for row in others]) for name in names])
+    return found
+
+
+def ladders(
+    titles: Sequence[TitleCurves], probes: Sequence[int], known: Row | None = None
+) -> list[Row]:
+    """Every title held out in turn, with each number of probes; ``known``: widened by it."""
     axis = measured.forecaster("").axis
     away = height_fit.left_out(titles, *measured.KIND, measured.forecaster)
     rows = []
@@ -169,13 +204,15 @@ def ladders(titles: Sequence[TitleCurves]) -> list[Row]:
         table = height_fit.calibrated(
             height_fit.fit(others, *measured.KIND, axis), [*away[:index], *away[index + 1 :]]
         )
+        if known is not None:
+            table = msgspec.structs.replace(table, widened=widened(known, title.own.group))
         model = measured.forecaster(title.own.group)
-        rows += [one_ladder(title, replayed(title, table, model), each) for each in PROBES]
-        print(title.own.group, [each["bd_rate"] for each in rows[-len(PROBES) :]], flush=True)
+        rows += [one_ladder(title, replayed(title, table, model), each) for each in probes]
+        print(title.own.group, [each["bd_rate"] for each in rows[-len(probes) :]], flush=True)
     return rows
 
 
-def explained(titles: Sequence[TitleCurves]) -> list[Row]:
+def explained(titles: Sequence[TitleCurves], known: Row | None = None) -> list[Row]:
     """Forecasts of the own height before any probe, with and without a glimpse of the title."""
     axis, rows = measured.forecaster("").axis, []
     for index, title in enumerate(titles):
@@ -185,7 +222,9 @@ def explained(titles: Sequence[TitleCurves]) -> list[Row]:
         for name, seen in (
             ("blind", []), ("glimpse", hints(table, title.motion, title.ceilings.tolist())),
         ):  # fmt: skip
-            made = Curves.of(model, table, {}, [], seen).forecast(1.0, own.crfs)
+            if known is not None and seen:
+                table = msgspec.structs.replace(table, widened=widened(known, own.group))
+            made = Heights.of(model, table, {}, [], seen).forecast(1.0, own.crfs)
             low, high = made.bounds(CONFIDENCE)
             bits = np.log2(made.bits_per_pixel(CONFIDENCE))
             true = np.log2(own.bits_per_pixel)
@@ -194,7 +233,15 @@ def explained(titles: Sequence[TitleCurves]) -> list[Row]:
                 f"{name}_rate": round(float((2.0 ** np.abs(bits[0] - true) - 1).mean()), 4),
                 f"{name}_score_in": float(((low <= own.scores) & (own.scores <= high)).mean()),
                 f"{name}_rate_in": float(((bits[1] <= true) & (true <= bits[2])).mean()),
-            }
+                f"{name}_score_ratios": [
+                    ratio(*each, 0.005) for each in zip(own.scores, low, made.score, high,
+                                                        strict=True)
+                ],
+                f"{name}_rate_ratios": [
+                    ratio(*each, 0.001) for each in zip(true, bits[1], bits[0], bits[2],
+                                                        strict=True)
+                ],
+            }  # fmt: skip
         rows.append(row)
     return rows
 
@@ -275,12 +322,15 @@ def report(document: Row) -> str:
         def mean(name: str, rungs: list[Row] = rungs) -> float:
             return float(np.mean([rung[name] for rung in rungs]))
 
+        def inside(name: str, rungs: list[Row] = rungs) -> str:
+            return f"{100 * np.mean([rung[name] <= 1 for rung in rungs]):.0f} %"
+
         lines.append(
             f"| {asked} | {made:.1f} | {100 * (1 - made / grid):.1f} % "
             f"| {100 * (1 - made / document['measured']):.0f} % | {loss.mean():.2f} % "
             f"| {np.median(loss):.2f} % | {loss.max():.2f} % | {100 * mean('more_bits'):.2f} % "
             f"| {mean('score_error'):.2f} | {100 * mean('rate_error'):.1f} % "
-            f"| {100 * mean('score_in'):.0f} % | {100 * mean('rate_in'):.0f} % |"
+            f"| {inside('score_ratio')} | {inside('rate_ratio')} |"
         )
     lines += ["", *_compared(document["comparisons"]), "", *_explained(document["explained"])]
     return "\n".join(lines) + "\n"
@@ -330,6 +380,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--evidence", type=Path, help="of bench/heights.py")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", type=Path, help="widen this table by what was found")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--markdown", type=Path)
     given = parser.parse_args()
@@ -340,13 +391,23 @@ def main() -> None:
     rows = json.loads(given.evidence.read_text())["curves"]
     titles = height_fit.titles_of(measured.curves_of(rows))
     crfs = measured.CRFS[measured.KIND[0]]
+    known: Row = {"explained": explained(titles), "rungs": [
+        {"group": row["group"], "score_ratios": [each["score_ratio"] for each in row["rungs"]],
+         "rate_ratios": [each["rate_ratio"] for each in row["rungs"]]}
+        for row in ladders(titles, PROBES[-1:])
+    ]}  # fmt: skip
     document = {
-        "schema_version": 1, "cells": len(LINES) * (crfs[-1] - crfs[0] + 1),
-        "measured": len(LINES) * len(crfs), "explained": explained(titles),
-        "comparisons": comparisons(rows), "ladders": ladders(titles),
+        "schema_version": 1, "widened": widened(known),
+        "cells": len(LINES) * (crfs[-1] - crfs[0] + 1), "measured": len(LINES) * len(crfs),
+        "explained": explained(titles, known),
+        "comparisons": comparisons(rows), "ladders": ladders(titles, PROBES, known),
     }  # fmt: skip
     write_atomic(given.out, (json.dumps(document, indent=1) + "\n").encode())
     print(report(document))
+    if given.table:
+        table = codec.from_bytes(HeightTable, given.table.read_bytes(), where=str(given.table))
+        table = msgspec.structs.replace(table, widened=document["widened"])
+        write_atomic(given.table, codec.to_line(table))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ def compare(
 
     A * marks the front: no other row is both smaller and faster. Times are those of an encode of
     the whole video on this machine, as the probes were timed on it.
+
+    Exit codes: 3 no row reaches the target; 4 no row is within the budget.
     """
     options.check_plot(plot)
     extras.require("compare" if plot is None else "compare --plot")
@@ -66,6 +68,10 @@ def compare(
 
         ladder_charts.write_comparison(result, plot)
         render.note(f"drew {plot}")
+    if not any(row.status == "met" for row in result.rows):
+        raise typer.Exit(3)
+    if result.budget is not None and result.chosen is None:
+        raise typer.Exit(4)
 
 
 def show(result: CompareResult) -> None:

@@ -44,4 +44,7 @@ class HeightTable(Document, frozen=True, kw_only=True):
     """``[channels][4]``: score and bits in the middle of the axis before any encode, by 1, motion
     and the ceilings of the last two shares."""
     before_deviation: list[float]
+    widened: list[list[float]]
+    """Factors of the deviations of scores and bits, before any probe and after some: what the
+    forecasts of whole titles held out needed beside all that."""
     titles: list[HeightTitle]

@@ -17,7 +17,7 @@ from scipy.interpolate import PchipInterpolator
 
 from vqcast.documents.heights import HeightTable, HeightTitle
 from vqcast.forecast.forecaster import Forecaster, Probe
-from vqcast.forecast.heights import CHANNELS, Curves, hints
+from vqcast.forecast.heights import CHANNELS, Heights, hints
 from vqcast.forecast.latent import BITS, SCORE, to_latent
 
 Array = NDArray[np.float64]
@@ -125,7 +125,7 @@ def fit(
         coefficients=np.round(coefficients, 6).tolist(),
         covariance=np.round(_shrunk(covariance, len(shares) * len(CHANNELS)), 8).tolist(),
         levels=list(_LEVELS), score=[_NORMAL], bits=[_NORMAL], before=before,
-        before_deviation=doubt,
+        before_deviation=doubt, widened=[[1.0, 1.0], [1.0, 1.0]],
         titles=[
             HeightTitle(group=title.own.group, motion=round(title.motion, 4),
                         ceilings=[round(float(each), 4) for each in title.ceilings])
@@ -208,7 +208,7 @@ def _away(
     seen = [(1.0, title.own.probe(middle))]
     seen += [(asked.share, asked.probe(each)) for each in chosen]
     tops = {each.share: each.ceiling for each in title.lower}
-    curves = Curves.of(
+    curves = Heights.of(
         forecaster, table, tops, seen, hints(table, title.motion, title.ceilings.tolist())
     )
     made = curves.forecast(asked.share, asked.crfs)

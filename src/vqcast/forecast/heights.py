@@ -5,7 +5,7 @@ follows from the score and the bits at the own height, and from the ceiling: the
 that are scaled down and up and not encoded at all. What is left of a title's own is Gaussian, so
 that a probe at one height tells of all others::
 
-    curves = Curves.of(forecaster, table, ceilings={0.5: 1.8}, seen=[(1.0, probe), (0.5, other)])
+    curves = Heights.of(forecaster, table, ceilings={0.5: 1.8}, seen=[(1.0, probe), (0.5, other)])
     curves.forecast(0.5, crfs).score
 """
 
@@ -44,7 +44,7 @@ def load() -> HeightTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
+class Heights:
     """The curves of one title with one encoder and preset at every height."""
 
     forecaster: Forecaster
@@ -70,7 +70,7 @@ class Curves:
         hints: Sequence[Observation] = (),
         *,
         alike: bool = True,
-    ) -> Curves:
+    ) -> Heights:
         """Given ``ceilings``, latent scores by share, and probes, each with its share.
 
         ``hints`` is what is known before any probe; not ``alike``: the table was measured with
@@ -97,7 +97,7 @@ class Curves:
 
     def _conditioned(
         self, seen: Sequence[tuple[float, Probe]], own: Sequence[Observation]
-    ) -> Curves:
+    ) -> Heights:
         """The same once all probes are known, those at the own height with all their channels."""
         if not seen:
             return self
@@ -126,7 +126,7 @@ class Curves:
         shared = self.covariance @ matrix.T
         gain = np.linalg.solve(matrix @ shared + np.diag(noise), shared.T).T
         left = self.covariance - gain @ shared.T
-        return Curves(
+        return Heights(
             self.forecaster, self.table, self.ceilings, self.mean + gain @ np.array(away),
             (left + left.T) / 2, self.probes, self.noise, self.widening,
         )  # fmt: skip
@@ -171,6 +171,7 @@ class Curves:
         score, base, bits, bits_base = self.state(share, crfs)
         latent, log2_bits = score @ self.mean + base, bits @ self.mean + bits_base
         wider = self.widening * (1.0 if share == 1.0 else beyond(self.table.shares, share))
+        widths = [wider * each for each in self.table.widened[bool(self.probes)]]
         covariance = score @ self.covariance @ score.T
         variance = np.einsum("ij,jk,ik->i", bits, self.covariance, bits)
         count = self.probes.get(share, 0)
@@ -178,9 +179,9 @@ class Curves:
         return Forecast(
             crfs=crfs,
             latent=falling(latent),
-            covariance=wider**2 * (covariance + self.noise[0] ** 2 * np.eye(len(crfs))),
+            covariance=widths[0] ** 2 * (covariance + self.noise[0] ** 2 * np.eye(len(crfs))),
             log2_bits=falling(log2_bits),
-            bits_deviation=wider * np.sqrt(np.maximum(variance, 0.0) + self.noise[1] ** 2),
+            bits_deviation=widths[1] * np.sqrt(np.maximum(variance, 0.0) + self.noise[1] ** 2),
             score_spread=spreads[0],
             bits_spread=spreads[1],
             metric=self.forecaster.metric,

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from vqcast.documents.ladder import DeviceName, LadderPoint, LadderProbe, LadderResult, Spacing
 from vqcast.errors import InputError
 from vqcast.forecast import scale
-from vqcast.forecast.heights import Curves
+from vqcast.forecast.heights import Heights
 from vqcast.forecast.hull import apart, spaced
 from vqcast.media.encoders import encoder as adapter
 from vqcast.media.source import Doubted, Intake, Source, reread
@@ -235,7 +235,7 @@ def _first(points: Sequence[HullPoint], asked: LadderRequest) -> float:
 
 
 def doubt(
-    curves: Curves,
+    curves: Heights,
     shares: Sequence[float],
     crfs: Array,
     asked: LadderRequest,
@@ -290,7 +290,7 @@ def _scores(metric: str, latent: Array) -> Array:
 
 
 def _between(
-    latents: Array, bits: Array, curves: Curves, asked: LadderRequest
+    latents: Array, bits: Array, curves: Heights, asked: LadderRequest
 ) -> tuple[float, float]:
     """Log2 bits a pixel between which rungs will lie."""
     scores = _scores(curves.forecaster.metric.name, latents)

@@ -25,7 +25,7 @@ from vqcast.documents.heights import HeightTable
 from vqcast.errors import InputError
 from vqcast.forecast import heights as steps
 from vqcast.forecast.forecaster import Forecast, Probe
-from vqcast.forecast.heights import Curves
+from vqcast.forecast.heights import Heights
 from vqcast.forecast.hull import hull
 from vqcast.forecast.prior import Kind
 from vqcast.measured.cell import Cell
@@ -266,7 +266,7 @@ class Surface:
         rates = np.log2([each.bitrate_kbps.value for each in points])
         return [points[at] for at in hull(rates, np.array([each.score.value for each in points]))]
 
-    def curves(self, encoder: str, preset: str | None) -> Curves:
+    def curves(self, encoder: str, preset: str | None) -> Heights:
         """The joint forecast of all heights of one encoder and preset."""
         top, kind = self.display[1], (encoder, preset)
         told = [
@@ -282,7 +282,7 @@ class Surface:
         ]
         known = self.before.ceilings
         tops = [known[share] for share in table.shares[-2:] if share in known]
-        return Curves.of(
+        return Heights.of(
             self._room.ground(encoder, preset, told).forecaster, table, known, seen,
             steps.hints(table, self.before.motion, tops) if len(tops) == 2 and not told else (),
             alike=encoder == table.encoder,

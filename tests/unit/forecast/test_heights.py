@@ -9,7 +9,7 @@ import pytest
 
 from vqcast.forecast import heights
 from vqcast.forecast.forecaster import Forecaster, Probe
-from vqcast.forecast.heights import Curves, weights_of
+from vqcast.forecast.heights import Heights, weights_of
 from vqcast.forecast.table import load_table
 
 TABLE = heights.load()
@@ -34,7 +34,7 @@ def test_a_share_lies_between_those_that_were_measured() -> None:
 
 def test_at_its_own_height_a_title_has_the_forecasters_curve(forecaster: Forecaster) -> None:
     probe = Probe(35.0, 92.0, 0.1, FEATURES)
-    mine = Curves.of(forecaster, TABLE, TOPS, [(1.0, probe)]).forecast(1.0, CRFS)
+    mine = Heights.of(forecaster, TABLE, TOPS, [(1.0, probe)]).forecast(1.0, CRFS)
     theirs = forecaster.forecast([probe], CRFS)
     assert np.allclose(mine.score, theirs.score) and np.allclose(mine.log2_bits, theirs.log2_bits)
     assert np.allclose(mine.bounds(0.9), theirs.bounds(0.9))
@@ -42,7 +42,7 @@ def test_at_its_own_height_a_title_has_the_forecasters_curve(forecaster: Forecas
 
 def test_lower_heights_score_less_and_take_fewer_bits(forecaster: Forecaster) -> None:
     probe = Probe(35.0, 92.0, 0.1, FEATURES)
-    curves = Curves.of(forecaster, TABLE, TOPS, [(1.0, probe)])
+    curves = Heights.of(forecaster, TABLE, TOPS, [(1.0, probe)])
     made = [curves.forecast(share, np.array([28.0, 38.0])) for share in (1.0, *TABLE.shares)]
     for taller, lower in itertools.pairwise(made):
         assert (lower.score < taller.score).all() and (lower.log2_bits < taller.log2_bits).all()
@@ -52,11 +52,11 @@ def test_a_probe_at_one_height_narrows_that_height_and_moves_the_next(
     forecaster: Forecaster,
 ) -> None:
     seen = [(1.0, Probe(35.0, 92.0, 0.1, FEATURES))]
-    before = Curves.of(forecaster, TABLE, TOPS, seen)
+    before = Heights.of(forecaster, TABLE, TOPS, seen)
     expected = before.forecast(0.5, np.array([38.0]))
     probe = Probe(38.0, float(expected.score[0]) - 6.0, float(2.0 ** expected.log2_bits[0]),
                   FEATURES)  # fmt: skip
-    after = Curves.of(forecaster, TABLE, TOPS, [*seen, (0.5, probe)])
+    after = Heights.of(forecaster, TABLE, TOPS, [*seen, (0.5, probe)])
     own = after.forecast(0.5, np.array([38.0]))
     assert own.score[0] == pytest.approx(probe.score, abs=0.5)
     assert own.deviation[0] < 0.4 * expected.deviation[0]
@@ -70,6 +70,6 @@ def test_a_probe_at_one_height_narrows_that_height_and_moves_the_next(
 
 def test_what_was_measured_with_another_encoder_is_wider(forecaster: Forecaster) -> None:
     seen = [(1.0, Probe(35.0, 92.0, 0.1, FEATURES))]
-    alike = Curves.of(forecaster, TABLE, TOPS, seen).forecast(0.5, CRFS)
-    other = Curves.of(forecaster, TABLE, TOPS, seen, alike=False).forecast(0.5, CRFS)
+    alike = Heights.of(forecaster, TABLE, TOPS, seen).forecast(0.5, CRFS)
+    other = Heights.of(forecaster, TABLE, TOPS, seen, alike=False).forecast(0.5, CRFS)
     assert (other.deviation > alike.deviation).all()

@@ -69,6 +69,8 @@ class TuneProbe(Document, frozen=True, kw_only=True):
     """The whole title's video, as the looks tell it; null: ``bytes`` are that."""
     encode_s: float | None = None
     """Seconds of the encodes alone, all cores busy; null: they were not timed."""
+    energy_j: float | None = None
+    """Joules of the processor in that time; null: not timed, or this machine does not tell."""
 
 
 class CurvePoint(Document, frozen=True, kw_only=True):

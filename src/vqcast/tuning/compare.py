@@ -31,7 +31,7 @@ from vqcast.serve.trust import Trust
 from vqcast.tuning.filtering import probed, tool_of
 from vqcast.tuning.kinds import kinds
 from vqcast.tuning.machine import Machine
-from vqcast.tuning.pace import pace
+from vqcast.tuning.pace import energy, pace
 from vqcast.tuning.request import TOLERANCE_PERCENT, TuneRequest
 from vqcast.tuning.session import Session, default_cache
 from vqcast.tuning.title import Progress
@@ -207,7 +207,8 @@ def _row(session: Session, result: TuneResult) -> CompareRow:
         encoder=result.encoder, preset=result.preset, status=result.status, crf=result.crf,
         score=result.score, lower=result.lower, upper=result.upper, basis=result.basis,
         bytes=result.bytes, bytes_lower=result.bytes_lower, bytes_upper=result.bytes_upper,
-        encode_s=seconds[0], encode_s_lower=seconds[1], encode_s_upper=seconds[2], energy_j=None,
+        encode_s=seconds[0], encode_s_lower=seconds[1], encode_s_upper=seconds[2],
+        energy_j=energy(result.probes, seconds[0]),
         probes=len(result.probes), frames_encoded=result.frames_encoded, front=False,
     )  # fmt: skip
 

@@ -35,6 +35,14 @@ class Pace:
         return self.seconds, self.seconds * math.exp(-half), self.seconds * math.exp(half)
 
 
+def energy(probes: Sequence[TuneProbe], seconds: float) -> float | None:
+    """Joules of an encode of so many seconds, at the power of the probes; None: not known."""
+    known = [(each.energy_j, each.encode_s) for each in probes if each.energy_j and each.encode_s]
+    if not known:
+        return None
+    return seconds * sum(joules for joules, _ in known) / sum(took for _, took in known)
+
+
 def pace(probes: Sequence[TuneProbe], crf: float, frames: int) -> Pace | None:
     """Of ``frames`` frames at ``crf``; None where no probe was timed."""
     timed = {

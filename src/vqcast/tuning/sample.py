@@ -81,6 +81,8 @@ class Seen:
     wall_s: float
     encode_s: float | None = None
     """Of the encodes alone, all cores busy; None: they were not timed."""
+    energy_j: float | None = None
+    """Of the processor in that time; None: not timed, or not told here."""
 
 
 class Sample:
@@ -166,13 +168,15 @@ class Sample:
             bytes=sum(each.enc_bytes for each in made),
             reused=reused,
             wall_s=round(time.monotonic() - began, 3),
-            encode_s=self._encode_s(made),
+            encode_s=self._shared([each.enc_time_ms for each in made], 1000.0),
+            energy_j=self._shared([each.enc_energy_j for each in made]),
         )
 
-    def _encode_s(self, made: Sequence[Measurement]) -> float | None:
-        times = [each.enc_time_ms for each in made if each.enc_time_ms is not None]
-        at_once = plan(self.machine.cores, len(made)).at_once
-        return sum(times) / 1000 / at_once if len(times) == len(made) else None
+    def _shared(self, values: Sequence[float | None], unit: float = 1.0) -> float | None:
+        """Sum of what encodes that run at once each count; None where one does not know it."""
+        known = [each for each in values if each is not None]
+        at_once = plan(self.machine.cores, len(values)).at_once
+        return sum(known) / unit / at_once if len(known) == len(values) else None
 
     def _first(self, crf: float) -> bool | None:
         """Measure as many parts as the error asks for; whether none was new, None: too many."""

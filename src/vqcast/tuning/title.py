@@ -111,7 +111,7 @@ class Title:
             scored=seen.scored,
             deviation=self._rounded(seen.deviation), scatter=round(seen.scatter, 4),
             title_bytes=round(seen.bytes_a_frame * self.prober.source.frames),
-            encode_s=seen.encode_s,
+            encode_s=seen.encode_s, energy_j=seen.energy_j,
         )  # fmt: skip
         return line, Probe(crf, seen.score, self._bits(seen.bytes_a_frame), seen.features)
 
@@ -124,6 +124,7 @@ class Title:
             crf=crf, score=self._rounded(score), bytes=found.enc_bytes, frames=found.frames,
             whole=True, reused=reused, wall_s=round(found.wall_s, 3),
             encode_s=None if found.enc_time_ms is None else found.enc_time_ms / 1000,
+            energy_j=found.enc_energy_j,
         )  # fmt: skip
         return line, Probe(crf, score, self._bits(found.enc_bytes / found.frames), features)
 

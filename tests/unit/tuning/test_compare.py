@@ -9,7 +9,7 @@ from vqcast.documents.compare import CompareRow
 from vqcast.documents.tune import TuneProbe
 from vqcast.errors import InputError
 from vqcast.tuning.compare import CompareRequest, budget_of, marked, pick, surely_better
-from vqcast.tuning.pace import pace
+from vqcast.tuning.pace import energy, pace
 
 
 def row(encoder: str, size: int, seconds: float, **changes: object) -> CompareRow:
@@ -68,6 +68,12 @@ def test_presets_go_to_the_encoders_that_have_them() -> None:
 def timed(crf: float, frames: int, seconds: float | None) -> TuneProbe:
     return TuneProbe(crf=crf, score=90, bytes=1, frames=frames, whole=True, reused=False,
                      wall_s=1, encode_s=seconds)  # fmt: skip
+
+
+def test_energy_is_the_power_of_the_probes_over_the_time_that_is_forecast() -> None:
+    told = [msgspec.structs.replace(timed(30, 100, 4.0), energy_j=80.0), timed(35, 100, 3.0)]
+    assert energy(told, 10.0) == pytest.approx(200.0)
+    assert energy([timed(30, 100, 4.0)], 10.0) is None
 
 
 def test_time_is_that_of_the_probe_and_less_at_a_higher_crf() -> None:

@@ -6,7 +6,7 @@ RUN ?= runs/demo
 CLIPS ?= clips
 CORPUS := data/phase_a/per_frame_canonical6.jsonl.gz
 
-.PHONY: setup quick test coverage release-check lint crash hostile attacks demo corpus presets curves scenes networks datasheet retrain figures cards evaluation forecast-studies lift bench bench-tune bench-corpus scaling docs transcripts clean help
+.PHONY: setup quick test coverage release-check lint crash hostile attacks demo corpus presets curves scenes networks datasheet retrain figures cards evaluation forecast-studies lift bench bench-tune bench-ladder bench-corpus scaling docs transcripts clean help
 
 help:
 	@echo "make demo       train, gate, promote, verify and predict on real input (minutes)"
@@ -211,6 +211,12 @@ scaling: setup
 
 # The searches against each other, on clips and on titles: folders with a MANIFEST.tsv each.
 TITLES ?= titles
+
+bench-ladder: setup
+	$(BIN)/python bench/heights.py --titles $(TITLES) --work runs/heights --evidence docs/evidence/heights.json
+	$(BIN)/python bench/heights.py --evidence docs/evidence/heights.json --table src/vqcast/forecast/heights.json
+	$(BIN)/python bench/ladder.py --evidence docs/evidence/heights.json --out docs/evidence/ladder.json --table src/vqcast/forecast/heights.json
+	$(BIN)/python bench/ladder.py --report docs/evidence/ladder.json --markdown docs/ladder.md
 
 bench-tune: setup
 	$(BIN)/python bench/tune.py --clips $(CLIPS) --titles $(TITLES) --target 93 --evidence docs/evidence/tune.json --markdown docs/tune.md

@@ -12,6 +12,9 @@ Predicting needs neither torch nor ffmpeg; video files need the ``media`` extra:
     result = vqcast.tune("film.mkv", asked)
     made = vqcast.encode("film.mkv", "film.av1.mkv", asked)
 
+    with vqcast.surface("film.mkv") as surface:
+        surface.score("libsvtav1", "10", 35, 720).lower  # before any encode
+
 What ``__all__`` lists is public. `vqcast.workflow` (build, train, gate, promote, as the commands do
 it) may still change with a minor release; every other module is internal and may change in any.
 `vqcast.errors` holds all that they raise.
@@ -24,6 +27,9 @@ from vqcast import errors
 from vqcast.errors import VqcastError
 
 if TYPE_CHECKING:
+    from vqcast.documents.compare import CompareResult
+    from vqcast.documents.explain import ExplainResult
+    from vqcast.documents.ladder import LadderResult
     from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
     from vqcast.media.filters import Filters
     from vqcast.media.options import EncoderOptions
@@ -32,24 +38,37 @@ if TYPE_CHECKING:
     from vqcast.serve.load import load
     from vqcast.serve.predictor import Interval, Prediction, Predictor
     from vqcast.serve.trust import Trust
+    from vqcast.tuning.compare import CompareRequest, compare
     from vqcast.tuning.encode import encode
+    from vqcast.tuning.explain import explain
+    from vqcast.tuning.ladder import LadderRequest, ladder
     from vqcast.tuning.machine import Machine
     from vqcast.tuning.request import TuneRequest
     from vqcast.tuning.session import tune
+    from vqcast.tuning.surface import HullPoint, Ranged, Surface, SurfaceProbe, surface
     from vqcast.workflow.predict import PairPrediction, predict
 
 __version__ = "0.1.0"
 __all__ = [
+    "CompareRequest",
+    "CompareResult",
     "EncodeResult",
     "EncoderOptions",
+    "ExplainResult",
     "Filters",
+    "HullPoint",
     "Intake",
     "Interval",
+    "LadderRequest",
+    "LadderResult",
     "Machine",
     "PairPrediction",
     "Prediction",
     "Predictor",
+    "Ranged",
     "StreamChoice",
+    "Surface",
+    "SurfaceProbe",
     "Trust",
     "TuneProbed",
     "TuneRequest",
@@ -57,32 +76,49 @@ __all__ = [
     "TuneStart",
     "VqcastError",
     "__version__",
+    "compare",
     "encode",
     "errors",
+    "explain",
+    "ladder",
     "load",
     "predict",
+    "surface",
     "tune",
 ]
 
 _HOMES = {
+    "CompareRequest": "tuning.compare",
+    "CompareResult": "documents.compare",
     "EncodeResult": "documents.tune",
     "EncoderOptions": "media.options",
+    "ExplainResult": "documents.explain",
     "Filters": "media.filters",
+    "HullPoint": "tuning.surface",
     "Intake": "media.source",
     "Interval": "serve.predictor",
+    "LadderRequest": "tuning.ladder",
+    "LadderResult": "documents.ladder",
     "Machine": "tuning.machine",
     "PairPrediction": "workflow.predict",
     "Prediction": "serve.predictor",
     "Predictor": "serve.predictor",
+    "Ranged": "tuning.surface",
     "StreamChoice": "media.streams",
+    "Surface": "tuning.surface",
+    "SurfaceProbe": "tuning.surface",
     "Trust": "serve.trust",
     "TuneProbed": "documents.tune",
     "TuneRequest": "tuning.request",
     "TuneResult": "documents.tune",
     "TuneStart": "documents.tune",
+    "compare": "tuning.compare",
     "encode": "tuning.encode",
+    "explain": "tuning.explain",
+    "ladder": "tuning.ladder",
     "load": "serve.load",
     "predict": "workflow.predict",
+    "surface": "tuning.surface",
     "tune": "tuning.session",
 }
 """Public name -> the module that it is loaded from on first use.

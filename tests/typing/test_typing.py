@@ -44,7 +44,16 @@ def test_everything_public_is_there_and_documented() -> None:
 
 
 def test_public_functions_say_their_types() -> None:
-    for function in (vqcast.load, vqcast.predict, vqcast.tune, vqcast.encode):
+    for function in (
+        vqcast.load,
+        vqcast.predict,
+        vqcast.tune,
+        vqcast.encode,
+        vqcast.compare,
+        vqcast.ladder,
+        vqcast.explain,
+        vqcast.surface,
+    ):
         signature = inspect.signature(function)
         hints = typing.get_type_hints(function)
         assert hints.keys() == {*signature.parameters, "return"}, function

@@ -80,6 +80,33 @@ def encode() -> None:
         assert_type(made.met, bool)
 
 
+def surface() -> None:
+    with vqcast.surface("film.mkv", confidence=0.9) as found:
+        assert_type(found, vqcast.Surface)
+        probe = found.measure("libsvtav1", "10", 35, 720)
+        assert_type(probe, vqcast.SurfaceProbe)
+        found = found.condition(probe)
+        score = found.score("libsvtav1", "10", 38)
+        assert_type(score, vqcast.Ranged)
+        assert_type((score.value, score.lower, score.upper), tuple[float, float, float])
+        assert_type(found.bitrate("libx264", "medium", 23.5, 540).upper, float)
+        for point in found.hull("libsvtav1", "10", (1080, 720, 540)):
+            assert_type(point, vqcast.HullPoint)
+            assert_type((point.height, point.crf), tuple[int, float])
+        found.condition(35.0)  # wrong: a probe is measured
+        found.score("libsvtav1", 10, 35)  # wrong: a preset is a word
+
+
+def across() -> None:
+    asked = vqcast.CompareRequest(encoders=("libx264", "libsvtav1"), target=93, budget="2h")
+    assert_type(vqcast.compare("film.mkv", asked), vqcast.CompareResult)
+    rungs = vqcast.LadderRequest(encoder="libsvtav1", heights=(1080, 720), device="phone")
+    assert_type(vqcast.ladder("film.mkv", rungs), vqcast.LadderResult)
+    assert_type(vqcast.explain("film.mkv"), vqcast.ExplainResult)
+    vqcast.LadderRequest(encoder="libsvtav1", device="tv")  # wrong
+    vqcast.CompareRequest(encoders="libx264", target=93)  # wrong: several
+
+
 def progress(done: int, total: int) -> None:
     print(done / total)
 

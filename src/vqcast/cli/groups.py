@@ -25,6 +25,7 @@ from vqcast.metric import ScoreSize
 
 _FLAGS = {
     "confidence": ("--confidence", "--quality-confidence"),
+    "encoders": ("--encoder",),
     "tolerance_percent": ("--tolerance",),
     "whole": ("--whole/--sample",),
     "knob_range": ("--range",),

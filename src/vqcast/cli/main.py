@@ -29,6 +29,9 @@ class Commands(LazyGroup):
         for name, attribute, summary in (
             ("tune", "tune", "Find the highest CRF that reaches a target score."),
             ("encode", "encode", "Find that CRF, encode with it, and measure the result."),
+            ("compare", "compare", "Compare encoders and presets: size and time at a target."),
+            ("ladder", "ladder", "Choose the rungs of a bitrate ladder over resolutions."),
+            ("explain", "explain", "Say what is known of a video before any encode."),
             ("predict", "predict", "Predict an encode's VMAF, beside the measured one."),
             ("doctor", "doctor", "Show what works on this machine, by trying it."),
             ("corpus", "app", "Build, check, convert and plot corpora of measured frames."),

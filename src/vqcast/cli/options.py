@@ -123,6 +123,12 @@ def promotion(run_dir: Path, corpora: Sequence[Path], registry: Path | None) -> 
     return shlex.join(words)
 
 
+def check_plot(path: Path | None) -> None:
+    """Raise InputError for a picture that is neither PNG nor SVG."""
+    if path is not None and path.suffix.lower() not in (".png", ".svg"):
+        raise InputError(f"--plot {path}: the name must end in .png or .svg")
+
+
 def split(values: Sequence[str]) -> list[str]:
     """``["a,b", "c"]`` as ``["a", "b", "c"]``."""
     return [part.strip() for value in values for part in value.split(",") if part.strip()]

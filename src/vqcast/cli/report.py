@@ -36,6 +36,12 @@ def report(
         list[Path] | None,
         typer.Option("--tune", help="Lines of `vqcast tune --json`: repeat for several."),
     ] = None,
+    ladder: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--ladder", help="Lines of `vqcast ladder --json` or `vqcast compare --json`: repeat."
+        ),
+    ] = None,
 ) -> None:
     """Write one self-contained page: verdict, accuracy, intervals, curves, provenance.
 
@@ -49,7 +55,7 @@ def report(
     extras.require("report" if corpus is None else "report --corpus")
     from vqcast.pages import report as pages
 
-    content = pages.gather(run_dir, registry, corpus, tune or [])
+    content = pages.gather(run_dir, registry, corpus, tune or [], ladder or [])
     text = pages.report(content, href=lambda path: _href(path, out))
     write_atomic(out, text.encode())
     render.say(f"wrote {out}")

@@ -14,7 +14,7 @@ from vqcast.cli import options, render
 from vqcast.cli.groups import grouped
 from vqcast.documents import to_dict
 from vqcast.documents.tune import EncodeResult, NotWritten, TuneProbed, TuneResult, TuneStart
-from vqcast.errors import InputError, LargerThanSource
+from vqcast.errors import LargerThanSource
 from vqcast.metric import METRICS
 from vqcast.serve.trust import Trust
 from vqcast.tuning.machine import Machine
@@ -48,8 +48,7 @@ def tune(
     reach; 4 the size cap was hit; 1 a tool failed; 2 bad input. Finished probes are
     kept: an interrupted run resumes from them.
     """
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
-        raise InputError(f"--plot {plot}: the name must end in .png or .svg")
+    options.check_plot(plot)
     extras.require("tune" if plot is None else "tune --plot")
     with render.spinner("reading the video") as update:
         result = vqcast.tune(

@@ -67,6 +67,10 @@ class TuneProbe(Document, frozen=True, kw_only=True):
     """How far frames nine apart differ, in points of VMAF or what is as much."""
     title_bytes: int | None = None
     """The whole title's video, as the looks tell it; null: ``bytes`` are that."""
+    encode_s: float | None = None
+    """Seconds of the encodes alone, all cores busy; null: they were not timed."""
+    energy_j: float | None = None
+    """Joules of the processor in that time; null: not timed, or this machine does not tell."""
 
 
 class CurvePoint(Document, frozen=True, kw_only=True):

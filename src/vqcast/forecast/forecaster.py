@@ -246,7 +246,7 @@ class Forecaster:
         else:
             log2_bits, bits_covariance = np.zeros(len(crfs)), np.eye(len(crfs))
         count = len(probes)
-        noise, wider = self.recipe.score_noise, self._wider(seen)
+        noise, wider = self.recipe.score_noise, self.wider(seen)
         return Forecast(
             crfs=crfs,
             latent=falling(latent),
@@ -259,7 +259,7 @@ class Forecaster:
             metric=self.metric,
         )
 
-    def _wider(self, seen: Sequence[Observation]) -> float:
+    def wider(self, seen: Sequence[Observation]) -> float:
         """Factor of all deviations: over 1 where the probes surprise the prior of all titles.
 
         The conditional of a Student-t process (Shah, Wilson and Ghahramani 2014, lemma 3).
@@ -271,7 +271,7 @@ class Forecaster:
         return float(np.sqrt((freedom + squared) / (freedom + count)))
 
     def observed(self, probe: Probe) -> Observation:
-        """What a probe says of the curves."""
+        """A probe at its place on the axis, on latent scales."""
         position = float(self.position(probe.crf))
         return _observed(probe, position, self.recipe, self.channels, self.metric)
 

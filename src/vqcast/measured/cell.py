@@ -11,14 +11,14 @@ same name that changed is another cell::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vqcast.documents import jsontext
 from vqcast.durable.files import sha256_bytes
 from vqcast.media import argv, beside, measure
 from vqcast.media.encoders import encoder
-from vqcast.media.inputs import Segment
+from vqcast.media.inputs import Segment, Video
 from vqcast.media.options import PLAIN, EncoderOptions
 from vqcast.media.source import Source
 from vqcast.media.threads import Threads
@@ -37,6 +37,10 @@ class Cell:
     """The stretch that is encoded; None: all frames of ``source``."""
     size: tuple[int, int] | None = None
     """Width and height at which pictures are compared; None: the source's own."""
+    coded: tuple[int, int] | None = None
+    """Width and height to which pictures are scaled before they are encoded; None: as they are."""
+    uncoded: bool = False
+    """Whether pictures are only scaled to ``coded`` and back: what no encode at it can beat."""
     spliced: int = 0
     """How long the stretches are that ``source`` was joined from; 0: it was not."""
     every: int = 1
@@ -78,7 +82,17 @@ class Cell:
     def scaled_to(self) -> tuple[int, int] | None:
         """The size that both sides are scaled to for scoring; None: they are not scaled."""
         own = (self.source.width, self.source.height)
+        if self.coded not in (None, own):
+            return self.size or own
         return None if self.size == own else self.size
+
+    @property
+    def distorted(self) -> Video:
+        """The pictures that are scored: an encode's, or the source's, scaled."""
+        video = self.source.video
+        if not self.uncoded or self.coded is None:
+            return Video()
+        return replace(video, chain=",".join(filter(None, (video.chain, argv.scaled(self.coded)))))
 
     @property
     def columns(self) -> list[str]:
@@ -88,23 +102,19 @@ class Cell:
     def identity(self, ffmpeg_sha256: str) -> dict[str, Any]:
         """Everything that its numbers depend on, as plain values."""
         source, raw = self.source, self.source.raw
-        entry = encoder(self.encoder, self.options)
-        threads = entry.alike(self.threads.encoder) if self.threads else None
         return {
             "source": source.identity,
             "raw": [raw.width, raw.height, raw.pix_fmt, str(raw.fps)] if raw else None,
             "start": self.segment.start if self.segment else 0,
             "frames": self.frames,
-            "encode": measure.encoder_options(
-                source, entry, self.cq, self.preset, threads=threads, spliced=self.spliced
-            ),
+            "encode": None if self.uncoded else self._encode(),
             "score": argv.keyed(
                 argv.score_filter(
                     self.depth,
                     self.frames,
                     size=self.scaled_to,
                     every=self.every,
-                    sides=("[0:v:0]", source.video.of(1)),
+                    sides=(self.distorted.of(0), source.video.of(1)),
                     also=self.also,
                     vmaf=self.vmaf,
                     rate=source.fps,
@@ -113,6 +123,15 @@ class Cell:
             "ffmpeg": ffmpeg_sha256,
             **({"grain": "not drawn"} if self.options.grain else {}),
         }
+
+    def _encode(self) -> list[str]:
+        """The encoder's words, with threads that give the same bytes."""
+        entry = encoder(self.encoder, self.options)
+        threads = entry.alike(self.threads.encoder) if self.threads else None
+        return measure.encoder_options(
+            self.source, entry, self.cq, self.preset, threads=threads, spliced=self.spliced,
+            coded=self.coded,
+        )  # fmt: skip
 
     def key(self, ffmpeg_sha256: str) -> str:
         """Its content address: 64 hex digits."""

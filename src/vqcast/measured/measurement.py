@@ -17,6 +17,7 @@ from vqcast.documents.base import Document
 from vqcast.durable.scratch import scratch
 from vqcast.errors import DocumentError
 from vqcast.measured.cell import Cell
+from vqcast.media import energy
 from vqcast.media import measure as media
 from vqcast.media.together import encode_and_score
 from vqcast.media.tool import Tool
@@ -29,11 +30,13 @@ class Measurement(Document, frozen=True, kw_only=True):
 
     schema_version: Literal[1] = 1
     enc_bytes: int
-    """Of the encoded video stream."""
+    """Of the encoded video stream; 1 a frame where nothing was encoded."""
     enc_time_ms: float | None
     """Of the encode; null where it was scored in the same process, and not timed apart."""
     wall_s: float
     """Of encode and score."""
+    enc_energy_j: float | None = None
+    """Joules of the processor while it was encoded; null: not timed apart, or not told here."""
     score_width: int
     score_height: int
     columns: dict[str, list[float]]
@@ -65,20 +68,23 @@ def measure(
     ``on_progress`` is told the frames encoded so far in that process. Raises ToolFailure or
     MediaError as `vqcast.media.measure` does.
     """
-    start = time.monotonic()
-    if together and tool.loopback and cell.source.damage is None:
+    start, energy_j = time.monotonic(), None
+    if cell.uncoded:
+        sizes, scores, time_ms = np.ones(cell.frames, np.int64), _scaled(cell, tool, cancel), 0.0
+    elif together and tool.loopback and cell.source.damage is None:
         trial = encode_and_score(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, size=cell.scaled_to,
-            segment=cell.segment, spliced=cell.spliced, every=cell.every, threads=cell.threads,
-            given=cell.options, also=cell.also, vmaf=cell.vmaf, cancel=cancel,
-            on_progress=on_progress,
+            coded=cell.coded, segment=cell.segment, spliced=cell.spliced,
+            every=cell.every, threads=cell.threads, given=cell.options, also=cell.also,
+            vmaf=cell.vmaf, cancel=cancel, on_progress=on_progress,
         )  # fmt: skip
         sizes, scores, time_ms = trial.sizes, trial.scores, None
     else:
-        sizes, scores, time_ms = _apart(cell, tool, cancel)
+        sizes, scores, time_ms, energy_j = _apart(cell, tool, cancel)
     return Measurement(
         enc_bytes=int(sizes.sum()),
         enc_time_ms=time_ms,
+        enc_energy_j=energy_j,
         wall_s=round(time.monotonic() - start, 3),
         score_width=scores.width,
         score_height=scores.height,
@@ -87,24 +93,34 @@ def measure(
     )
 
 
+def _scaled(cell: Cell, tool: Tool, cancel: threading.Event | None) -> media.Scores:
+    """The source's own pictures, scaled down and up, against the source."""
+    return media.score(
+        cell.source, cell.source.path, tool, depth=cell.depth, distorted_video=cell.distorted,
+        segment=cell.segment, size=cell.scaled_to, every=cell.every, itself=True,
+        threads=cell.threads.score if cell.threads else 1, also=cell.also, cancel=cancel,
+    )  # fmt: skip
+
+
 def _apart(
     cell: Cell, tool: Tool, cancel: threading.Event | None
-) -> tuple[NDArray[np.int64], media.Scores, float]:
+) -> tuple[NDArray[np.int64], media.Scores, float, float | None]:
     """Encode into a private folder that is gone afterwards, then score."""
-    threads = cell.threads
+    threads, before = cell.threads, energy.counters()
     with scratch() as folder:
         encoded = media.encode(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, Path(folder) / "encoded.mp4",
             segment=cell.segment, threads=threads.encoder if threads else None,
-            spliced=cell.spliced, given=cell.options, cancel=cancel,
+            spliced=cell.spliced, coded=cell.coded, given=cell.options, cancel=cancel,
         )  # fmt: skip
+        spent = energy.joules(before, energy.counters())
         scores = media.score(
             cell.source, encoded.path, tool, depth=cell.depth,
             segment=cell.segment, size=cell.scaled_to, every=cell.every,
             threads=threads.score if threads else 1, also=cell.also, vmaf=cell.vmaf,
             cancel=cancel,
         )  # fmt: skip
-    return encoded.sizes, scores, round(encoded.wall_ms, 1)
+    return encoded.sizes, scores, round(encoded.wall_ms, 1), spent
 
 
 def read(data: bytes | None, cell: Cell, *, where: str, timed: bool = True) -> Measurement | None:

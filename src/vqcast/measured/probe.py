@@ -27,6 +27,8 @@ class Prober:
     cache: Path | None
     """The folder of earlier measurements, a corpus's cells among them; None keeps nothing."""
     cancel: threading.Event | None = None
+    timed: bool = False
+    """Whether encodes are timed, and so scored in a process of their own."""
 
     @property
     def source(self) -> Source:
@@ -51,5 +53,10 @@ class Prober:
         `vqcast.media.measure` does.
         """
         return measure_once(
-            self.at(crf), self.tool, self.store, self.cancel, on_progress=on_progress
+            self.at(crf),
+            self.tool,
+            self.store,
+            self.cancel,
+            timed=self.timed,
+            on_progress=on_progress,
         )

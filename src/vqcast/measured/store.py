@@ -73,12 +73,13 @@ def measure_once(
     store: Store | None,
     cancel: threading.Event | None = None,
     *,
+    timed: bool = False,
     prepare: Callable[[], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> tuple[Measurement, bool]:
     """The cell's measurement, and whether an earlier run's was found in ``store``.
 
-    It is encoded and scored in one process where ffmpeg can, so the encode may not be timed.
+    It is encoded and scored in one process where ffmpeg can, unless the encode is to be ``timed``.
     ``prepare`` is called first where none was found, ``on_progress`` is told the frames encoded so
     far. Raises ToolFailure or MediaError as
     `vqcast.media.measure` does.
@@ -86,11 +87,11 @@ def measure_once(
     name = cell.file_name(tool.sha256)
     if store is not None:
         (data,) = store.read([name])
-        if (found := read(data, cell, where=name, timed=False)) is not None:
+        if (found := read(data, cell, where=name, timed=timed)) is not None:
             return found, True
     if prepare is not None:
         prepare()
-    made = measure(cell, tool, cancel, together=True, on_progress=on_progress)
+    made = measure(cell, tool, cancel, together=not timed, on_progress=on_progress)
     if store is not None:
         store.write(name, codec.to_line(made))
     return made, False

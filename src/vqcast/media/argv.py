@@ -332,6 +332,11 @@ def compared(depth: int, size: tuple[int, int] | None) -> str:
     return f"{scale}format={'yuv420p' if depth == 8 else 'yuv420p10le'},{_UNTAGGED}"
 
 
+def scaled(size: tuple[int, int]) -> str:
+    """The filter that makes pictures smaller before they are encoded."""
+    return f"scale={size[0]}:{size[1]}:flags=lanczos+accurate_rnd"
+
+
 _UNTAGGED = "setparams=color_primaries=unknown:color_trc=unknown:colorspace=unknown:range=unknown"
 
 

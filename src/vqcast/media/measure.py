@@ -143,9 +143,11 @@ def encoder_options(
     *,
     threads: int | None = None,
     spliced: int = 0,
+    coded: tuple[int, int] | None = None,
 ) -> list[str]:
     """The encoder's part of a command line for ``source``, whatever it is encoded for.
 
+    ``coded`` (width, height) is what its pictures are scaled to; None: they are not.
     Raises InputError for a quality, preset or source that ``entry`` can't take.
     """
     options = entry.options(cq, preset, source.depth, threads, spliced=spliced, rate=source.rate)
@@ -157,8 +159,10 @@ def encoder_options(
     if source.one_view:
         options = inputs.filtered(options, "sidedata=mode=delete:type=STEREO3D")
     # libaom takes noise out of the frame it is lent, a score's reference.
-    if entry.given != PLAIN and entry.given.grain:
+    if entry.given.grain:
         options = inputs.filtered(options, "copy")
+    if coded not in (None, (source.width, source.height)):
+        options = inputs.filtered(options, argv.scaled(coded))
     if entry.max_fps is not None and source.rate is not None and source.rate > entry.max_fps:
         _refuse_rate(source, entry)
         options = inputs.filtered(options, "setpts=PTS")  # which forgets the rate that was guessed
@@ -215,6 +219,7 @@ def encode(
     segment: Segment | None = None,
     threads: int | None = None,
     spliced: int = 0,
+    coded: tuple[int, int] | None = None,
     given: EncoderOptions = PLAIN,
     cancel: threading.Event | None = None,
 ) -> Encoded:
@@ -227,7 +232,9 @@ def encode(
     what = " ".join(word for word in words if word is not None)
     output = output.absolute()
     entry = encoder(encoder_name, given)
-    options = encoder_options(source, entry, cq, preset, threads=threads, spliced=spliced)
+    options = encoder_options(
+        source, entry, cq, preset, threads=threads, spliced=spliced, coded=coded
+    )
     read = inputs.read(source.path, source.raw, segment, device=source.video.device)
     pictures = [*entry.before_input, *read]
     limit = None if source.whole else source.frames
@@ -295,7 +302,7 @@ def score(
     tool: Tool,
     *,
     depth: int,
-    distorted_video: inputs.Video = inputs.PLAIN,
+    distorted_video: inputs.Video | None = None,
     segment: Segment | None = None,
     size: tuple[int, int] | None = None,
     known: bool = False,
@@ -327,7 +334,8 @@ def score(
         _require_whole(distorted, tool, what)
     frames = overlap.frames if overlap else segment.frames if segment else reference.frames
     starts = (overlap.distorted, overlap.reference) if overlap else None
-    raw, own = (reference.raw, reference.video) if itself else (None, distorted_video)
+    raw = reference.raw if itself else None
+    own = distorted_video or (reference.video if itself else inputs.PLAIN)
     graph = argv.score_filter(
         depth, frames, size=size, span=segment, starts=starts, every=every, threads=threads,
         sides=(own.of(0), reference.video.of(1)), also=also, vmaf=vmaf,

@@ -47,6 +47,7 @@ def encode_and_score(
     tool: Tool,
     *,
     size: tuple[int, int] | None = None,
+    coded: tuple[int, int] | None = None,
     segment: Segment | None = None,
     spliced: int = 0,
     every: int = 1,
@@ -61,14 +62,14 @@ def encode_and_score(
 
     ``spliced``: how long the stretches are that ``source`` was joined from; 0: it was not.
     ``every`` scores frames 0, every, 2 every, ..., with the values that they have among all.
-    ``threads``: None: one of each kind, as for a corpus. ``size`` is what both sides are scaled to
-    for scoring, ``also`` names further metrics, which without ``vmaf`` are all. ``on_progress`` is
-    told the frames that are encoded so far. Raises ToolFailure or MediaError as `measure.encode`
-    and `measure.score` do, InputError for what the encoder can't take.
+    ``threads``: None: one of each kind. ``size`` is what both sides are scaled to for scoring,
+    ``coded`` what pictures are encoded at, ``also`` names further metrics, which without ``vmaf``
+    are all. ``on_progress`` is told the frames encoded so far. Raises as `measure.encode` and
+    `measure.score` do.
     """
     each = threads or Threads()
-    what = " ".join(filter(None, (source.name, encoder_name, preset, f"{cq:g}")))
-    entry = encoder(encoder_name, given)
+    entry, words = encoder(encoder_name, given), (source.name, encoder_name, preset, f"{cq:g}")
+    what = " ".join(filter(None, words))
     width, _ = measure.check_size(source, size, also)
     beside.require_width(also, width, entry.scoring_depth(source.depth))
     frames = segment.frames if segment else source.frames
@@ -77,8 +78,10 @@ def encode_and_score(
         threads=each.score, sides=(f"[{argv.LOOPBACK}]", source.video.of(0)),
         hertz=argv.LOOPBACK_HERTZ, also=also, vmaf=vmaf, rate=source.fps,
     )  # fmt: skip
-    encoding = threads.encoder if threads else None
-    options = measure.encoder_options(source, entry, cq, preset, threads=encoding, spliced=spliced)
+    options = measure.encoder_options(
+        source, entry, cq, preset, spliced=spliced, coded=coded,
+        threads=threads.encoder if threads else None,
+    )  # fmt: skip
     command = argv.encode_and_score(
         tool.path,
         [*entry.before_input, *source.read(segment, each.decoder)],
@@ -97,5 +100,4 @@ def encode_and_score(
         )
         measure.check_counts(folder, frames, what, source)
         columns = measure.read_logs(folder, frames, what, every=every, also=also, vmaf=vmaf)
-    width, height = size or (source.width, source.height)
-    return Trial(sizes, Scores(columns, width, height))
+    return Trial(sizes, Scores(columns, *(size or (source.width, source.height))))

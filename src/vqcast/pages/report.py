@@ -22,6 +22,7 @@ from vqcast.pages import (
     template,
     tune_charts,
 )
+from vqcast.pages.across import Across, read_across
 from vqcast.pages.curves import Curves, curves_of
 from vqcast.pages.heldout import HeldOutFigures, held_out
 from vqcast.pages.model import Model
@@ -50,12 +51,20 @@ class ReportContent:
     """By model id; None where the corpus given is another than the model's."""
     corpus: Curves | None = None
     tunings: Sequence[Tuning] = ()
+    acrosses: Sequence[Across] = ()
+    """Comparisons of encoders, and ladders."""
 
 
 def gather(
-    run_dir: Path | None, registry: Path | None, corpus: Path | None, tunings: Sequence[Path]
+    run_dir: Path | None,
+    registry: Path | None,
+    corpus: Path | None,
+    tunings: Sequence[Path],
+    acrosses: Sequence[Path] = (),
 ) -> ReportContent:
     """Read what a report of a run folder, or else of a registry, shows.
+
+    ``acrosses`` are lines of comparisons and ladders.
 
     Raises EvidenceError where no evidence is of ``corpus``, and as the readers do.
     """
@@ -66,8 +75,9 @@ def gather(
         what = subjects[0].model.id
     title = f"vqcast report: {what}"
     read = [found for path in tunings for found in read_tunings(path)]
+    across = [found for path in acrosses for found in read_across(path)]
     if corpus is None:
-        return ReportContent(title, subjects, tunings=read)
+        return ReportContent(title, subjects, tunings=read, acrosses=across)
     rows = load(corpus)
     joined = {each.model.id: held_out(each, rows) for each in subjects}
     if not any(joined.values()):
@@ -75,7 +85,7 @@ def gather(
             f"{corpus}: no evidence here was made on this corpus",
             hint="give the corpus that was trained on",
         )
-    return ReportContent(title, subjects, joined, curves_of(rows), read)
+    return ReportContent(title, subjects, joined, curves_of(rows), read, across)
 
 
 def report(content: ReportContent, *, href: Href = lambda path: None) -> str:
@@ -87,6 +97,7 @@ def report(content: ReportContent, *, href: Href = lambda path: None) -> str:
             models=[_model(subject, content) for subject in content.subjects],
             corpus=content.corpus,
             tunings=content.tunings,
+            acrosses=content.acrosses,
             files=[(piece, href(piece.path)) for piece in _pieces(content)],
             draw=_DRAW,
             picture=picture.inline,
@@ -109,4 +120,5 @@ def _pieces(content: ReportContent) -> list[CitedFile]:
     ]
     pieces += [content.corpus.piece] if content.corpus else []
     pieces += [tuning.piece for tuning in content.tunings]
+    pieces += [each.piece for each in content.acrosses]
     return list({(piece.sha256, piece.name): piece for piece in pieces}.values())

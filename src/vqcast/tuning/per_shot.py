@@ -42,8 +42,8 @@ from vqcast.tuning.grid import CrfGrid, grid_of
 from vqcast.tuning.ground import Ground, ground
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
-from vqcast.tuning.shots import Controller, Shot, ShotResult
 from vqcast.tuning.shot_surface import ShotSurface
+from vqcast.tuning.shots import Controller, Shot, ShotResult
 from vqcast.tuning.title import described, duration_s
 from vqcast.vocab import FEATURES
 

@@ -80,10 +80,17 @@ class Seen:
     """Of what was encoded."""
     reused: bool
     wall_s: float
+    encode_s: float | None = None
+    """Of the encodes alone, all cores busy; None: they were not timed."""
+    energy_j: float | None = None
+    """Of the processor in that time; None: not timed, or not told here."""
 
 
 class Sample:
-    """Parts of one title, measured at any CRF; to be closed, which removes their pictures."""
+    """Parts of one title, measured at any CRF; to be closed, which removes their pictures.
+
+    ``beside`` is another sample of the title, whose pictures are used: it is to be closed later.
+    """
 
     def __init__(
         self,
@@ -94,6 +101,7 @@ class Sample:
         *,
         allowed: float,
         on_progress: Progress | None = None,
+        beside: Sample | None = None,
     ) -> None:
         self.prober, self.machine = prober, machine
         self.metric, self.pooling = METRICS[metric], pooling
@@ -105,9 +113,10 @@ class Sample:
             self.correction = of_sizes_alone(self.correction)
         self.frames = prober.source.frames
         self._measured: dict[float, dict[int, Measurement]] = {}
-        self._folder: Path | None = None
-        self._reels: dict[int, Reel] = {}
-        self._gathering = threading.Lock()
+        self._lender: Sample | None = beside
+        self._folder: Path | None = beside._folder if beside else None
+        self._reels: dict[int, Reel] = beside._reels if beside else {}
+        self._gathering: threading.Lock = beside._gathering if beside else threading.Lock()
         self._base: float | None = None
         tell = on_progress or (lambda done, total: None)
         self._ahead = Alike(sampling.LOOKS * sampling.LENGTH, tell)
@@ -116,7 +125,7 @@ class Sample:
 
     def close(self) -> None:
         """Remove the pictures."""
-        if self._folder is not None:
+        if self._folder is not None and self._lender is None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
@@ -166,7 +175,15 @@ class Sample:
             bytes=sum(each.enc_bytes for each in made),
             reused=reused,
             wall_s=round(time.monotonic() - began, 3),
+            encode_s=self._shared([each.enc_time_ms for each in made], 1000.0),
+            energy_j=self._shared([each.enc_energy_j for each in made]),
         )
+
+    def _shared(self, values: Sequence[float | None], unit: float = 1.0) -> float | None:
+        """Sum of what encodes that run at once each count; None where one does not know it."""
+        known = [each for each in values if each is not None]
+        at_once = plan(self.machine.cores, len(values)).at_once
+        return sum(known) / unit / at_once if len(known) == len(values) else None
 
     def _first(self, crf: float) -> bool | None:
         """Measure as many parts as the error asks for; whether none was new, None: too many."""
@@ -309,7 +326,7 @@ class Sample:
             )  # fmt: skip
             with self._ahead.part() as at:
                 made, reused = measure_once(
-                    cell, prober.tool, prober.store, prober.cancel,
+                    cell, prober.tool, prober.store, prober.cancel, timed=prober.timed,
                     prepare=lambda: self._gather(part, missing, threads.decoder),
                     on_progress=at,
                 )  # fmt: skip
@@ -329,6 +346,9 @@ class Sample:
                 raise
 
     def _make_folder(self) -> None:
+        if self._lender is not None:
+            self._lender._make_folder()
+            self._folder = self._lender._folder
         if self._folder is None:
             where = self.machine.temp_dir
             remove_leftovers(Path(where or tempfile.gettempdir()))

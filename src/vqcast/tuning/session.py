@@ -47,7 +47,7 @@ from vqcast.tuning.ground import ground
 from vqcast.tuning.history import History, kept
 from vqcast.tuning.machine import Machine
 from vqcast.tuning.request import TuneRequest
-from vqcast.tuning.search import MOST_PROBES, Goal, Record, State, search
+from vqcast.tuning.search import MOST_PROBES, Goal, Record, State, assess, search
 from vqcast.tuning.title import Progress, Title, described, is_sampled
 
 NEAR = 1.5
@@ -109,7 +109,8 @@ class Session:
     """The state of one tuning.
 
     ``without`` leaves content groups out of the forecaster; with ``alone`` nothing is known of what
-    other encoders' probes of the title saw.
+    other encoders' probes of the title saw. ``timed`` probes tell how long their encodes take.
+    ``beside`` is a session of the same title whose pictures may be used; it is closed later.
     """
 
     def __init__(
@@ -126,6 +127,8 @@ class Session:
         cancel: threading.Event | None = None,
         without: Collection[str] = (),
         alone: bool = False,
+        timed: bool = False,
+        beside: Session | None = None,
     ) -> None:
         entry, machine = adapter(request.encoder, request.options), machine or Machine()
         self.preset = request.preset if request.preset is not None else entry.default_preset
@@ -156,10 +159,11 @@ class Session:
             threads=plan(machine.cores, 1), options=request.options,
             also=request.also, vmaf=not self.metric.filter or self.ground.forecaster.reads_features,
         )  # fmt: skip
-        self.title = Title(
-            Prober(cell, tool, cache, cancel), machine, request.metric, request.pool,
+        self.title: Title = Title(
+            Prober(cell, tool, cache, cancel, timed), machine, request.metric, request.pool,
             target=request.target, sampled=is_sampled(source, request.pool, request.whole),
             allowed=sampling.allowed(request.confidence), on_progress=on_progress,
+            beside=beside.title if beside else None,
         )  # fmt: skip
         self.ceiling: float | None = None
         """The source's score against itself, once it was asked for."""
@@ -169,7 +173,7 @@ class Session:
     def run(self, on_event: Callable[[Event], None]) -> TuneResult:
         """Search, and say what was found."""
         start = time.monotonic()
-        on_event(TuneStart(**self._question(), notes=self._notes()))
+        on_event(TuneStart(**self._question(), notes=self.notes()))
 
         def measure(index: int, whole: bool = False) -> None:
             on_event(TuneProbed(probe=self._probe(index, whole)))
@@ -193,7 +197,14 @@ class Session:
         on_event(result)
         return result
 
-    def _notes(self) -> list[str]:
+    def glance(self) -> TuneProbed:
+        """Probe once, at the CRF that reaches the target as likely as not."""
+        forecast = self.ground.forecaster.forecast(self.seen.probes, self.crfs)
+        state = assess(forecast, self.goal, self.seen.known, self.title.error)
+        even = int(abs(state.probability - 0.5).argmin())
+        return TuneProbed(probe=self._probe(even, False))
+
+    def notes(self) -> list[str]:
         """What is converted, what is measured in any case, and what looks take on disk."""
         notes = list(self.source.notes)
         notes += converted(self.source, adapter(self.request.encoder, self.request.options))

@@ -53,7 +53,10 @@ def is_sampled(source: Source, pooling: str, whole: bool | None) -> bool:
 
 
 class Title:
-    """Probes one source; to be closed, which removes the pictures of its looks."""
+    """Probes one source; to be closed, which removes the pictures of its looks.
+
+    ``beside`` probes the same source, and has pictures that may be used; it is closed later.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Title:
         sampled: bool,
         allowed: float,
         on_progress: Progress | None = None,
+        beside: Title | None = None,
     ) -> None:
         self.prober, self.metric, self.pooling = prober, METRICS[metric], pooling
         self.target, self.on_progress = target, on_progress
@@ -77,8 +81,14 @@ class Title:
         self.size_error = 0.0
         """Standard deviation of what they say of log2 of the size."""
         self._nearest = math.inf
-        self.sample = Sample(
-            prober, machine, metric, pooling, allowed=allowed, on_progress=on_progress
+        self.sample: Sample = Sample(
+            prober,
+            machine,
+            metric,
+            pooling,
+            allowed=allowed,
+            on_progress=on_progress,
+            beside=beside.sample if beside else None,
         )
 
     def close(self) -> None:
@@ -113,6 +123,7 @@ class Title:
             scored=seen.scored,
             deviation=self._rounded(seen.deviation), scatter=round(seen.scatter, 4),
             title_bytes=round(seen.bytes_a_frame * self.prober.source.frames),
+            encode_s=seen.encode_s, energy_j=seen.energy_j,
         )  # fmt: skip
         return line, Probe(crf, seen.score, self._bits(seen.bytes_a_frame), seen.features)
 
@@ -126,6 +137,8 @@ class Title:
         line = TuneProbe(
             crf=crf, score=self._rounded(score), bytes=found.enc_bytes, frames=found.frames,
             whole=True, reused=reused, wall_s=round(found.wall_s, 3),
+            encode_s=None if found.enc_time_ms is None else found.enc_time_ms / 1000,
+            energy_j=found.enc_energy_j,
         )  # fmt: skip
         return line, Probe(crf, score, self._bits(found.enc_bytes / found.frames), features)
 

@@ -70,6 +70,8 @@ CELL_CHANGES: dict[str, Any] = {
     "cq": 30.1,
     "segment": PART,
     "size": (64, 48),
+    "coded": (64, 48),
+    "uncoded": True,
     "every": 3,
     "threads": Threads(1, 2, 1, 1),
     "options": EncoderOptions(x264="aq-mode=3"),

@@ -15,8 +15,8 @@ from vqcast.forecast.forecaster import Forecaster, Probe
 from vqcast.forecast.gaussian import interpolation
 from vqcast.forecast.latent import to_score
 from vqcast.forecast.table import load_table
-from vqcast.tuning.shots import WINDOW, Controller, Shot, ShotResult
 from vqcast.tuning.shot_surface import ShotSurface
+from vqcast.tuning.shots import WINDOW, Controller, Shot, ShotResult
 
 Array = NDArray[np.float64]
 KIND = ("libx264", "veryfast")

@@ -40,12 +40,11 @@ from vqcast.vocab import FEATURES
 
 _V1_LONG, _V1_SHORT = 216, 160
 """Sides below which libvmaf 3.2's VMAF v1 gives no cambi, or crashes in SpEED."""
-
 _TRIES = 8
 """Encodes tried where none gives a packet."""
-
 _DEADLINE_BASE_S = 120.0
 _DEADLINE_S_PER_MEGAPIXEL = 30.0
+_FULL = re.compile(r"No space left on device|File too large")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +102,7 @@ class Overlap:
 
 def deadline_s(pixels: int, frames: int) -> float:
     """Seconds after which encoding or scoring ``frames`` pictures is given up."""
-    megapixels = pixels * frames / 1e6
-    return _DEADLINE_BASE_S + _DEADLINE_S_PER_MEGAPIXEL * megapixels
-
-
-_FULL = re.compile(r"No space left on device|File too large")
+    return _DEADLINE_BASE_S + _DEADLINE_S_PER_MEGAPIXEL * pixels * frames / 1e6
 
 
 def check(
@@ -158,8 +153,7 @@ def encoder_options(
         options = inputs.filtered(options, "setfield=prog")
     if source.one_view:
         options = inputs.filtered(options, "sidedata=mode=delete:type=STEREO3D")
-    # libaom takes noise out of the frame it is lent, a score's reference.
-    if entry.given.grain:
+    if entry.given.grain:  # libaom takes noise out of the frame it is lent, a score's reference
         options = inputs.filtered(options, "copy")
     if coded not in (None, (source.width, source.height)):
         options = inputs.filtered(options, argv.scaled(coded))
@@ -169,12 +163,11 @@ def encoder_options(
     if source.steady:
         return options
     if not entry.variable:
+        made = remake(source.path, f"fps={round(source.mean_fps or 25)}")
         raise InputError(
-            f"has a variable frame rate, whose times {entry.name} loses",
-            path=source.path,
-            hint="use another encoder, or make the rate constant first: "
-            + remake(source.path, f"fps={round(source.mean_fps or 25)}"),
-        )
+            f"has a variable frame rate, whose times {entry.name} loses", path=source.path,
+            hint=f"use another encoder, or make the rate constant first: {made}",
+        )  # fmt: skip
     # Else times are rounded to the rate that ffmpeg takes the file for.
     return ["-enc_time_base", "demux", *options]
 

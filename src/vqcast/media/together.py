@@ -70,12 +70,12 @@ def encode_and_score(
     each = threads or Threads()
     entry, words = encoder(encoder_name, given), (source.name, encoder_name, preset, f"{cq:g}")
     what = " ".join(filter(None, words))
-    width, _ = measure.check_size(source, size, also)
-    beside.require_width(also, width, entry.scoring_depth(source.depth))
+    depth = entry.scoring_depth(source.depth)
+    beside.require_width(also, measure.check_size(source, size, also)[0], depth)
     frames = segment.frames if segment else source.frames
     graph = argv.score_filter(
-        entry.scoring_depth(source.depth), frames, size=size, span=segment, every=every,
-        threads=each.score, sides=(f"[{argv.LOOPBACK}]", source.video.of(0)),
+        depth, frames, size=size, span=segment, every=every, threads=each.score,
+        sides=(f"[{argv.LOOPBACK}]", source.video.of(0)),
         hertz=argv.LOOPBACK_HERTZ, also=also, vmaf=vmaf, rate=source.fps,
     )  # fmt: skip
     options = measure.encoder_options(
@@ -83,14 +83,10 @@ def encode_and_score(
         threads=threads.encoder if threads else None,
     )  # fmt: skip
     command = argv.encode_and_score(
-        tool.path,
-        [*entry.before_input, *source.read(segment, each.decoder)],
-        None if source.whole else source.frames,
-        options,
-        argv.on_cuda(graph) if tool.cuda else graph,
-        segment,
-        video=source.video,
-    )
+        tool.path, [*entry.before_input, *source.read(segment, each.decoder)],
+        None if source.whole else source.frames, options,
+        argv.on_cuda(graph) if tool.cuda else graph, segment, video=source.video,
+    )  # fmt: skip
     reach = segment.start + frames if segment else frames
     deadline = 2 * measure.deadline_s(source.width * source.height, reach)
     with scratch() as name:

@@ -55,7 +55,7 @@ class CompareRequest:
         ),
     ] = ()
     confidence: Annotated[
-        float, Doc("Share of titles whose rows are to reach the target, and how wide intervals are.")
+        float, Doc("Share of titles whose rows are to reach the target; how wide intervals are.")
     ] = 0.95
     metric: Annotated[MetricName, Doc("What the target is a score of, as for tune.")] = "vmaf"
     tolerance_percent: Annotated[

@@ -321,8 +321,7 @@ def score(
     """
     what = f"{distorted.name} against {reference.name}"
     width, height = check_size(reference, size, also)
-    if also:
-        beside.require_width(also, width, depth)
+    beside.require_width(also, width, depth)
     if reference.damage is not None and not (known or itself):
         _require_whole(distorted, tool, what)
     frames = overlap.frames if overlap else segment.frames if segment else reference.frames

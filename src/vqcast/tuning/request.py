@@ -139,8 +139,8 @@ class PerShot:
     per_shot: Annotated[
         bool,
         Doc(
-            "Encode each shot at a CRF of its own, with no probes. What that saves, and where "
-            "less than was aimed at: docs/shots.md."
+            "Encode each shot at a CRF of its own, with no probes; for films of some twenty shots "
+            "and more. It saves less than was aimed at: docs/shots.md."
         ),
     ] = False
     objective: Annotated[

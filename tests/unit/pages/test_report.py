@@ -12,6 +12,7 @@ import pytest
 
 from vqcast.corpus.table import Corpus
 from vqcast.pages import accuracy_charts, curves
+from vqcast.pages.across import read_across
 from vqcast.pages.curves import Curves, curves_of
 from vqcast.pages.heldout import HeldOutFigures
 from vqcast.pages.points import Point
@@ -83,7 +84,24 @@ def whole(
     subjects = read_registry(registry)
     held = {subjects[0].model.id: joined}
     tunings = read_tunings(Path(__file__).parent / "tune_sample.jsonl")
-    return report(ReportContent("all of it", subjects, held, curves_of(corpus), tunings))
+    across = read_across(Path(__file__).parent / "across_sample.jsonl")
+    return report(ReportContent("all of it", subjects, held, curves_of(corpus), tunings, across))
+
+
+def test_a_page_shows_a_comparison_and_a_ladder(whole: str) -> None:
+    assert "Ladders and comparisons" in whole
+    for words in ("encoders at 90", "ladder of libsvtav1", "6 rungs from 8 encodes", "960x540"):
+        assert words in whole
+
+
+def test_lines_without_a_ladder_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_text('{"event": "start"}\n')
+    with pytest.raises(DocumentError, match="no comparison and no ladder"):
+        read_across(path)
+    path.write_text('{"event": "ladder"}\n')
+    with pytest.raises(DocumentError, match="line 1"):
+        read_across(path)
 
 
 def test_the_whole_page_is_sound_and_needs_nothing_else(whole: str) -> None:

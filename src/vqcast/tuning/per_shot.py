@@ -222,7 +222,7 @@ class _Film:
         assert scoring is not None
         notes = [*source.notes, *converted(source, self.planned.entry)]
         notes += self.planned.carriage.notes()
-        notes += [f"encoded in {len(self.cuts)} shots, which lie in the cache folder until then"]
+        notes += [f"encoded in {len(self.cuts)} shots, kept in the cache folder until joined"]
         if request.options.grain:
             notes.append(grain.ASKED)
         self.on_event(

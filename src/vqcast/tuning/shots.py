@@ -45,8 +45,6 @@ _FAR = 4.0
 _MOST_LANDING, _MOST_LANDED = 16, 1.3
 """Shots that are made again to close the account, and encodes of each frame up to which one is that
 is above the window."""
-_SMALL = 0.03
-"""Share of the title's frames of a shot that may be made again even so."""
 _FRAME_COST = 0.15
 """Share of the title's bits that encoding it all again counts as, where the account is closed."""
 
@@ -326,11 +324,10 @@ class Controller:
         value = self.value
         if low <= value <= high or self.landings >= _MOST_LANDING:
             return None
-        dear = self.frames_encoded > _MOST_LANDED * self._frames.sum()
-        if value > high and dear and self.landings >= _MOST_LANDING // 2:
+        if value > high and self.frames_encoded > _MOST_LANDED * self._frames.sum():
             return None
         self.landings += 1
-        moves = self._moves(value, _SMALL if value > high and dear else 1.0)
+        moves = self._moves(value)
         aim, reach = low + _AIM * WINDOW, 0.3 * WINDOW
         fit = [move for move in moves if abs(move[0] - aim) <= reach]
         if fit:
@@ -339,17 +336,12 @@ class Controller:
         best = min(within, key=lambda move: abs(move[0] - aim), default=None)
         return None if best is None or abs(best[0] - aim) >= abs(value - aim) else best[2:]
 
-    def _moves(self, value: float, most: float) -> list[tuple[float, float, int, int]]:
-        """What the title would be, at what cost, with one shot at another CRF.
-
-        Of shots of up to ``most`` of its frames.
-        """
+    def _moves(self, value: float) -> list[tuple[float, float, int, int]]:
+        """What the title would be, at what cost, with one shot at another CRF."""
         curves, total = self._known(), float(self._frames.sum())
         spent, moves = sum(each.bits for each in self.selected.values()), []
         for shot, result in self.selected.items():
             tried, share = self._tried(shot), self.shots[shot].frames / total
-            if share > most:
-                continue
             others = min(
                 (each.value - self._floor(other) for other, each in self.selected.items()
                  if other != shot), default=np.inf,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vqcast.corpus.table import Corpus
+from vqcast.errors import DocumentError
 from vqcast.pages import accuracy_charts, curves
 from vqcast.pages.across import read_across
 from vqcast.pages.curves import Curves, curves_of

@@ -16,7 +16,7 @@ from vqcast.documents.tune import TuneProbe
 from vqcast.interval import gaussian_z
 
 _SLOPE, _SLOPE_DEVIATION = -0.015, 0.01
-"""Of ln(seconds) a step of CRF, of one probe alone: measured, `docs/ladder.md`."""
+"""Of ln(seconds) a step of CRF, of one probe alone, a figure set by hand."""
 _UNSTEADY = 0.12
 """Standard deviation of ln(seconds): the same encode again, and looks beside the whole."""
 

@@ -39,7 +39,7 @@ def test_another_version_is_told_and_its_answer_measured(
     monkeypatch.setitem(measured_with.VERSIONS, "libx264", "core 1")
     told = Session(asked, pattern_source, other, None)
     *_, why = told.ground.off
-    assert "core 1" in why and f"{why}: the answer is measured" == told._notes()[-1]
+    assert "core 1" in why and f"{why}: the answer is measured" == told.notes()[-1]
     assert told._must_verify
 
 

@@ -84,10 +84,12 @@ def gather(
     A reel is its path and the first frame and number of frames of each look, counted from the
     first frame of ``span``. Times of the frames of reel n go to n.txt, microseconds.
     """
-    wanted = "+".join(
-        f"between(n,{first},{first + frames - 1})*{number}"
-        for number, (_, looks) in enumerate(reels, 1)
-        for first, frames in looks
+    wanted = _sum(
+        [
+            f"between(n,{first},{first + frames - 1})*{number}"
+            for number, (_, looks) in enumerate(reels, 1)
+            for first, frames in looks
+        ]
     )
     pads = [f"[p{number}]" for number in range(len(reels))]
     chains = [
@@ -102,6 +104,14 @@ def gather(
         words += ["-map", f"[q{number}]", "-fps_mode", "passthrough", "-enc_time_base", "filter"]
         words += ["-pix_fmt", pix_fmt, "-c:v", "rawvideo", "-f", "rawvideo", f"file:{path}"]
     return words
+
+
+def _sum(terms: Sequence[str]) -> str:
+    """An expression of any length: ffmpeg takes no sum of 100 terms in a row (ENOMEM)."""
+    if len(terms) < 3:
+        return "+".join(terms)
+    half = len(terms) // 2
+    return f"({_sum(terms[:half])})+({_sum(terms[half:])})"
 
 
 def test_clip(ffmpeg: Path, output: Path, frames: int) -> list[str]:

@@ -70,6 +70,18 @@ def test_looks_are_the_frames_of_the_whole(
     assert sorted(each.name for each in tmp_path.glob("*.piece")) == []
 
 
+def test_one_decode_takes_hundreds_of_looks(tmp_path: Path, ffmpeg: Ffmpeg, tool: Tool) -> None:
+    """As a long title of small pictures asks for: ffmpeg takes no sum of 100 terms in a row."""
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=32x32:rate=25", "-frames:v", 900)
+    source = probe(ffmpeg(*picture, "-c:v", "ffv1", tmp_path / "long.mkv"), tool)
+    starts = range(0, 900, 3)
+    reels = [Reel(source, tuple(starts[n::20]), 1, tmp_path / f"{n}.yuv") for n in range(20)]
+    gather_through(reels, tool)
+    looks = [reel.path.read_bytes() for reel in reels]
+    size = 32 * 32 * 3 // 2
+    assert sum(map(len, looks)) == 300 * size and len(set(looks)) == 20
+
+
 def test_a_look_is_encoded_and_scored_as_its_segment_is(
     tmp_path: Path, ffmpeg: Ffmpeg, tool: Tool
 ) -> None:

@@ -61,7 +61,7 @@ class Alike:
         """Frames of an ended part, and the seconds it took to them."""
 
     def begin(self, parts: int) -> None:
-        """A new work, of so many parts that are like those before."""
+        """A new work, of so many parts that are like those before; 0: nobody knows yet."""
         self._planned, self._shares, self._told = parts, [], 0
 
     def plan(self, parts: int) -> None:
@@ -99,7 +99,7 @@ class Alike:
         return shares[min(bisect_left(frames, done), len(shares) - 1)]
 
     def _say(self) -> None:
-        known = self._clock is not None
+        known = self._clock is not None and self._planned
         total = max(self._planned, len(self._shares)) * self._frames if known else 0
         self._told = max(self._told, round(sum(self._shares) * self._frames))
         self._tell(self._told, total)

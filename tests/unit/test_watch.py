@@ -73,7 +73,7 @@ def test_parts_that_are_alike_go_by_the_clock_of_the_first(clock: Clock) -> None
                         assert told[-1][0] == pytest.approx(told[-1][1] * share, abs=12)
                 clock.now += 45
 
-    alike.begin(2)
+    alike.begin(0)
     run(1, 0.0, 0.0)
     assert not any(total for _, total in told[:-1])
     alike.plan(4)

@@ -54,6 +54,8 @@ KEPT_BYTES = 4 << 30
 """Raw pictures kept from one probe to the next, and all of them where more than that are."""
 _THROUGH = 0.7
 """Of a title's frames: where looks by seeking would decode more, all of it is decoded once."""
+_TELLING = 2
+"""Parts that say how many more will be needed, about; fewer say too little."""
 _OF_DIFFERENCE = 0.5
 """Share of the allowed deviation that a difference between two CRFs may have."""
 
@@ -189,7 +191,7 @@ class Sample:
         """Measure as many parts as the error asks for; whether none was new, None: too many."""
         parts = sampling.FIRST_PARTS
         reused = True
-        self._ahead.begin(parts)
+        self._ahead.begin(0)
         while parts <= sampling.most_parts(self.frames):
             reused = self._measure(crf, range(parts)) and reused
             deviation = self._pooled(crf, range(parts))[1]
@@ -331,7 +333,7 @@ class Sample:
                     on_progress=at,
                 )  # fmt: skip
                 known[part] = made
-                if self._base is None:
+                if self._base is None and len(known) >= _TELLING:
                     self._ahead.plan(self._expected(crf, len(parts)))
             self._drop_what_is_too_much(part)
             return reused

@@ -19,6 +19,7 @@ import vqcast as package
 from vqcast.documents.compare import CompareResult
 from vqcast.documents.explain import ExplainResult
 from vqcast.documents.ladder import LadderResult
+from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import measure
 from vqcast.media.source import probe
@@ -190,6 +191,9 @@ def test_a_surface_is_conditioned_on_its_probes(film: Path, cache: Path) -> None
         assert abs(score.value - probe.score) < 1.0 and not before.probes
         assert score.upper - score.lower < expected.upper - expected.lower
         assert rate.value == pytest.approx(probe.bitrate_kbps, rel=0.05)
+        assert after.condition(probe) == after
+        with pytest.raises(InputError, match="0 lines can't be encoded"):
+            before.score("libx264", "ultrafast", 30, 0)
         hull = after.hull("libx264", "ultrafast", (240, 120))
         rates = [each.bitrate_kbps.value for each in hull]
         assert rates == sorted(rates) and {each.height for each in hull} <= {240, 120}

@@ -7,6 +7,7 @@ Key frames stand at the same times on every rung, one at the start of each segme
 
 from __future__ import annotations
 
+import os
 import shlex
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from vqcast.documents.ladder import EncodedRung, LadderPoint, LadderResult
-from vqcast.durable.files import adopt
+from vqcast.durable.files import adopt, make_folders
 from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError
 from vqcast.forecast.scale import pooled
@@ -49,6 +50,7 @@ def encode(
     MediaError where ffmpeg fails.
     """
     require_new(folder)
+    make_folders(folder.absolute().parent)
     machine, tool = machine or Machine(), tool_of(machine)
     taken = source if isinstance(source, Source) else probe(Path(source), tool, intake=intake)
     with scratch(folder.absolute().parent) as name:
@@ -68,9 +70,15 @@ def encode(
 
 
 def require_new(folder: Path) -> None:
-    """Raise InputError for a folder that exists."""
+    """Raise InputError for a folder that exists, or can't be made."""
     if folder.exists():
         raise InputError("exists", path=folder, hint="name a folder that is not there yet")
+    above = next(each for each in folder.absolute().parents if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(
+            f"can't be made: {above} is no folder that may be written to", path=folder,
+            hint="check the folder's rights",
+        )  # fmt: skip
 
 
 def _rung(

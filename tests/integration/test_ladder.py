@@ -24,6 +24,7 @@ from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import measure
 from vqcast.media.source import probe
 from vqcast.media.tool import Tool
+from vqcast.tuning import stream
 
 FRAMES, HEIGHTS = 24, (240, 120)
 
@@ -143,6 +144,29 @@ def test_the_script_makes_the_same_rungs(made: tuple[LadderResult, Path], tmp_pa
     assert len(list(tmp_path.glob("rung*.mp4"))) == len(result.rungs)
     with av.open(str(tmp_path / "master.m3u8")) as container:
         assert len(container.streams.video) == len(result.rungs)
+
+
+def test_rungs_agree_on_a_shape_and_segments_are_as_long_as_asked(
+    made: tuple[LadderResult, Path], ffmpeg: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Of a source that tells no shape of pixels; 134 lines of it are 237.85 pixels wide."""
+    film = ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=426x240:rate=24,setsar=0", "-t", "1", "-c:v", "ffv1",
+        "-pix_fmt", "yuv420p", tmp_path / "film.mkv",
+    )  # fmt: skip
+    rung = made[0].rungs[0]
+    rungs = [
+        msgspec.structs.replace(rung, width=width, height=height)
+        for width, height in ((426, 240), (238, 134))
+    ]
+    result = msgspec.structs.replace(made[0], rungs=rungs, display=[426, 240])
+    stream.encode(film, result, tmp_path / "new" / "out", segment_s=0.51)
+    lists = sorted((tmp_path / "new" / "out").glob("media_*.m3u8"))
+    seconds = [
+        [float(line[8:].rstrip(",")) for line in each.read_text().splitlines() if "EXTINF" in line]
+        for each in lists
+    ]
+    assert seconds == [[0.5, 0.5], [0.5, 0.5]]
 
 
 def test_compare_tells_size_and_time_of_each_encoder(

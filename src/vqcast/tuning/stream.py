@@ -62,7 +62,10 @@ def encode(
                 on_rung(f"rung {index + 1} of {len(result.rungs)}")
             files.append(work / f"rung{index}.mp4")
             encoded.append(_rung(taken, result, rung, tool, files[-1], segment_s, machine, cancel))
-        segments.cut(files, place, tool, segment_s=segment_s, frames=taken.frames, cancel=cancel)
+        segments.cut(
+            files, place, tool, segment_s=_least_s(taken, segment_s), frames=taken.frames,
+            cancel=cancel,
+        )  # fmt: skip
         for path in place.iterdir():  # its bytes are durable before the folder has its name
             adopt(path, path)
         adopt(place, folder)
@@ -119,6 +122,11 @@ def _key_every(source: Source, segment_s: float) -> int:
     return max(round(segment_s * source.frames / duration_s(source)), 1)
 
 
+def _least_s(source: Source, segment_s: float) -> float:
+    """Seconds after which a segment ends at the next key frame: half a frame before that."""
+    return (_key_every(source, segment_s) - 0.5) * duration_s(source) / source.frames
+
+
 def script(
     source: str | Path | Source,
     result: LadderResult,
@@ -140,7 +148,7 @@ def script(
         )  # fmt: skip
         lines.append(f"# {rung.score:.1f}, {rung.bitrate_kbps:.0f} kbit/s")
         lines.append(shlex.join(_shown(words)))
-    lines.append(shlex.join(segments.cut_argv(tool, names, segment_s)))
+    lines.append(shlex.join(segments.cut_argv(tool, names, _least_s(taken, segment_s))))
     return "\n".join(lines) + "\n"
 
 

@@ -19,10 +19,12 @@ import vqcast as package
 from vqcast.documents.compare import CompareResult
 from vqcast.documents.explain import ExplainResult
 from vqcast.documents.ladder import LadderResult
+from vqcast.errors import InputError
 from vqcast.measured.cell import Cell
 from vqcast.measured.measurement import measure
 from vqcast.media.source import probe
 from vqcast.media.tool import Tool
+from vqcast.tuning import stream
 
 FRAMES, HEIGHTS = 24, (240, 120)
 
@@ -144,6 +146,29 @@ def test_the_script_makes_the_same_rungs(made: tuple[LadderResult, Path], tmp_pa
         assert len(container.streams.video) == len(result.rungs)
 
 
+def test_rungs_agree_on_a_shape_and_segments_are_as_long_as_asked(
+    made: tuple[LadderResult, Path], ffmpeg: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Of a source that tells no shape of pixels; 134 lines of it are 237.85 pixels wide."""
+    film = ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=426x240:rate=24,setsar=0", "-t", "1", "-c:v", "ffv1",
+        "-pix_fmt", "yuv420p", tmp_path / "film.mkv",
+    )  # fmt: skip
+    rung = made[0].rungs[0]
+    rungs = [
+        msgspec.structs.replace(rung, width=width, height=height)
+        for width, height in ((426, 240), (238, 134))
+    ]
+    result = msgspec.structs.replace(made[0], rungs=rungs, display=[426, 240])
+    stream.encode(film, result, tmp_path / "new" / "out", segment_s=0.51)
+    lists = sorted((tmp_path / "new" / "out").glob("media_*.m3u8"))
+    seconds = [
+        [float(line[8:].rstrip(",")) for line in each.read_text().splitlines() if "EXTINF" in line]
+        for each in lists
+    ]
+    assert seconds == [[0.5, 0.5], [0.5, 0.5]]
+
+
 def test_compare_tells_size_and_time_of_each_encoder(
     vqcast: Vqcast, film: Path, cache: Path, tmp_path: Path, tool: Tool
 ) -> None:
@@ -190,6 +215,9 @@ def test_a_surface_is_conditioned_on_its_probes(film: Path, cache: Path) -> None
         assert abs(score.value - probe.score) < 1.0 and not before.probes
         assert score.upper - score.lower < expected.upper - expected.lower
         assert rate.value == pytest.approx(probe.bitrate_kbps, rel=0.05)
+        assert after.condition(probe) == after
+        with pytest.raises(InputError, match="0 lines can't be encoded"):
+            before.score("libx264", "ultrafast", 30, 0)
         hull = after.hull("libx264", "ultrafast", (240, 120))
         rates = [each.bitrate_kbps.value for each in hull]
         assert rates == sorted(rates) and {each.height for each in hull} <= {240, 120}

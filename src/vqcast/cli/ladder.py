@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +40,7 @@ class LadderFiles:
 
     def __post_init__(self) -> None:
         options.check_plot(self.plot)
-        if self.segment <= 0:
+        if not 0 < self.segment < math.inf:
             raise InputError(f"{self.segment:g} s can't be a segment", field="segment")
         if self.encode is not None:
             stream.require_new(self.encode)

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vqcast.errors import ToolFailure
-from vqcast.media import argv
+from vqcast.media import argv, inputs
 from vqcast.media.encoders import Encoder
 from vqcast.media.measure import Encoded, check, deadline_s, encoder_options, packets_of
 from vqcast.media.run import run
 from vqcast.media.source import Source
 from vqcast.media.tool import Tool
 
+_SQUARE = "setsar=sar:max=65535"
+"""A shape of pixels that a source doesn't tell is 1:1, so that rungs agree on that of pictures."""
 HLS, DASH = "master.m3u8", "manifest.mpd"
 
 
@@ -35,6 +37,7 @@ def rung_argv(
 ) -> list[str]:
     """The command line of one rung: scaled to ``coded``, a key frame each ``every`` frames."""
     options = encoder_options(source, entry, cq, preset, threads=threads, coded=coded)
+    options = inputs.filtered(options, _SQUARE)
     options += ["-force_key_frames", f"expr:not(mod(n,{every}))"]
     if entry.codec.name == "hevc":  # else x265 and its like begin there without a clean start
         options += ["-forced-idr", "1"]
@@ -67,7 +70,10 @@ def encode_rung(
 
 
 def cut_argv(tool: Tool, rungs: Sequence[Path | str], segment_s: float) -> list[str]:
-    """The command line that cuts finished rungs into segments in the folder it runs in."""
+    """The command line that cuts finished rungs into segments in the folder it runs in.
+
+    A segment ends before the first key frame that comes ``segment_s`` or more after its start.
+    """
     words = [str(tool.path), "-hide_banner", "-nostdin", "-y", "-loglevel", "error"]
     for rung in rungs:
         words += ["-i", f"file:{rung}"]

@@ -105,8 +105,10 @@ class LadderRequest:
             )  # fmt: skip
         if self.max_bitrate is not None:
             kbps_of(self.max_bitrate)
-        adapter(self.encoder)
+        entry = adapter(self.encoder)
         TuneRequest(encoder=self.encoder, target=90, confidence=self.confidence)
+        if self.preset is not None:
+            entry.check(entry.middle, self.preset)
 
     @property
     def most_probes(self) -> int:
@@ -198,7 +200,7 @@ def climb(
         regret, wanted = doubt(curves, shares, crfs, asked, probed, surface.display[1])
         points = _points(surface, asked, preset, crfs)
         on = surface.hull(asked.encoder, preset, asked.heights)
-        chosen = rungs(on, asked)
+        chosen = rungs(on, asked, settled=False)
         if len(surface.probes) >= asked.most_probes:
             break
         if not surface.probes:
@@ -210,6 +212,7 @@ def climb(
         probe = surface.measure(asked.encoder, preset, wanted[1], wanted[0])
         on_probe(probe)
         surface = surface.condition(probe)
+    chosen = rungs(on, asked)
     return _result(surface, asked, preset, on, points, chosen, regret, began)
 
 
@@ -300,13 +303,18 @@ def _between(
     return float(bits[inside].min()), float(bits[inside].max())
 
 
-def rungs(on: Sequence[HullPoint], asked: LadderRequest) -> list[HullPoint]:
+def rungs(
+    on: Sequence[HullPoint], asked: LadderRequest, *, settled: bool = True
+) -> list[HullPoint]:
     """Points of the hull, from the best to the cheapest, of which no two intervals overlap.
 
-    Raises InputError where even the cheapest point takes more than the most that is allowed.
+    Raises InputError where even the cheapest point takes more than the most that is allowed; where
+    probes may still narrow its interval, not ``settled``, it is the one rung.
     """
     most = np.inf if asked.max_bitrate is None else kbps_of(asked.max_bitrate)
     within = [each for each in on if each.bitrate_kbps.upper <= most]
+    if not within and not settled:
+        return [on[0]]
     if not within:
         raise InputError(
             f"the cheapest encode takes {on[0].bitrate_kbps.upper:.0f} kbit/s",

@@ -7,6 +7,7 @@ Key frames stand at the same times on every rung, one at the start of each segme
 
 from __future__ import annotations
 
+import os
 import shlex
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from vqcast.documents.ladder import EncodedRung, LadderPoint, LadderResult
-from vqcast.durable.files import adopt
+from vqcast.durable.files import adopt, make_folders
 from vqcast.durable.scratch import scratch
 from vqcast.errors import InputError
 from vqcast.forecast.scale import pooled
@@ -49,6 +50,7 @@ def encode(
     MediaError where ffmpeg fails.
     """
     require_new(folder)
+    make_folders(folder.absolute().parent)
     machine, tool = machine or Machine(), tool_of(machine)
     taken = source if isinstance(source, Source) else probe(Path(source), tool, intake=intake)
     with scratch(folder.absolute().parent) as name:
@@ -60,7 +62,10 @@ def encode(
                 on_rung(f"rung {index + 1} of {len(result.rungs)}")
             files.append(work / f"rung{index}.mp4")
             encoded.append(_rung(taken, result, rung, tool, files[-1], segment_s, machine, cancel))
-        segments.cut(files, place, tool, segment_s=segment_s, frames=taken.frames, cancel=cancel)
+        segments.cut(
+            files, place, tool, segment_s=_least_s(taken, segment_s), frames=taken.frames,
+            cancel=cancel,
+        )  # fmt: skip
         for path in place.iterdir():  # its bytes are durable before the folder has its name
             adopt(path, path)
         adopt(place, folder)
@@ -68,9 +73,15 @@ def encode(
 
 
 def require_new(folder: Path) -> None:
-    """Raise InputError for a folder that exists."""
+    """Raise InputError for a folder that exists, or can't be made."""
     if folder.exists():
         raise InputError("exists", path=folder, hint="name a folder that is not there yet")
+    above = next(each for each in folder.absolute().parents if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(
+            f"can't be made: {above} is no folder that may be written to", path=folder,
+            hint="check the folder's rights",
+        )  # fmt: skip
 
 
 def _rung(
@@ -111,6 +122,11 @@ def _key_every(source: Source, segment_s: float) -> int:
     return max(round(segment_s * source.frames / duration_s(source)), 1)
 
 
+def _least_s(source: Source, segment_s: float) -> float:
+    """Seconds after which a segment ends at the next key frame: half a frame before that."""
+    return (_key_every(source, segment_s) - 0.5) * duration_s(source) / source.frames
+
+
 def script(
     source: str | Path | Source,
     result: LadderResult,
@@ -132,7 +148,7 @@ def script(
         )  # fmt: skip
         lines.append(f"# {rung.score:.1f}, {rung.bitrate_kbps:.0f} kbit/s")
         lines.append(shlex.join(_shown(words)))
-    lines.append(shlex.join(segments.cut_argv(tool, names, segment_s)))
+    lines.append(shlex.join(segments.cut_argv(tool, names, _least_s(taken, segment_s))))
     return "\n".join(lines) + "\n"
 
 

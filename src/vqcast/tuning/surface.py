@@ -117,7 +117,9 @@ class _Room:
 
     def share(self, height: int) -> float:
         """Of the display. Raises InputError for a height that nothing is gained by."""
-        if not 64 <= height <= self.display[1] or height % 2:
+        if height == self.display[1]:
+            return 1.0
+        if not 64 <= height < self.display[1] or height % 2:
             raise InputError(
                 f"{height} lines can't be encoded for a display of {self.display[1]}",
                 field="heights", hint=f"use even numbers of 64 to {self.display[1]}",
@@ -126,7 +128,8 @@ class _Room:
 
     def coded(self, height: int) -> tuple[int, int]:
         """Width and height of the encode."""
-        return even(self.display[0] * self.share(height)), height
+        share = self.share(height)
+        return self.display if share == 1.0 else (even(self.display[0] * share), height)
 
     def title(self, encoder: str, preset: str | None, height: int) -> Title:
         """What probes of one encoder, preset and height are taken of."""
@@ -215,7 +218,7 @@ class Surface:
         ``height``: None: the display's. Raises InputError for what the encoder can't take,
         ToolFailure or MediaError where ffmpeg fails.
         """
-        entry, lines = adapter(encoder), height or self.display[1]
+        entry, lines = adapter(encoder), self.display[1] if height is None else height
         entry.check(crf, preset)
         title = self._room.title(encoder, preset, lines)
         line, seen = title.probe(crf)
@@ -228,7 +231,9 @@ class Surface:
         )  # fmt: skip
 
     def condition(self, probe: SurfaceProbe) -> Surface:
-        """The surface given one probe more."""
+        """The surface given one probe more; the same encode again tells nothing new."""
+        if any(_encode_of(each) == _encode_of(probe) for each in self.probes):
+            return self
         return replace(self, probes=(*self.probes, probe))
 
     def score(
@@ -247,7 +252,7 @@ class Surface:
         self, encoder: str, preset: str | None, crf: float, height: int | None = None
     ) -> HullPoint:
         """Both at once."""
-        lines = height or self.display[1]
+        lines = self.display[1] if height is None else height
         entry = adapter(encoder)
         entry.check(crf, preset)
         made = self.curves(encoder, preset).forecast(self._room.share(lines), np.array([crf]))
@@ -320,6 +325,10 @@ class Surface:
 
     def _kbps(self, bits_per_pixel: float) -> float:
         return bits_per_pixel * self.display[0] * self.display[1] * self.fps / 1000
+
+
+def _encode_of(probe: SurfaceProbe) -> tuple[str, str | None, float, int]:
+    return probe.encoder, probe.preset, probe.crf, probe.height
 
 
 def grid(encoder: str) -> CrfGrid:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from vqcast.cli.ladder import LadderFiles
 from vqcast.errors import InputError
 from vqcast.media.source import Source
 from vqcast.tuning.ladder import LadderRequest, display_of, kbps_of, rungs
+from vqcast.tuning.stream import require_new
 from vqcast.tuning.surface import HullPoint, Ranged
 
 ASKED = LadderRequest(encoder="libx264", heights=(1080, 540))
@@ -41,6 +44,24 @@ def test_no_rung_takes_more_than_is_allowed_its_interval_included() -> None:
     assert rungs(HULL, replace(ASKED, max_bitrate="2.1M"))[0].bitrate_kbps.value == 1000
     with pytest.raises(InputError, match="cheapest encode takes 110 kbit/s"):
         rungs(HULL, replace(ASKED, max_bitrate="50k"))
+
+
+def test_while_probes_may_narrow_it_the_cheapest_point_is_not_refused() -> None:
+    assert rungs(HULL, replace(ASKED, max_bitrate="50k"), settled=False) == HULL[:1]
+
+
+def test_a_folder_that_can_not_be_made_is_refused_before_any_work(tmp_path: Path) -> None:
+    require_new(tmp_path / "not" / "there" / "yet")
+    (tmp_path / "file").write_bytes(b"")
+    for taken in (tmp_path, tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError):
+            require_new(taken)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
+def test_what_is_no_length_of_a_segment_is_refused(seconds: float) -> None:
+    with pytest.raises(InputError, match="can't be a segment"):
+        LadderFiles(segment=seconds)
 
 
 def test_rungs_whose_intervals_overlap_are_merged() -> None:
@@ -75,7 +96,7 @@ def test_heights_above_what_is_seen_are_refused(
     "wrong",
     [{"heights": ()}, {"heights": (720, 720)}, {"rungs": 0}, {"spacing": "even"},
      {"device": "tv"}, {"top": 40.0}, {"max_bitrate": "fast"}, {"max_bitrate": "0k"},
-     {"probes": 0}, {"encoder": "libx2640"}, {"confidence": 0.2}],
+     {"probes": 0}, {"encoder": "libx2640"}, {"confidence": 0.2}, {"preset": "nope"}],
 )  # fmt: skip
 def test_what_makes_no_ladder_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError):

@@ -342,7 +342,7 @@ class Controller:
     def _moves(self, value: float, most: float) -> list[tuple[float, float, int, int]]:
         """What the title would be, at what cost, with one shot at another CRF.
 
-        Of shots of up to ``most`` of its frames.
+        Of shots of up to ``most`` of its frames: lower CRFs below the target, higher ones above.
         """
         curves, total = self._known(), float(self._frames.sum())
         spent, moves = sum(each.bits for each in self.selected.values()), []
@@ -354,7 +354,8 @@ class Controller:
                 (each.value - self._floor(other) for other, each in self.selected.items()
                  if other != shot), default=np.inf,
             ) + self.target  # fmt: skip
-            for index in range(len(self.crfs)):
+            at, grid = self._index(result.crf), range(len(self.crfs))
+            for index in grid[:at] if value < self.target else grid[at + 1 :]:
                 if index in tried:
                     continue
                 new = float(curves.value[shot, index])

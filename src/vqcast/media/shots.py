@@ -81,7 +81,7 @@ def _uncuttable(source: Source) -> tuple[str, str]:
     """Why no shot of a title is reached, and what helps beside leaving it in one."""
     if source.damage is not None:
         return "it is damaged", ""
-    if source.video.reach:
+    if source.video.reach != 0 or (source.video.chain and source.packets is None):
         return (
             "it goes through filters that see several pictures",
             ", or write what they give first",

@@ -21,6 +21,7 @@ from vqcast.media.inputs import Video
 from vqcast.media.join import header_of
 from vqcast.media.packets import PacketTable
 from vqcast.media.parts import Parts
+from vqcast.media.run import Cancelled
 from vqcast.media.shots import CHANGE, LEAST_FRAMES, cuts, shots
 from vqcast.media.source import Source, probe
 from vqcast.media.threads import Threads
@@ -147,6 +148,21 @@ def test_shots_of_several_qualities_are_one_film(
     whole = measure_delivered(source, delivered, tool).columns["vmaf"]
     assert np.abs(delivered.scores.columns["vmaf"] - whole).max() < 1e-6
     assert np.ptp([whole[:38].mean(), whole[38:69].mean(), whole[69:].mean()]) > 1
+
+
+def test_a_shot_that_is_stopped_leaves_no_file(source: Source, tmp_path: Path, tool: Tool) -> None:
+    stop, kept = Stop(None), Parts(tmp_path / "parts")
+    kept.folder.mkdir()
+    work = Work(source, X264, "ultrafast", 30, tool, kept, Scoring(), stitched=True)
+
+    def tell(step: int, frames: int) -> None:
+        if frames:
+            assert list(kept.folder.rglob("*.mp4"))
+            stop.set()
+
+    with pytest.raises(Cancelled):
+        make_one(work, shots(source, X264, tool).parts[0], Threads(), stop, tell)
+    assert not list(kept.folder.iterdir())
 
 
 def test_times_of_a_variable_rate_are_kept(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:

@@ -11,6 +11,7 @@ Predicting needs neither torch nor ffmpeg; video files need the ``media`` extra:
     asked = vqcast.TuneRequest(encoder="libsvtav1", target=93)
     result = vqcast.tune("film.mkv", asked)
     made = vqcast.encode("film.mkv", "film.av1.mkv", asked)
+    made = vqcast.encode_per_shot("film.mkv", "film.av1.mkv", asked).output
 
     with vqcast.surface("film.mkv") as surface:
         surface.score("libsvtav1", "10", 35, 720).lower  # before any encode
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from vqcast.documents.compare import CompareResult
     from vqcast.documents.explain import ExplainResult
     from vqcast.documents.ladder import LadderResult
+    from vqcast.documents.shots import ShotsResult
     from vqcast.documents.tune import EncodeResult, TuneProbed, TuneResult, TuneStart
     from vqcast.media.filters import Filters
     from vqcast.media.options import EncoderOptions
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from vqcast.tuning.explain import explain
     from vqcast.tuning.ladder import LadderRequest, ladder
     from vqcast.tuning.machine import Machine
+    from vqcast.tuning.per_shot import encode_per_shot
     from vqcast.tuning.request import TuneRequest
     from vqcast.tuning.session import tune
     from vqcast.tuning.surface import HullPoint, Ranged, Surface, SurfaceProbe, surface
@@ -66,6 +69,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "Ranged",
+    "ShotsResult",
     "StreamChoice",
     "Surface",
     "SurfaceProbe",
@@ -78,6 +82,7 @@ __all__ = [
     "__version__",
     "compare",
     "encode",
+    "encode_per_shot",
     "errors",
     "explain",
     "ladder",
@@ -104,6 +109,7 @@ _HOMES = {
     "Prediction": "serve.predictor",
     "Predictor": "serve.predictor",
     "Ranged": "tuning.surface",
+    "ShotsResult": "documents.shots",
     "StreamChoice": "media.streams",
     "Surface": "tuning.surface",
     "SurfaceProbe": "tuning.surface",
@@ -114,6 +120,7 @@ _HOMES = {
     "TuneStart": "documents.tune",
     "compare": "tuning.compare",
     "encode": "tuning.encode",
+    "encode_per_shot": "tuning.per_shot",
     "explain": "tuning.explain",
     "ladder": "tuning.ladder",
     "load": "serve.load",

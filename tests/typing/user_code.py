@@ -55,6 +55,15 @@ def tune() -> None:
     vqcast.tune("film.mkv", asked, without={"group"})  # wrong: a benchmark's business
 
 
+def shot_by_shot() -> None:
+    asked = vqcast.TuneRequest(encoder="libsvtav1", target=93)
+    made = vqcast.encode_per_shot("film.mkv", "film.av1.mkv", asked, "worst", allow_larger=True)
+    assert_type(made, vqcast.ShotsResult)
+    assert_type(made.output, vqcast.EncodeResult)
+    assert_type([shot.crf for shot in made.shots if shot.selected], list[float])
+    vqcast.encode_per_shot("film.mkv", "film.av1.mkv", asked, "best")  # wrong: no objective
+
+
 def told(event: vqcast.TuneStart | vqcast.TuneProbed | vqcast.TuneResult) -> None:
     if isinstance(event, vqcast.TuneProbed):
         assert_type(event.probe.crf, float)

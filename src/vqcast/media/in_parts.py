@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vqcast.documents import jsontext
 from vqcast.documents.part import PartDocument
-from vqcast.durable.files import sha256_bytes, sha256_file
+from vqcast.durable.files import adopt, sha256_bytes, sha256_file
 from vqcast.durable.scratch import scratch
 from vqcast.errors import ToolFailure
 from vqcast.media import argv, inputs, keep_hdr, part_argv, parts
@@ -221,11 +221,12 @@ def make_one(
     """
     file = work.file_of(part, threads)
     tell(0, 0)
-    with scratch(work.kept.temporary) as name:
-        folder = Path(name)
-        sizes = _encode(work, part, threads, file, folder, stop, tell)
+    with scratch(work.kept.temporary) as name, scratch(work.kept.folder) as beside:
+        folder, made = Path(name), Path(beside) / file.name
+        sizes = _encode(work, part, threads, made, folder, stop, tell)
         tell(0, part.frames)
-        columns = _score(work, part, threads, file, folder, stop)
+        columns = _score(work, part, threads, made, folder, stop)
+        adopt(made, file)
     kept = PartDocument(
         sha256=sha256_file(file),
         frame_bytes=[int(size) for size in sizes],

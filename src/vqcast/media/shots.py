@@ -37,6 +37,8 @@ _STILL = 0.1
 LEAST_S, MOST_S = 1.0, 10.0
 """Seconds of a shot: a key frame costs too much in a shorter one, and a longer one would have key
 frames inside it in any case."""
+LEAST_FRAMES = 8
+"""Of a shot, however long each stands: of fewer, every fifth one can leave none away from a cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,29 @@ def shots(
             hint="leave --per-shot out, or use libsvtav1, libx265, libx264 or libaom-av1",
         )  # fmt: skip
     if source.index is None or not is_cuttable(source, entry):
-        raise InputError(
-            "can't be encoded shot by shot: it is damaged, goes through filters that see several "
-            "pictures, or its container has no table of key frames",
-            path=source.path,
-            hint="leave --per-shot out, or copy it first: ffmpeg -i FILE -map 0 -c copy OUT.mkv",
-        )
+        reason, instead = _uncuttable(source)
+        raise InputError(f"can't be encoded shot by shot: {reason}", path=source.path,
+                         hint=f"leave --per-shot out{instead}")  # fmt: skip
     times = source.index.times_us.astype(np.float64) / 1e6
     away, changes = _changes(source, tool, cancel)
     starts = [0, *cuts(changes, times), source.frames]
     parts = tuple(TitlePart(start, end - start) for start, end in pairwise(starts))
-    moved = [np.median(away[part.start : part.start + part.frames][1:]) for part in parts]
+    inner = [slice(part.start + (part.frames > 1), part.start + part.frames) for part in parts]
+    moved = [np.median(away[each]) for each in inner]
     return Shots(parts, np.log2(np.array(moved) + _STILL))
+
+
+def _uncuttable(source: Source) -> tuple[str, str]:
+    """Why no shot of a title is reached, and what helps beside leaving it in one."""
+    if source.damage is not None:
+        return "it is damaged", ""
+    if source.video.reach != 0 or (source.video.chain and source.packets is None):
+        return (
+            "it goes through filters that see several pictures",
+            ", or write what they give first",
+        )
+    return ("its container has no table of key frames to go by",
+            ", or copy it first: ffmpeg -i FILE -map 0 -c copy OUT.mkv")  # fmt: skip
 
 
 def _changes(source: Source, tool: Tool, cancel: threading.Event | None) -> tuple[Array, Array]:
@@ -110,15 +123,15 @@ def cuts(
     """First frames of the shots but the first, rising.
 
     ``changes`` ``[frames]`` are scene scores, ``times_s`` ``[frames]`` the times of the frames. The
-    greatest changes are cut first, each at least ``least_s`` from the others and both ends; what
-    is longer than ``most_s`` then is cut at its greatest change, where it can be.
+    greatest changes are cut first, each at least ``least_s`` and `LEAST_FRAMES` from the others and
+    both ends; what is longer than ``most_s`` then is cut at its greatest change, where it can be.
     """
-    ends = [float(times_s[0]), float(times_s[-1])]
     taken: list[int] = []
 
     def fits(frame: int) -> bool:
-        others = [*ends, *(float(times_s[each]) for each in taken)]
-        return all(abs(float(times_s[frame]) - other) >= least_s for other in others)
+        others = np.array([0, len(times_s) - 1, *taken])
+        away_s = np.abs(times_s[others] - times_s[frame])
+        return bool((away_s >= least_s).all() and (abs(others - frame) >= LEAST_FRAMES).all())
 
     for frame in np.argsort(-changes, kind="stable"):
         if changes[frame] < CHANGE:
@@ -133,7 +146,7 @@ def cuts(
 def _too_long(taken: list[int], times_s: Array, most_s: float) -> tuple[int, int] | None:
     starts = [0, *taken, len(times_s) - 1]
     for start, end in pairwise(starts):
-        if times_s[end] - times_s[start] > most_s and end - start > 1:
+        if times_s[end] - times_s[start] > most_s and end - start >= 2 * LEAST_FRAMES:
             return start, end
     return None
 
@@ -142,8 +155,9 @@ def _inside(start: int, end: int, changes: Array, times_s: Array, most_s: float)
     """Where the shot from ``start`` to ``end`` is cut: so that as few pieces as can be are made."""
     span = float(times_s[end] - times_s[start])
     step = span / np.ceil(span / most_s)
-    away = np.abs(times_s[start + 1 : end] - times_s[start] - step)
-    near = np.flatnonzero(away <= step / 4)
+    frames = np.arange(start + LEAST_FRAMES, end - LEAST_FRAMES + 1)
+    away = np.abs(times_s[frames] - times_s[start] - step)
+    near = frames[away <= step / 4]
     if not len(near):  # frames that stand for seconds each
-        return start + 1 + int(away.argmin())
-    return start + 1 + int(near[np.argmax(changes[start + 1 : end][near])])
+        return int(frames[away.argmin()])
+    return int(near[np.argmax(changes[near])])

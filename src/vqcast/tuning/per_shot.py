@@ -153,6 +153,9 @@ class _Film:
     ahead: dict[int, int] = field(default_factory=dict)
     """Shot -> frames of it that are encoded, of those that run."""
     new_frames: int = 0
+    reused_frames: int = 0
+    furthest: int = 0
+    """Frames that `on_progress` was told."""
 
     def encode(self, *, allow_larger: bool) -> ShotsResult:
         """All of it, or as `encode_per_shot` raises."""
@@ -222,7 +225,7 @@ class _Film:
         assert scoring is not None
         notes = [*source.notes, *converted(source, self.planned.entry)]
         notes += self.planned.carriage.notes()
-        notes += [f"encoded in {len(self.cuts)} shots, kept in the cache folder until joined"]
+        notes += [f"shots: {len(self.cuts)}, kept in the cache folder until they are joined"]
         if request.options.grain:
             notes.append(grain.ASKED)
         self.on_event(
@@ -284,10 +287,11 @@ class _Film:
         if self.on_progress is None:
             return
         total = self.source.frames
-        done = self.new_frames + sum(list(self.ahead.values()))
-        reused = sum(each.part.frames for each in self.made.values() if each.reused)
-        share = (done + reused) / max(_EXPECTED * total, done + reused + 1)
-        self.on_progress(int(share * total), total)
+        done = self.new_frames + self.reused_frames + sum(list(self.ahead.values()))
+        share = done / max(_EXPECTED * total, done + 1)
+        # A shot that is encoded once more, since its frames were not all there, is no way back.
+        self.furthest = max(self.furthest, int(share * total))
+        self.on_progress(self.furthest, total)
 
     def _add(self, shot: int, crf: float, made: Made) -> None:
         header = header_of(made.path)
@@ -300,7 +304,10 @@ class _Film:
         again = shot in self.account.selected
         self.made[shot, crf] = made
         self.ahead.pop(shot, None)
-        self.new_frames += 0 if made.reused else made.part.frames
+        if made.reused:
+            self.reused_frames += made.part.frames
+        else:
+            self.new_frames += made.part.frames
         columns = {name: np.array(each) for name, each in made.kept.scores.items()}
         features = np.array([columns[name].mean() for name in FEATURES])
         told = self._told(shot, crf)
@@ -309,7 +316,7 @@ class _Film:
         done = len(self.account.selected)
         self.on_event(ShotMade(encode=told, again=again, done=done, shots=len(self.cuts)))
 
-    def _told(self, shot: int, crf: float) -> ShotEncode:
+    def _told(self, shot: int, crf: float, *, selected: bool = True) -> ShotEncode:
         made, part, index = self.made[shot, crf], self.cuts[shot], self.source.index
         assert index is not None
         columns = {name: np.array(each) for name, each in made.kept.scores.items()}
@@ -318,7 +325,6 @@ class _Film:
         times = (index.times_us - index.times_us[0]) / 1e6
         end = part.start + part.frames
         until = times[end] if end < len(times) else duration_s(self.source)
-        chosen = self.account.selected.get(shot)
         return ShotEncode(
             shot=shot, start=part.start, frames=part.frames,
             start_s=round(float(times[part.start]), 3), crf=crf,
@@ -329,7 +335,7 @@ class _Film:
             forecast=forecast and round(forecast[0], 3),
             forecast_deviation=forecast and round(forecast[1], 3),
             forecast_bytes=forecast and round(forecast[2] / 8), reused=made.reused,
-            selected=chosen is None or chosen.crf == crf,
+            selected=selected,
         )  # fmt: skip
 
     @property
@@ -375,7 +381,8 @@ class _Film:
         source, request, scores = self.source, self.request, made.scores.columns
         metric, every = METRICS[request.metric], self.work.scoring.every  # type: ignore[union-attr]
         frames = np.array([part.frames for part in self.cuts], np.float64)
-        shots = [self._told(*key) for key in sorted(self.made)]
+        chosen = {(shot, each.crf) for shot, each in self.account.selected.items()}
+        shots = [self._told(*key, selected=key in chosen) for key in sorted(self.made)]
         means = np.array([each.score for each in shots if each.selected])
         mean = float(frames @ means / frames.sum())
         worst = pooled(metric, scores, "worst-second", self._fps)

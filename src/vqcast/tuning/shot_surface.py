@@ -153,6 +153,7 @@ class _Common:
         left = [
             (shot, _without(each) if index in taken else each)
             for index, (shot, each) in enumerate(seen)
+            if index not in taken or len(each.values) > len(_TELLING)
         ]
         precision = np.asarray(np.linalg.inv(gram), dtype=np.float64)
         leaning = leans[[shot for shot, _ in chosen]].ravel()

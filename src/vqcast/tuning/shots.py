@@ -337,7 +337,10 @@ class Controller:
         return None if best is None or abs(best[0] - aim) >= abs(value - aim) else best[2:]
 
     def _moves(self, value: float) -> list[tuple[float, float, int, int]]:
-        """What the title would be, at what cost, with one shot at another CRF."""
+        """What the title would be, at what cost, with one shot at another CRF.
+
+        Lower ones below the target, higher ones above.
+        """
         curves, total = self._known(), float(self._frames.sum())
         spent, moves = sum(each.bits for each in self.selected.values()), []
         for shot, result in self.selected.items():
@@ -346,7 +349,8 @@ class Controller:
                 (each.value - self._floor(other) for other, each in self.selected.items()
                  if other != shot), default=np.inf,
             ) + self.target  # fmt: skip
-            for index in range(len(self.crfs)):
+            at, grid = self._index(result.crf), range(len(self.crfs))
+            for index in grid[:at] if value < self.target else grid[at + 1 :]:
                 if index in tried:
                     continue
                 new = float(curves.value[shot, index])

@@ -21,7 +21,8 @@ from vqcast.media.inputs import Video
 from vqcast.media.join import header_of
 from vqcast.media.packets import PacketTable
 from vqcast.media.parts import Parts
-from vqcast.media.shots import CHANGE, cuts, shots
+from vqcast.media.run import Cancelled
+from vqcast.media.shots import CHANGE, LEAST_FRAMES, cuts, shots
 from vqcast.media.source import Source, probe
 from vqcast.media.threads import Threads
 from vqcast.media.tool import Tool
@@ -84,6 +85,18 @@ def test_every_shot_has_a_length_that_was_allowed(
     assert (lengths >= min(1.0, times[-1])).all()
     if times[-1] < 2.0:
         assert not found
+    assert (np.diff([0, *found, len(times)]) >= min(LEAST_FRAMES, len(times))).all()
+
+
+def test_frames_that_stand_for_seconds_are_in_shots_of_several() -> None:
+    times = np.arange(40) * 4.0
+    assert np.diff([0, *cuts(np.full(40, CHANGE), times), 40]).min() >= LEAST_FRAMES
+
+
+def test_a_film_of_one_frame_is_one_shot(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:
+    drawn = ("-f", "lavfi", "-i", "testsrc2=s=96x64", "-frames:v", 1)
+    found = shots(probe(ffmpeg(*drawn, "-c:v", "libx264", tmp_path / "one.mp4"), tool), X264, tool)
+    assert len(found.parts) == 1 and np.isfinite(found.motion).all()
 
 
 def test_of_changes_near_each_other_the_greatest_is_the_cut() -> None:
@@ -137,6 +150,21 @@ def test_shots_of_several_qualities_are_one_film(
     assert np.ptp([whole[:38].mean(), whole[38:69].mean(), whole[69:].mean()]) > 1
 
 
+def test_a_shot_that_is_stopped_leaves_no_file(source: Source, tmp_path: Path, tool: Tool) -> None:
+    stop, kept = Stop(None), Parts(tmp_path / "parts")
+    kept.folder.mkdir()
+    work = Work(source, X264, "ultrafast", 30, tool, kept, Scoring(), stitched=True)
+
+    def tell(step: int, frames: int) -> None:
+        if frames:
+            assert list(kept.folder.rglob("*.mp4"))
+            stop.set()
+
+    with pytest.raises(Cancelled):
+        make_one(work, shots(source, X264, tool).parts[0], Threads(), stop, tell)
+    assert not list(kept.folder.iterdir())
+
+
 def test_times_of_a_variable_rate_are_kept(ffmpeg: Ffmpeg, tmp_path: Path, tool: Tool) -> None:
     uneven = "settb=1/1000,setpts='N*40+11*mod(N*N,3)'"
     source = probe(
@@ -166,8 +194,12 @@ def test_times_of_a_variable_rate_are_kept(ffmpeg: Ffmpeg, tmp_path: Path, tool:
     [
         ("libvvenc", lambda source: source, "can't be joined"),
         ("hevc_nvenc", lambda source: source, "needs a device"),
-        ("libx264", lambda source: replace(source, video=Video("v:0", "bwdif", reach=1)), "shot"),
-        ("libx264", lambda source: replace(source, packets=_unindexed(source)), "shot by shot"),
+        (
+            "libx264",
+            lambda source: replace(source, video=Video("v:0", "bwdif", reach=1)),
+            "filters",
+        ),
+        ("libx264", lambda source: replace(source, packets=_unindexed(source)), "no table"),
     ],
 )
 def test_what_does_not_join_is_refused_by_name(

@@ -181,3 +181,21 @@ def test_one_shot_tells_of_the_others_and_most_of_itself(table: ForecastTable) -
     assert own.deviation[at] < other.deviation[at] < before.deviation[at]
     assert abs(other.score[at] - value) < abs(before.score[at] - value)
     assert (np.diff(own.score) <= 0).all() and (np.diff(own.log2_bits) <= 0).all()
+
+
+def test_a_forecaster_of_two_channels_learns_of_shots_too() -> None:
+    surface = ShotSurface(Forecaster.generic((10, 51)), np.zeros((2, 2)))
+    before = surface.forecast(0, CRFS)
+    surface.add(0, Probe(26, 80.0, 0.04, np.zeros(6)))
+    own, at = surface.forecast(0, CRFS), 20
+    assert own.score[at] == pytest.approx(80.0, abs=1.0)
+    assert own.deviation[at] < before.deviation[at]
+
+
+def test_shots_that_are_as_good_as_can_be_are_not_made_again(table: ForecastTable) -> None:
+    shots, forecaster = film(table, "mean", 0)
+    account = opened(shots, forecaster, "pooled", 99.9, 0)
+    for shot, each in enumerate(shots):
+        _, bits, features = each.at(CRFS[0], forecaster.axis)
+        account.add(ShotResult(shot, float(CRFS[0]), 99.0, bits, features))
+    assert account.next({}) is None

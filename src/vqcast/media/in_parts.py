@@ -64,7 +64,7 @@ class Scoring:
     @property
     def of_parts(self) -> bool:
         """Whether parts can be scored from a few pictures: filters beside libvmaf see all."""
-        return self.every > 3 and not any(each.filter for each in metrics(self.also))
+        return self.every >= 3 and not any(each.filter for each in metrics(self.also))
 
 
 @dataclass(frozen=True, slots=True)

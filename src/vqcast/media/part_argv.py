@@ -42,7 +42,7 @@ def sample_filter(
 ) -> str:
     """Score frames 0, every, 2 every, ... of an encode against what `samples` wrote.
 
-    Arguments are those of `watch_filter`, ``every`` 1 or more than 3. Of the encode all frames are
+    Arguments are those of `watch_filter`, ``every`` 1, 3 or more. Of the encode all frames are
     counted, of the samples those that were written. Where all are scored and the first one
     ``moved``, since frames of the title lie before it, one more is scored before them: the second
     frame. Of the motions before and behind a frame libvmaf takes the least, at a cut that behind.

@@ -197,9 +197,11 @@ def encode_found(
         cancel=cancel, on_progress=lambda done: at(0, done),
     )  # fmt: skip
     at(0, source.frames)
+    again, tell = made.scores is not None, on_progress or (lambda done, total: None)
     score, half_width, scored, also = _measured(
-        source, made, found, scoring, threads, tool, cancel, lambda done: at(1, done)
-    )
+        source, made, found, scoring, threads, tool, cancel,
+        lambda done: tell(done, source.frames) if again else at(1, done),
+    )  # fmt: skip
     return finished(
         source, planned, made, tool, crf=found.crf, score=score, half_width=half_width,
         scored=scored, target=found.target, metric=found.metric, indicative=found.indicative,

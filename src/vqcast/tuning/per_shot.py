@@ -53,6 +53,8 @@ _FINE = 0.25
 _EXPECTED = 1.2
 """Encodes of each frame that are expected, for the time left."""
 _NO_SOURCE_BITS = -4.0
+_EVERY = 5
+"""Of long titles every nth frame is scored."""
 
 
 def encode_per_shot(
@@ -194,7 +196,7 @@ class _Film:
         found = shots_of(source, entry, self.tool, self.cancel)
         self.cuts = found.parts
         short = sampling.is_short(source.frames) or self.objective == "worst"
-        scoring = Scoring(size, 1 if short else sampling.CLOSEST, request.also)
+        scoring = Scoring(size, 1 if short else _EVERY, request.also)
         self.work = Work(source, entry, self.preset, grid.low, self.tool, self.kept, scoring,
                          stitched=True)  # fmt: skip
         self.threads = plan_threads(self.machine.cores, min(len(self.cuts), AT_ONCE))

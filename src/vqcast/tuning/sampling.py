@@ -38,8 +38,8 @@ LEAST_EVERY = 11
 """Every nth frame, n at least this."""
 HALF_WIDTH = 0.2
 """Points that a 95 % interval of a finished title's score may have to either side."""
-CLOSEST = 5
-"""Where more frames than every fifth are needed, that is seen once those are scored."""
+CLOSEST = 3
+"""Where more frames than every third are needed, that is seen once those are scored."""
 _ROOM = 0.9
 """Share of HALF_WIDTH that is planned for."""
 SHORT_SHARE = 0.45

@@ -111,7 +111,7 @@ def test_a_killed_encode_goes_on_from_its_shots(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--encoder", "libx264", "--fps", 20), "filters see several pictures"),
+        (("--encoder", "libx264", "--fps", 20), "filters that see several pictures"),
         (("--encoder", "libvvenc"), "can't be joined"),
         (("--encoder", "libx264", "--metric", "psnr"), "not with psnr"),
         (("--encoder", "libx264", "--pool", "p1"), "--objective"),

@@ -106,14 +106,15 @@ def _apart(
     cell: Cell, tool: Tool, cancel: threading.Event | None
 ) -> tuple[NDArray[np.int64], media.Scores, float, float | None]:
     """Encode into a private folder that is gone afterwards, then score."""
-    threads, before = cell.threads, energy.counters()
+    threads = cell.threads
+    before = energy.counters() if threads else {}  # on one thread others work beside it
     with scratch() as folder:
         encoded = media.encode(
             cell.source, cell.encoder, cell.preset, cell.cq, tool, Path(folder) / "encoded.mp4",
             segment=cell.segment, threads=threads.encoder if threads else None,
             spliced=cell.spliced, coded=cell.coded, given=cell.options, cancel=cancel,
         )  # fmt: skip
-        spent = energy.joules(before, energy.counters())
+        spent = energy.joules(before, energy.counters()) if before else None
         scores = media.score(
             cell.source, encoded.path, tool, depth=cell.depth,
             segment=cell.segment, size=cell.scaled_to, every=cell.every,

@@ -153,7 +153,7 @@ def encoder_options(
         options = inputs.filtered(options, "setfield=prog")
     if source.one_view:
         options = inputs.filtered(options, "sidedata=mode=delete:type=STEREO3D")
-    if entry.given.grain:  # libaom takes noise out of the frame it is lent, a score's reference
+    if entry.given != PLAIN and entry.given.grain:  # libaom changes its frame, which is compared
         options = inputs.filtered(options, "copy")
     if coded not in (None, (source.width, source.height)):
         options = inputs.filtered(options, argv.scaled(coded))
@@ -321,7 +321,8 @@ def score(
     """
     what = f"{distorted.name} against {reference.name}"
     width, height = check_size(reference, size, also)
-    beside.require_width(also, width, depth)
+    if also:
+        beside.require_width(also, width, depth)
     if reference.damage is not None and not (known or itself):
         _require_whole(distorted, tool, what)
     frames = overlap.frames if overlap else segment.frames if segment else reference.frames
@@ -336,8 +337,7 @@ def score(
     pictures = inputs.read(distorted.absolute(), raw, grain=itself, device=own.device)
     pristine = inputs.read(reference.path, reference.raw, segment, device=reference.video.device)
     with scratch() as name:
-        folder = Path(name)
-        seen = folder / argv.DISTORTED_COUNT_LOG
+        folder, seen = Path(name), Path(name) / argv.DISTORTED_COUNT_LOG
         finished = run(
             argv.score(tool.path, pictures, pristine, argv.on_cuda(graph) if tool.cuda else graph),
             cwd=folder, cancel=cancel,

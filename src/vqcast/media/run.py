@@ -54,6 +54,8 @@ def run(
     ``deadline_s`` seconds, Cancelled once ``cancel`` is set. The whole process
     group is gone when this returns or raises.
     """
+    if cancel is not None and cancel.is_set():
+        raise Cancelled
     start = time.monotonic()
     with ExitStack() as stack:
         try:

@@ -25,4 +25,4 @@ def test_a_cell_enters_thirteen_files_at_most(
     entered = walk(lambda: perform(task, tool, store, copies, pictures))
     assert store.names() == {task.name}
     assert "corpus/execute" in entered
-    assert len(entered) <= 13, sorted(entered)
+    assert len(entered) <= 13, " ".join(sorted(entered))

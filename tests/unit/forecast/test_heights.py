@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from vqcast.forecast import heights
 from vqcast.forecast.forecaster import Forecaster, Probe
@@ -37,6 +38,10 @@ def test_at_its_own_height_a_title_has_the_forecasters_curve(forecaster: Forecas
     mine = Heights.of(forecaster, TABLE, TOPS, [(1.0, probe)]).forecast(1.0, CRFS)
     theirs = forecaster.forecast([probe], CRFS)
     assert np.allclose(mine.score, theirs.score) and np.allclose(mine.log2_bits, theirs.log2_bits)
+    (lower, upper), (low, high) = mine.bounds(0.9), theirs.bounds(0.9)
+    assert (lower <= low).all() and (upper >= high).all()  # as wide as ladders need
+    narrow = replace(TABLE, widened=[[1.0, 1.0]] * 2)
+    mine = Heights.of(forecaster, narrow, TOPS, [(1.0, probe)]).forecast(1.0, CRFS)
     assert np.allclose(mine.bounds(0.9), theirs.bounds(0.9))
 
 

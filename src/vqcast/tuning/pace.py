@@ -27,7 +27,7 @@ class Pace:
 
     seconds: float
     deviation: float
-    """Of their natural logarithm; 0: the encode itself was timed."""
+    """Of their natural logarithm, at the next time that it is encoded."""
 
     def within(self, level: float) -> tuple[float, float, float]:
         """Most likely, lower and upper seconds."""
@@ -55,7 +55,7 @@ def pace(probes: Sequence[TuneProbe], crf: float, frames: int) -> Pace | None:
     nearest = sorted(timed, key=lambda each: abs(each - crf))[:2]
     (log_s, whole), away = timed[nearest[0]], crf - nearest[0]
     if whole and away == 0:
-        return Pace(math.exp(log_s) * frames, 0.0)
+        return Pace(math.exp(log_s) * frames, _UNSTEADY)
     slope, doubt = _SLOPE, _SLOPE_DEVIATION
     if len(nearest) == 2:
         apart = nearest[1] - nearest[0]

@@ -78,7 +78,8 @@ def test_energy_is_the_power_of_the_probes_over_the_time_that_is_forecast() -> N
 
 def test_time_is_that_of_the_probe_and_less_at_a_higher_crf() -> None:
     exact = pace([timed(30, 100, 4.0)], 30, 100)
-    assert exact is not None and exact.within(0.95) == pytest.approx((4.0, 4.0, 4.0))
+    assert exact is not None and exact.seconds == pytest.approx(4.0)
+    assert 0.0 < exact.deviation < 0.2  # the same encode takes another time the next time
     longer = pace([timed(30, 100, 4.0)], 30, 1000)
     assert longer is not None and longer.seconds == pytest.approx(40)
     low, high = longer.within(0.95)[1:]

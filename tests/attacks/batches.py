@@ -25,6 +25,8 @@ _FILMS = ("testsrc2=s=160x120:r=25", "mandelbrot=s=160x120:r=25")
 _CODED = ("-c:v", "libx264", "-crf", "8", "-pix_fmt", "yuv420p")
 _ASKED = ("--encoder", "libx264", "--preset", "medium", "--target", "85")
 _ENDED = (0, 3)
+_CODEC = ".h264"
+"""What the name of an output has more than its source's."""
 
 Files = dict[str, str]
 
@@ -108,11 +110,14 @@ def _one_batch(count: Count, home: Path, rng: random.Random, *, replace: bool) -
 
 
 def _torn(home: Path, before: Files, whole: Files) -> str:
-    """What a kill left under a name of a film that is neither the old nor the new file."""
+    """What a kill left under a name of a film that is neither the old nor the new file.
+
+    A result that is finished and not yet in its source's place waits beside it, whole.
+    """
     if not gone(str(home)):
         return "ffmpeg outlived the batch that was killed"
     for name, digest in _files(home).items():
-        known = (before.get(name), whole.get(name))
+        known = (before.get(name), whole.get(name), whole.get(name.replace(_CODEC, "")))
         unfinished = name.startswith("tmp") or "/.vqcast-" in name
         if digest not in known and not unfinished:
             return f"a kill left another {name}"

@@ -137,6 +137,27 @@ class Bench:
             "probes": len(result["probes"]), "frames_encoded": result["frames_encoded"],
         }  # fmt: skip
 
+    def first_event(self, film: Path, name: str, *, cold: bool) -> float:
+        """Seconds until `vqcast tune` says something, of a file that memory holds or not."""
+        if cold:
+            with film.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        began = time.monotonic()
+        with (
+            tempfile.TemporaryDirectory(dir=self.work) as cache,
+            subprocess.Popen(
+                [str(word) for word in (*_vqcast("tune", film, name), "--cache", cache, "--json")],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            ) as process,
+        ):  # fmt: skip
+            assert process.stdout is not None
+            process.stdout.readline()
+            took = time.monotonic() - began
+            process.terminate()
+            process.wait()
+        return round(took, 2)
+
     def encode(self, film: Path, name: str, cache: Path, tuned: Row) -> Row:
         """`vqcast encode` after that tuning; ``in_all`` is both together."""
         out = self.work / "encoded.mkv"
@@ -288,8 +309,12 @@ def long_race(bench: Bench, film: Path, only: Sequence[str], keep: Any) -> None:
     """The hour: how soon it says something, and what an answer takes."""
     for name in only:
         with tempfile.TemporaryDirectory(dir=bench.work) as cache:
-            row: Row = {"load": round(os.getloadavg()[0], 2),
-                        "tune": bench.tune(film, name, Path(cache))}  # fmt: skip
+            row: Row = {"load": round(os.getloadavg()[0], 2)}
+            row["first_event"] = {
+                "cold_s": bench.first_event(film, name, cold=True),
+                "warm_s": bench.first_event(film, name, cold=False),
+            }
+            row["tune"] = bench.tune(film, name, Path(cache))
             row["plain"] = bench.plain(film, name, row["tune"]["crf"], FIRST_S)
             row["plain"]["scaled_wall_s"] = round(row["plain"]["wall_s"] * HOUR_S / FIRST_S, 1)
         keep("hour", name, row)
@@ -343,13 +368,15 @@ def report(document: Row) -> str:
                 f"| {which} | {label} | {r['wall_s']:.0f} s | {r['cpu_s']:.0f} s | {r['busy']:.0%} "
                 f"| | | | {found} | |"
             )
-    lines += ["", "| 60 minutes | first event | `vqcast tune` | busy | probes | frames encoded "
-              f"| a plain encode, from its first {FIRST_S // 60} minutes |",
-              "|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    lines += ["", "| 60 minutes | first event, file not in memory | in memory | `vqcast tune` "
+              f"| busy | probes | frames encoded | a plain encode, from its first {FIRST_S // 60} "
+              "minutes |",
+              "|---|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
     for name, row in document["hour"].items():
         tuned = row["tune"]
         lines.append(
-            f"| {name} {PRESETS[name]} | {tuned['first_event_s']:.1f} s | {tuned['wall_s']:.0f} s "
+            f"| {name} {PRESETS[name]} | {row['first_event']['cold_s']:.1f} s "
+            f"| {row['first_event']['warm_s']:.1f} s | {tuned['wall_s']:.0f} s "
             f"| {tuned['busy']:.0%} | {tuned['probes']} | {tuned['frames_encoded']:,} "
             f"| {row['plain']['scaled_wall_s']:.0f} s |"
         )
@@ -368,8 +395,8 @@ def goals(document: Row) -> list[str]:
 
     short, hour = document["short"], document["hour"]
     goal("first event of 60 minutes within 5 s",
-         {name: row["tune"]["first_event_s"] for name, row in hour.items()}, 5.0, ".1f",
-         )  # fmt: skip
+         {f"{name}, {state} file": row["first_event"][f"{state}_s"]
+          for name, row in hour.items() for state in ("cold", "warm")}, 5.0, ".1f")  # fmt: skip
     goal("tune at most 0.4 of the samples' wall, short film",
          {name: row["tune"]["wall_s"] / row["rival"]["wall_s"] for name, row in short.items()},
          0.4, ".2f")  # fmt: skip

@@ -108,6 +108,26 @@ def test_a_killed_encode_goes_on_from_its_shots(
     assert result.frames_encoded < result.encodes_a_frame * 150
 
 
+def test_runs_of_one_film_and_cache_do_not_meet(
+    film: Path, tmp_path: Path, python_environment: dict[str, str]
+) -> None:
+    cache = tmp_path / "cache"
+    outputs = [tmp_path / f"out{number}.mkv" for number in range(3)]
+    running = [
+        subprocess.Popen(
+            [*COMMAND, *map(str, ("encode", film, "-o", output, "--per-shot", *ASKED,
+                                  "--cache", cache))],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=python_environment, text=True,
+        )
+        for output in outputs
+    ]  # fmt: skip
+    for process in running:
+        said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    assert all(output.stat().st_size > 1000 for output in outputs)
+    assert not list(cache.rglob("*.mp4"))
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

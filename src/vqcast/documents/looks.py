@@ -29,3 +29,12 @@ class ColdStarts(Document, frozen=True, kw_only=True):
 
     schema_version: Literal[1] = 1
     rows: list[ColdStart]
+
+
+class DesignFactor(Document, frozen=True, kw_only=True):
+    """Error of the mean of every nth frame over what their differences say of it."""
+
+    schema_version: Literal[1] = 1
+    factor: float
+    encoders: list[str]
+    """Of which it was measured."""

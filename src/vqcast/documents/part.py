@@ -17,3 +17,6 @@ class PartDocument(Document, frozen=True, kw_only=True):
     """Of each frame's packet, in the order in which frames are shown."""
     scores: dict[str, list[float]]
     """Column -> values of the frames that were scored; empty: none were."""
+    start: int | None = None
+    """Its first frame's number in the title."""
+    crf: float | None = None

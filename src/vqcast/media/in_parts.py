@@ -231,7 +231,8 @@ def make_one(
         sha256=sha256_file(file),
         frame_bytes=[int(size) for size in sizes],
         scores={name: column.tolist() for name, column in columns.items()},
-    )
+        start=part.start, crf=work.cq,
+    )  # fmt: skip
     parts.keep(file, kept)
     tell(1, part.frames)
     return Made(part, file, kept)

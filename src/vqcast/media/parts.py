@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +137,15 @@ def finished(file: Path) -> PartDocument | None:
         return kept if sha256_file(file) == kept.sha256 else None
     except InputError:
         return None
+
+
+def kept_in(folder: Path) -> Iterator[tuple[str, TitlePart, float]]:
+    """Key, frames and CRF of every part that is said to be finished, of any title."""
+    for path in sorted(folder.glob("*.json")):
+        with contextlib.suppress(InputError):
+            kept = codec.from_bytes(PartDocument, read_regular(path), where=str(path))
+            if kept.start is not None and kept.crf is not None:
+                yield path.stem, TitlePart(kept.start, len(kept.frame_bytes)), kept.crf
 
 
 def keep(file: Path, document: PartDocument) -> None:

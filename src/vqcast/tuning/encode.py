@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from vqcast.documents.source import StreamFate
 from vqcast.documents.tune import EncodeResult, Measure, TuneResult
 from vqcast.durable.files import sha256_file
+from vqcast.durable.lock import locked
 from vqcast.durable.scratch import scratch
-from vqcast.errors import InputError
+from vqcast.errors import Busy, InputError
 from vqcast.forecast.scale import linear, pooled
 from vqcast.media import grain, keep_hdr
 from vqcast.media.beside import fits_xpsnr
@@ -102,7 +103,7 @@ def encode(
             opened, asked, registry=registry, trust=trust, cache=cache, keep=keep,
             machine=machine, on_event=on_event, cancel=cancel,
         )  # fmt: skip
-        with parts_folder(cache, machine, keep=keep) as kept:
+        with parts_folder(opened, cache, machine, keep=keep) as kept:
             return encode_found(
                 opened, planned, found, tool, allow_larger=allow_larger, measure=measure,
                 parts=kept if parts else None, machine=machine,
@@ -145,14 +146,24 @@ def _of_parts(
 
 
 @contextmanager
-def parts_folder(cache: Path | None, machine: Machine | None, *, keep: bool) -> Iterator[Parts]:
-    """The folder of finished parts; one that does not stay where nothing is kept."""
-    where = None if machine is None else machine.temp_dir
-    if keep:
-        yield Parts((cache or default_cache()) / "parts", where)
-        return
-    with scratch(where) as folder:
-        yield Parts(Path(folder), where)
+def parts_folder(
+    source: Source, cache: Path | None, machine: Machine | None, *, keep: bool
+) -> Iterator[Parts]:
+    """The folder of finished parts.
+
+    One that does not stay where nothing is kept, and while another run encodes the same title,
+    which removes its parts once they are joined.
+    """
+    where, folder = machine.temp_dir if machine else None, (cache or default_cache()) / "parts"
+    with ExitStack() as held:
+        try:
+            if not keep:
+                folder = Path(held.enter_context(scratch(where)))
+            else:
+                held.enter_context(locked(folder / source.identity[:16], what="encoding"))
+        except Busy:
+            folder = Path(held.enter_context(scratch(where)))
+        yield Parts(folder, where)
 
 
 def of_map(
@@ -255,11 +266,16 @@ def _scoring(source: Source, found: TuneResult, measure: Measure | None) -> Scor
     if measure is not None:
         sampled = measure == "sample"
     told = found.indicative and fits_xpsnr(size[0], 10)
+    factor = _factor(found)
     return Scoring(
         size=None if size == (source.width, source.height) else size,
-        every=sampling.spacing(source.frames, _scatter(found)) if sampled else 1,
+        every=sampling.spacing(source.frames, _scatter(found), factor) if sampled else 1,
         also=beside([found.metric, *([_BESIDE] if told else [])]),
     )  # fmt: skip
+
+
+def _factor(found: TuneResult) -> float:
+    return sampling.design_factor(found.encoder, plain=found.options is None)
 
 
 def _scatter(found: TuneResult) -> float:
@@ -316,7 +332,7 @@ def _measured(
             )  # fmt: skip
         score = pooled(metric, scores.columns, found.pool, source.frames / duration_s(source))
         values = linear(metric, scores.columns, found.pool)
-        half_width = sampling.half_width(values, every)
+        half_width = sampling.half_width(values, every, _factor(found))
         if half_width <= sampling.HALF_WIDTH * metric.point:
             return score, half_width, len(values), _xpsnr(scores.columns, found)
         every = sampling.closer(every, half_width / metric.point)

@@ -25,7 +25,8 @@ from vqcast.media.in_parts import Made, Scoring, Stop, Work, make_one
 from vqcast.media.join import Unlike, header_of
 from vqcast.media.measure import check_size, converted, encoder_options
 from vqcast.media.option_check import require_options
-from vqcast.media.parts import AT_ONCE, Parts, TitlePart, drop
+from vqcast.media.options import PLAIN
+from vqcast.media.parts import AT_ONCE, Parts, TitlePart, drop, kept_in
 from vqcast.media.parts import finished as finished_part
 from vqcast.media.shots import shots as shots_of
 from vqcast.media.source import Doubted, Intake, Source, reread
@@ -93,7 +94,7 @@ def encode_per_shot(
         if planned.carriage.keeps_dolby_vision or hdr10_plus.by_file(opened, entry):
             raise InputError("its metadata is told frame by frame, which shots can't be",
                              path=opened.path, hint="leave --per-shot out")  # fmt: skip
-        with parts_folder(cache, machine, keep=keep) as kept:
+        with parts_folder(opened, cache, machine, keep=keep) as kept:
             film = _Film(
                 opened, asked, objective, planned, tool, machine or Machine(), kept,
                 on_event or (lambda event: None), on_progress, cancel or threading.Event(),
@@ -244,13 +245,14 @@ class _Film:
 
     def _reuse(self) -> None:
         """Take the encodes that an earlier run finished."""
-        folder = self.kept.folder
-        there = {each.stem for each in folder.glob("*.json")} if folder.is_dir() else set()
-        for shot, part in enumerate(self.cuts) if there else ():
-            for crf in self.account.crfs:
-                file = replace(self.work, cq=float(crf)).file_of(part, self.threads)
-                if file.stem in there and (kept := finished_part(file)) is not None:
-                    self._add(shot, float(crf), Made(part, file, kept, reused=True))
+        numbers = {part: shot for shot, part in enumerate(self.cuts)}
+        there = sorted(kept_in(self.kept.folder), key=lambda each: (each[1].start, each[2]))
+        for key, part, crf in there:
+            if part not in numbers or crf not in self.account.crfs:
+                continue
+            file = replace(self.work, cq=crf).file_of(part, self.threads)
+            if file.stem == key and (kept := finished_part(file)) is not None:
+                self._add(numbers[part], crf, Made(part, file, kept, reused=True))
 
     # The loop.
 
@@ -390,7 +392,8 @@ class _Film:
         worst = pooled(metric, scores, "worst-second", self._fps)
         score = worst if self.objective == "worst" else mean
         values = scores[metric.columns[0]]
-        half_width = sampling.half_width(values, every)
+        factor = sampling.design_factor(request.encoder, plain=request.options == PLAIN)
+        half_width = sampling.half_width(values, every, factor)
         output = finished(
             source, self.planned, made, self.tool, crf=self._mean_crf(), score=score,
             half_width=half_width, scored=len(values), target=request.target,

@@ -6,7 +6,10 @@ parts are an even sample. The first probe measures as many parts as bring the er
 allowed; a later one needs only a few, because what differs between looks differs alike at two CRFs.
 
 The error is taken from neighbouring looks (successive differences, Wolter 2007, section 8.2): it is
-right where they are of different scenes, and too wide where several are of one.
+right where they are of different scenes, and too wide where several are of one. Of a finished title
+every nth frame is scored, and encoders code frames in a pattern of better and worse ones, of which
+these meet every place: how much less than their differences say the mean is off was measured, and
+``design_factor.json``, which ``bench/spacing.py`` writes, tells it.
 """
 
 from __future__ import annotations
@@ -14,12 +17,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcast.documents import codec
+from vqcast.documents.looks import DesignFactor
+
 Array = NDArray[np.float64]
+TABLE = Path(__file__).with_name("design_factor.json")
 
 LENGTH = 17
 """Frames of a look: a first one, and one of the longest groups of B-frames in use."""
@@ -38,8 +47,9 @@ LEAST_EVERY = 11
 """Every nth frame, n at least this."""
 HALF_WIDTH = 0.2
 """Points that a 95 % interval of a finished title's score may have to either side."""
-CLOSEST = 3
-"""Where more frames than every third are needed, that is seen once those are scored."""
+CLOSEST = 5
+"""Where more frames than every fifth are needed, that is seen once those are scored; every third
+sees one drawing of three where a cartoon is drawn anew at each third frame."""
 _ROOM = 0.9
 """Share of HALF_WIDTH that is planned for."""
 SHORT_SHARE = 0.45
@@ -138,14 +148,28 @@ def scatter(values: Array) -> float:
     return float(np.sqrt((away**2).mean() / 2)) if len(away) else 0.0
 
 
-def spacing(frames: int, scatter: float = 0.0) -> int:
+@cache
+def _measured() -> DesignFactor:
+    return codec.from_bytes(DesignFactor, TABLE.read_bytes(), where=TABLE.name)
+
+
+def design_factor(encoder: str, *, plain: bool) -> float:
+    """Error of the mean of every nth frame over what their differences say; 1 where unknown.
+
+    ``plain``: nothing was added to the encoder's options, which may change the pattern of frames.
+    """
+    known = _measured()
+    return known.factor if plain and encoder in known.encoders else 1.0
+
+
+def spacing(frames: int, scatter: float = 0.0, factor: float = 1.0) -> int:
     """Every how many frames one of a finished title is scored.
 
     ``scatter`` is that of its frames, points: closer where `half_width` would be too wide.
     """
     most = max(frames // SCORED, LEAST_EVERY)
     if scatter:
-        doubt = NormalDist().inv_cdf(0.975) * scatter / (_ROOM * HALF_WIDTH)
+        doubt = NormalDist().inv_cdf(0.975) * factor * scatter / (_ROOM * HALF_WIDTH)
         most = min(most, int(1 + frames / doubt**2))
     return prime(max(most, CLOSEST))
 
@@ -165,11 +189,15 @@ def prime(most: int) -> int:
     )
 
 
-def half_width(values: Array, every: int) -> float:
-    """Half width of the 95 % interval of the mean of all, from each ``every``-th value."""
+def half_width(values: Array, every: int, factor: float = 1.0) -> float:
+    """Half width of the 95 % interval of the mean of all, from each ``every``-th value.
+
+    ``factor``: `design_factor` of the encoder, not measured where frames lie closer than CLOSEST.
+    """
+    factor = factor if every >= CLOSEST else 1.0
     if every == 1:
         return 0.0
     if len(values) < 2:
         return math.inf
     variance = float((np.diff(values) ** 2).mean()) / 2 / len(values)
-    return NormalDist().inv_cdf(0.975) * math.sqrt(variance * (1 - 1 / every))
+    return NormalDist().inv_cdf(0.975) * factor * math.sqrt(variance * (1 - 1 / every))

@@ -211,6 +211,7 @@ scaling: setup
 
 # The searches against each other, on clips and on titles: folders with a MANIFEST.tsv each.
 TITLES ?= titles
+JUDGES ?= titles2
 
 bench-ladder: setup
 	$(BIN)/python bench/heights.py --titles $(TITLES) --work runs/heights --evidence docs/evidence/heights.json
@@ -220,7 +221,8 @@ bench-ladder: setup
 
 bench-tune: setup
 	$(BIN)/python bench/tune.py --clips $(CLIPS) --titles $(TITLES) --target 93 --evidence docs/evidence/tune.json --markdown docs/tune.md
-	$(BIN)/python bench/sampling.py --titles $(TITLES) --evidence docs/evidence/sampling.json --markdown docs/tune.md
+	$(BIN)/python bench/sampling.py --learn $(TITLES) --judge $(JUDGES) --evidence docs/evidence/sampling.json --table --markdown docs/tune.md
+	$(BIN)/python bench/spacing.py --learn $(TITLES) --judge $(JUDGES) --evidence docs/evidence/spacing.json --table --markdown docs/performance.md
 
 clean:
 	rm -rf $(VENV) runs build dist

@@ -9,6 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from vqcast.documents import codec
+from vqcast.tuning import sampling
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -17,10 +20,11 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     """The benchmarks' own modules, by name."""
     monkeypatch.syspath_prepend(str(ROOT / "bench"))
     import sampling
+    import spacing
     import tune
 
-    yield {"tune": tune, "sampling": sampling}
-    for name in ("tune", "sampling", "tune_rules", "page"):
+    yield {"tune": tune, "sampling": sampling, "spacing": spacing}
+    for name in ("tune", "sampling", "spacing", "tune_rules", "page"):
         sys.modules.pop(name, None)
 
 
@@ -33,6 +37,15 @@ def test_the_samples_on_the_page_are_those_of_the_evidence(bench: dict[str, Modu
     document = json.loads((ROOT / "docs/evidence/sampling.json").read_text(encoding="utf-8"))
     page = (ROOT / "docs/tune.md").read_text(encoding="utf-8")
     assert bench["sampling"].report(document) in page
+
+
+def test_intervals_of_finished_titles_are_those_of_the_evidence(
+    bench: dict[str, ModuleType],
+) -> None:
+    document = json.loads((ROOT / "docs/evidence/spacing.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    assert bench["spacing"].report(document) in page
+    assert codec.to_bytes(bench["spacing"].taught(document)) == sampling.TABLE.read_bytes()
 
 
 def test_the_promises_of_the_benchmark_hold_in_the_evidence() -> None:

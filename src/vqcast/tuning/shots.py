@@ -31,6 +31,8 @@ MOST_ENCODED: Mapping[Objective, float] = {"pooled": 1.25, "even": 1.6, "worst":
 asked of it."""
 BEARS: Mapping[Objective, float] = {"pooled": 0.03, "even": 1.5, "worst": 1.5}
 """What a shot may miss by: of its bits that are saved at the title's slope, or points of score."""
+_SAVES = 0.01
+"""Of a shot's bits, at least, for which it is made again since its worst second is far above."""
 SURE = {"first": 0.85, "again": 0.9}
 """Of reaching the target in the worst second, of a first encode and of one that is made again."""
 _AIM = 0.4
@@ -307,10 +309,10 @@ class Controller:
                 bears = BEARS["even"]
             else:
                 index, over = self._sure(shot, SURE["again"]), result.value - self._floor(shot)
-                bears = BEARS["worst"]
-                gain = np.inf if over < 0 else bears * (over > bears) * 2
-                gain *= 1.0 - curves.bits[shot, index] / curves.bits[shot, at] if over >= 0 else 1.0
-                bears = bears * 0.02 if over >= 0 else bears
+                gain = np.inf if over < 0 else curves.bits[shot, at] - curves.bits[shot, index]
+                bears = 0.0 if over < 0 else np.inf
+                if over > BEARS["worst"]:
+                    bears = _SAVES * curves.bits[shot, at]
             if index in self._tried(shot) or gain <= bears:
                 continue
             if gain < np.inf and not self._allows(shot, running):

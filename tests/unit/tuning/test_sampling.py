@@ -151,3 +151,15 @@ def test_looks_tell_how_many_frames_are_to_be_scored() -> None:
 
 def test_more_frames_are_scored_where_too_few_were() -> None:
     assert sampling.closer(43, 0.4) == 7 and sampling.closer(11, 2.0) == 1
+
+
+def test_an_interval_is_as_wide_as_was_measured_where_it_was() -> None:
+    values = np.random.default_rng(3).normal(90, 3, 2_000)
+    factor = sampling.design_factor("libsvtav1", plain=True)
+    assert 0.5 < factor < 1
+    assert sampling.design_factor("libsvtav1", plain=False) == 1
+    assert sampling.design_factor("libvvenc", plain=True) == 1
+    ratio = {n: sampling.half_width(values, n, factor) / sampling.half_width(values, n)
+             for n in (3, 5, 11)}  # fmt: skip
+    assert ratio == {3: 1.0, 5: pytest.approx(factor), 11: pytest.approx(factor)}
+    assert sampling.spacing(10_000, 3.0, factor) > sampling.spacing(10_000, 3.0)

@@ -122,8 +122,8 @@ class Sample:
         self._base: float | None = None
         tell = on_progress or (lambda done, total: None)
         self._ahead = Alike(sampling.LOOKS * sampling.LENGTH, tell)
-        self._halves: bool | None = None
-        """Whether half of the first one's parts did for the last probe; None: no such yet."""
+        self._halves = True
+        """Whether the last probe was sure after half of the first one's parts."""
 
     def close(self) -> None:
         """Remove the pictures."""
@@ -202,11 +202,8 @@ class Sample:
         return None
 
     def _expected(self, crf: float, planned: int) -> int:
-        """How many parts a probe should take, by those that it has measured."""
+        """How many parts the first probe should take, by those that it has measured."""
         ended = sorted(self._measured[crf].copy())
-        if self._base is not None:
-            every, shrinks = len(self._measured[self._base]), math.sqrt(len(ended) / planned)
-            return planned if self._apart(crf, ended) * shrinks <= self._bearable else every
         deviation = self._pooled(crf, ended)[1]
         if deviation <= self.allowed * math.sqrt(planned / len(ended)):
             return planned
@@ -218,20 +215,13 @@ class Sample:
         assert self._base is not None
         every = sorted(self._measured[self._base])
         half = every[: (len(every) + 1) // 2]
-        self._ahead.begin({None: 0, True: len(half), False: len(every)}[self._halves])
+        self._ahead.begin(len(half) if self._halves else len(every))
         reused = self._measure(crf, half)
-        self._halves = self._apart(crf, half) <= self._bearable
+        apart = math.sqrt(max(self._pooled(crf, half)[1] ** 2 - self._level_error() ** 2, 0.0))
+        self._halves = apart <= _OF_DIFFERENCE * self.allowed
         if not self._halves:
             reused = self._measure(crf, every) and reused
         return reused
-
-    def _apart(self, crf: float, parts: Sequence[int]) -> float:
-        """Deviation of what ``parts`` say of the difference from the first probe."""
-        return math.sqrt(max(self._pooled(crf, parts)[1] ** 2 - self._level_error() ** 2, 0.0))
-
-    @property
-    def _bearable(self) -> float:
-        return _OF_DIFFERENCE * self.allowed
 
     def _scenes(self) -> int:
         assert self._base is not None
@@ -343,7 +333,7 @@ class Sample:
                     on_progress=at,
                 )  # fmt: skip
                 known[part] = made
-                if len(known) >= _TELLING:
+                if self._base is None and len(known) >= _TELLING:
                     self._ahead.plan(self._expected(crf, len(parts)))
             self._drop_what_is_too_much(part)
             return reused

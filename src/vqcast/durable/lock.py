@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,9 +13,13 @@ from vqcast.errors import Busy, InputError
 
 
 @contextmanager
-def locked(path: Path, *, what: str, timeout_s: float = 0.0) -> Iterator[None]:
+def locked(
+    path: Path, *, what: str, timeout_s: float = 0.0, passing: bool = False
+) -> Iterator[None]:
     """Hold the lock ``.NAME.lock`` beside ``path``; it goes with the process.
 
+    ``passing``: its file is removed at the end. A process that opened it just before then may hold
+    it beside a third one, so that is for locks which only spare work.
     Raises Busy where another process holds it for longer than ``timeout_s``,
     InputError where the lock file can't be made.
     """
@@ -35,4 +39,7 @@ def locked(path: Path, *, what: str, timeout_s: float = 0.0) -> Iterator[None]:
     try:
         yield
     finally:
+        if passing:
+            with suppress(OSError):
+                lock_path.unlink()
         lock.release()

@@ -160,7 +160,8 @@ def parts_folder(
             if not keep:
                 folder = Path(held.enter_context(scratch(where)))
             else:
-                held.enter_context(locked(folder / source.identity[:16], what="encoding"))
+                own = folder / source.identity[:16]
+                held.enter_context(locked(own, what="encoding", passing=True))
         except Busy:
             folder = Path(held.enter_context(scratch(where)))
         yield Parts(folder, where)
